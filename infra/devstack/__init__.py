@@ -1,0 +1,1 @@
+"""Three clusters, a breakable link, the API and the worker, on one machine."""

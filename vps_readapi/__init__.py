@@ -1,0 +1,1 @@
+"""The HTTP side of the VPS: the read-only API that the PWA uses."""
