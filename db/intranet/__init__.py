@@ -1,0 +1,1 @@
+"""The vitrine cluster: landing tables, projection, window."""

@@ -1,0 +1,1 @@
+"""The VPS's database: the window as it arrives, and its guard."""

@@ -1,0 +1,22 @@
+"""Errors that are shown to people: the fact in one line, then the next step."""
+
+from __future__ import annotations
+
+
+class PonteError(Exception):
+    """Something that the person who runs Ponte must know, and what to do about it.
+
+    fact: one line in lower case, without a full stop; hint: the next step, or nothing.
+    """
+
+    def __init__(self, fact: str, hint: str = "") -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.fact}\nHINT: {self.hint}" if self.hint else self.fact
+
+
+class SettingsError(PonteError):
+    """A setting is missing or wrong."""

@@ -1,0 +1,111 @@
+-- How one value of SGP's becomes a value of the window. Each function answers NULL for what it can't
+-- read and raises nothing; whether that deserves a word in `avisos` is for the caller to say.
+
+-- Tell whether there was text to read at all.
+CREATE OR REPLACE FUNCTION projection.is_blank(value text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN value IS NULL OR btrim(value, E' \t\r\n') = '';
+END
+$$;
+
+-- '403.00', '20,00', '1.234,56', 'R$ 5,00', '1.955.00': the last separator is the decimal one.
+CREATE OR REPLACE FUNCTION projection.parse_money(value text) RETURNS numeric
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  bare text := translate(replace(upper(value), 'R$', ''), E', \t\u00a0', '.');
+  digits text := ltrim(bare, '-');
+  cents text := split_part(digits, '.', -1);
+  whole text := translate(left(digits, length(digits) - length(cents)), '.', '');
+BEGIN
+  IF digits ~ '[^0-9.]' OR length(bare) - length(digits) > 1 THEN
+    RETURN NULL;
+  END IF;
+  IF position('.' IN digits) = 0 THEN
+    whole := cents;
+    cents := '';
+  END IF;
+  IF length(ltrim(whole, '0')) > 11 OR whole || cents = '' THEN
+    RETURN NULL;
+  END IF;
+  RETURN round((left(bare, length(bare) - length(digits)) || '0' || whole || '.' || cents || '0')::numeric, 2);
+END
+$$;
+
+-- 'YYYY-MM-DD' with anything after a 'T' or a blank, or 'dd/mm/yyyy'.
+CREATE OR REPLACE FUNCTION projection.parse_date(value text) RETURNS date
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  ymd text[] := regexp_match(value, '^\s*([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ].*)?\s*$');
+  dmy text[];
+BEGIN
+  IF ymd IS NULL THEN
+    dmy := regexp_match(value, '^\s*([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})\s*$');
+    ymd := ARRAY[dmy[3], dmy[2], dmy[1]];
+  END IF;
+  RETURN make_date(ymd[1]::int, ymd[2]::int, ymd[3]::int);
+EXCEPTION WHEN datetime_field_overflow THEN
+  RETURN NULL;
+END
+$$;
+
+-- SGP's times are naive UTC in one variant of its schema and aware in the other.
+CREATE OR REPLACE FUNCTION projection.to_utc(value timestamp) RETURNS timestamptz
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN value AT TIME ZONE 'UTC';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION projection.to_utc(value timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN value;
+END
+$$;
+
+-- One of the five statuses; NULL for a word that SGP does not know either. `lower` alone leaves accented
+-- capitals as they are where the database's locale is C.
+CREATE OR REPLACE FUNCTION projection.parse_status(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN CASE translate(lower(btrim(normalize(coalesce(value, ''), NFC), E' \t\r\n')), 'ÇÃÍ', 'çãí')
+    WHEN '' THEN 'pendente'
+    WHEN 'pendente' THEN 'pendente'
+    WHEN 'penden' THEN 'pendente'
+    WHEN 'em_producao' THEN 'em_producao'
+    WHEN 'em producao' THEN 'em_producao'
+    WHEN 'em produção' THEN 'em_producao'
+    WHEN 'emproducao' THEN 'em_producao'
+    WHEN 'pronto' THEN 'pronto'
+    WHEN 'entregue' THEN 'entregue'
+    WHEN 'concluido' THEN 'entregue'
+    WHEN 'concluído' THEN 'entregue'
+    WHEN 'cancelado' THEN 'cancelado'
+  END;
+END
+$$;
+
+-- 'Cidade||UF' today, 'Cidade - UF' in older rows, or the city alone. Gives {cidade, uf}.
+CREATE OR REPLACE FUNCTION projection.split_city(value text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN CASE
+    WHEN value LIKE '%||%' THEN
+      ARRAY[btrim(split_part(value, '||', 1)), upper(btrim(split_part(value, '||', 2)))]
+    WHEN value ~ '\s-\s*[A-Za-z]{2}\s*$' THEN
+      ARRAY[btrim(regexp_replace(value, '\s+-\s*[A-Za-z]{2}\s*$', '')), upper(right(btrim(value), 2))]
+    ELSE ARRAY[btrim(coalesce(value, '')), '']
+  END;
+END
+$$;
+
+-- Read JSON, or answer NULL: also for depth, surrogates, \u0000 and numbers beyond what jsonb holds.
+CREATE OR REPLACE FUNCTION projection.try_jsonb(value text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN value::jsonb;
+EXCEPTION WHEN OTHERS THEN
+  RETURN NULL;
+END
+$$;

@@ -1,0 +1,215 @@
+-- The projection: row triggers on the landing tables that keep the window. They fire ALWAYS, inside the
+-- apply worker and the initial copy, and never raise: a value that can't be read becomes NULL and a word
+-- in `avisos`, a row that can't be written at all is remembered in `projection.dead_letters` and tried
+-- again. An update that changes nothing for the window writes nothing. `ponte apply` attaches them.
+
+CREATE OR REPLACE FUNCTION projection.bury(landing oid, key bigint, state text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO projection.dead_letters AS held (landing, key, sqlstate)
+  VALUES ($1::regclass::text, $2, $3)
+  ON CONFLICT ON CONSTRAINT dead_letters_pkey DO UPDATE
+    SET sqlstate = excluded.sqlstate, attempts = held.attempts + 1, last_at = now();
+END
+$$;
+
+CREATE OR REPLACE FUNCTION projection.settle(landing oid, key bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM projection.dead_letters AS held WHERE held.landing = $1::regclass::text AND held.key = $2;
+END
+$$;
+
+-- A word in `avisos` for a value that was there and could not be read.
+CREATE OR REPLACE FUNCTION projection.unread(field text, given text, got anyelement) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN CASE WHEN got IS NULL AND NOT projection.is_blank(given) THEN field || '_ilegivel' END;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION projection.project_pedidos() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  city text[];
+  list record;
+  entrada date;
+  entrega date;
+  total numeric;
+  frete numeric;
+  itens numeric;
+  known text;
+  words text[];
+BEGIN
+  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
+    DELETE FROM vitrine.pedidos WHERE id = OLD.id;
+    PERFORM projection.settle(TG_RELID, OLD.id);
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    RETURN NULL;
+  END IF;
+  city := projection.split_city(NEW.cidade_cliente);
+  list := projection.project_items(NEW.items, NEW.id);
+  entrada := projection.parse_date(NEW.data_entrada);
+  entrega := projection.parse_date(NEW.data_entrega);
+  total := projection.parse_money(NEW.valor_total);
+  frete := projection.parse_money(NEW.valor_frete);
+  itens := projection.parse_money(NEW.valor_itens);
+  known := projection.parse_status(NEW.status);
+  words := array_remove(ARRAY[
+    CASE WHEN known IS NULL THEN 'status_desconhecido' END,
+    projection.unread('data_entrada', NEW.data_entrada, entrada),
+    projection.unread('data_entrega', NEW.data_entrega, entrega),
+    projection.unread('valor_total', NEW.valor_total, total),
+    projection.unread('valor_frete', NEW.valor_frete, frete),
+    projection.unread('valor_itens', NEW.valor_itens, itens)
+  ], NULL) || list.avisos;
+  INSERT INTO vitrine.pedidos AS held (
+    id, numero, cliente, status, prioridade, data_entrada, data_entrega, cidade_cliente, estado_cliente,
+    telefone_cliente, valor_total, valor_frete, valor_itens, observacao, forma_envio,
+    financeiro, conferencia, sublimacao, costura, expedicao, pronto,
+    sublimacao_maquina, sublimacao_data_impressao, items, data_criacao, ultima_atualizacao, avisos)
+  VALUES (
+    NEW.id, NEW.numero, coalesce(NEW.cliente, ''), coalesce(known, 'pendente'),
+    CASE WHEN upper(btrim(NEW.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END,
+    entrada, entrega, city[1], city[2], NEW.telefone_cliente, total, frete, itens,
+    NEW.observacao, NEW.forma_envio,
+    coalesce(NEW.financeiro, false), coalesce(NEW.conferencia, false), coalesce(NEW.sublimacao, false),
+    coalesce(NEW.costura, false), coalesce(NEW.expedicao, false), coalesce(NEW.pronto, false),
+    NEW.sublimacao_maquina, NEW.sublimacao_data_impressao, list.items,
+    projection.to_utc(NEW.data_criacao), projection.to_utc(NEW.ultima_atualizacao), words)
+  ON CONFLICT (id) DO UPDATE SET (
+    numero, cliente, status, prioridade, data_entrada, data_entrega, cidade_cliente, estado_cliente,
+    telefone_cliente, valor_total, valor_frete, valor_itens, observacao, forma_envio,
+    financeiro, conferencia, sublimacao, costura, expedicao, pronto,
+    sublimacao_maquina, sublimacao_data_impressao, items, data_criacao, ultima_atualizacao, avisos
+  ) = (
+    excluded.numero, excluded.cliente, excluded.status, excluded.prioridade, excluded.data_entrada,
+    excluded.data_entrega, excluded.cidade_cliente, excluded.estado_cliente, excluded.telefone_cliente,
+    excluded.valor_total, excluded.valor_frete, excluded.valor_itens, excluded.observacao,
+    excluded.forma_envio, excluded.financeiro, excluded.conferencia, excluded.sublimacao,
+    excluded.costura, excluded.expedicao, excluded.pronto, excluded.sublimacao_maquina,
+    excluded.sublimacao_data_impressao, excluded.items, excluded.data_criacao,
+    excluded.ultima_atualizacao, excluded.avisos)
+  WHERE (
+    held.numero, held.cliente, held.status, held.prioridade, held.data_entrada, held.data_entrega,
+    held.cidade_cliente, held.estado_cliente, held.telefone_cliente, held.valor_total, held.valor_frete,
+    held.valor_itens, held.observacao, held.forma_envio, held.financeiro, held.conferencia,
+    held.sublimacao, held.costura, held.expedicao, held.pronto, held.sublimacao_maquina,
+    held.sublimacao_data_impressao, held.items, held.data_criacao, held.ultima_atualizacao, held.avisos
+  ) IS DISTINCT FROM (
+    excluded.numero, excluded.cliente, excluded.status, excluded.prioridade, excluded.data_entrada,
+    excluded.data_entrega, excluded.cidade_cliente, excluded.estado_cliente, excluded.telefone_cliente,
+    excluded.valor_total, excluded.valor_frete, excluded.valor_itens, excluded.observacao,
+    excluded.forma_envio, excluded.financeiro, excluded.conferencia, excluded.sublimacao,
+    excluded.costura, excluded.expedicao, excluded.pronto, excluded.sublimacao_maquina,
+    excluded.sublimacao_data_impressao, excluded.items, excluded.data_criacao,
+    excluded.ultima_atualizacao, excluded.avisos);
+  PERFORM projection.settle(TG_RELID, NEW.id);
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM projection.bury(TG_RELID, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END, SQLSTATE);
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION projection.project_pedido_imagens() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
+    DELETE FROM vitrine.imagens WHERE id = OLD.id;
+    PERFORM projection.settle(TG_RELID, OLD.id);
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO vitrine.imagens AS held (
+    id, pedido_id, item_index, item_identificador, filename, mime_type, tamanho, criado_em)
+  VALUES (
+    NEW.id, NEW.pedido_id, NEW.item_index, NEW.item_identificador, NEW.filename, NEW.mime_type,
+    NEW.tamanho, projection.to_utc(NEW.criado_em))
+  ON CONFLICT (id) DO UPDATE SET (
+    pedido_id, item_index, item_identificador, filename, mime_type, tamanho, criado_em
+  ) = (
+    excluded.pedido_id, excluded.item_index, excluded.item_identificador, excluded.filename,
+    excluded.mime_type, excluded.tamanho, excluded.criado_em)
+  WHERE (held.pedido_id, held.item_index, held.item_identificador, held.filename, held.mime_type,
+         held.tamanho, held.criado_em)
+    IS DISTINCT FROM (excluded.pedido_id, excluded.item_index, excluded.item_identificador,
+         excluded.filename, excluded.mime_type, excluded.tamanho, excluded.criado_em);
+  PERFORM projection.settle(TG_RELID, NEW.id);
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM projection.bury(TG_RELID, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END, SQLSTATE);
+  RETURN NULL;
+END
+$$;
+
+-- A NULL setor means 'geral'; who is not known to be active is not.
+CREATE OR REPLACE FUNCTION projection.project_user() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
+    DELETE FROM vitrine.usuarios WHERE id = OLD.id;
+    PERFORM projection.settle(TG_RELID, OLD.id);
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO vitrine.usuarios AS held (id, username, is_admin, setor, is_active)
+  VALUES (NEW.id, coalesce(NEW.username, ''), coalesce(NEW.is_admin, false),
+          CASE WHEN projection.is_blank(NEW.setor) THEN 'geral' ELSE NEW.setor END,
+          coalesce(NEW.is_active, false))
+  ON CONFLICT (id) DO UPDATE SET (username, is_admin, setor, is_active)
+    = (excluded.username, excluded.is_admin, excluded.setor, excluded.is_active)
+  WHERE (held.username, held.is_admin, held.setor, held.is_active)
+    IS DISTINCT FROM (excluded.username, excluded.is_admin, excluded.setor, excluded.is_active);
+  PERFORM projection.settle(TG_RELID, NEW.id);
+  PERFORM pg_notify('ponte_user', '');
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM projection.bury(TG_RELID, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END, SQLSTATE);
+  RETURN NULL;
+END
+$$;
+
+-- The heartbeat says when it left SGP and when it landed here. Replayed old beats change nothing.
+CREATE OR REPLACE FUNCTION projection.project_heartbeat() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO vitrine.heartbeat AS held (id, beat, beat_at, landed_at)
+  VALUES (NEW.id, NEW.beat, NEW.beat_at, clock_timestamp())
+  ON CONFLICT (id) DO UPDATE SET (beat, beat_at, landed_at)
+    = (excluded.beat, excluded.beat_at, excluded.landed_at)
+  WHERE excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
+  RETURN NULL;
+END
+$$;
+
+-- Try the dead letters again, the longest waiting first, and return how many are left. Rewriting a
+-- landing row as it stands fires its trigger; a letter whose row is gone is settled.
+CREATE OR REPLACE FUNCTION projection.retry_dead_letters(most integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  letter record;
+  touched bigint;
+BEGIN
+  FOR letter IN
+    SELECT d.landing, d.key FROM projection.dead_letters AS d ORDER BY d.last_at LIMIT most
+  LOOP
+    EXECUTE format('UPDATE %s SET id = id WHERE id = $1', letter.landing::regclass) USING letter.key;
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    IF touched = 0 THEN
+      PERFORM projection.settle(letter.landing::regclass, letter.key);
+    END IF;
+  END LOOP;
+  RETURN (SELECT count(*) FROM projection.dead_letters);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION projection.retry_dead_letters(integer) FROM public;

@@ -1,0 +1,78 @@
+"""Run the two Alembic histories: `intranet` (the vitrine cluster) and `vps`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib import import_module
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.schema import CreateSchema
+
+from db.engines import engine
+
+
+class History(StrEnum):
+    """One database's sequence of migrations; the value is its package below `db`."""
+
+    INTRANET = "intranet"
+    VPS = "vps"
+
+
+def migrate(history: History, conninfo: str) -> None:
+    """Bring the database to the newest version; does nothing when it is there."""
+    with engine(conninfo).begin() as connection:
+        command.upgrade(_config(history, connection), "head")
+
+
+def emit_sql(history: History, connection: Connection | None = None) -> None:
+    """Print the SQL of the whole history on stdout instead of running it."""
+    command.upgrade(_config(history, connection), "head", sql=True)
+
+
+def read_revision(history: History, conninfo: str) -> tuple[str | None, str | None]:
+    """Return the database's version and the newest one; they are equal when nothing is pending."""
+    head = ScriptDirectory.from_config(_config(history, None)).get_current_head()
+    with engine(conninfo).connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table_schema": _models(history).SCHEMA}
+        )
+        return context.get_current_revision(), head
+
+
+def run_environment(history: History, context: EnvironmentContext) -> None:
+    """Serve as the body of each history's `env.py`."""
+    models = _models(history)
+    metadata: MetaData = models.metadata
+    connection: Connection | None = context.config.attributes.get("connection")
+    context.configure(
+        connection=connection,
+        dialect_name="postgresql",
+        target_metadata=metadata,
+        include_schemas=True,
+        include_name=lambda name, kind, _: kind != "schema" or name in {"vitrine", models.SCHEMA},
+        version_table_schema=models.SCHEMA,
+        compare_server_default=True,
+        as_sql=context.is_offline_mode(),
+    )
+    if connection is not None:
+        connection.execute(CreateSchema(models.SCHEMA, if_not_exists=True))
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _models(history: History):  # type: ignore[no-untyped-def]  # a module
+    return import_module(f"db.{history.value}.models")
+
+
+def _config(history: History, connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files(f"db.{history.value}").joinpath("migrations")))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,79 @@
+-- The guard stands at each window table on the VPS and is met by apply, by the initial copy and by the
+-- push alike. An INSERT of a key that is already there becomes an update if it is not older, and is
+-- dropped if it is; so copying again over a full table is an upsert without a gap for readers, and no
+-- duplicate key can stop apply.
+
+CREATE SEQUENCE IF NOT EXISTS vitrine.cursor_seq;
+
+-- After a change, say so: one fixed word per table, which PostgreSQL folds into one per transaction.
+CREATE OR REPLACE FUNCTION guard.announce() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM pg_notify('vitrine', TG_TABLE_NAME);
+  RETURN NULL;
+END
+$$;
+
+-- Fires for ordinary sessions only: what replication and the ingest write comes as 'replica'.
+CREATE OR REPLACE FUNCTION guard.refuse_local_write() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  RAISE EXCEPTION 'table %.% is written by replication only', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege',
+          HINT = 'Change the order in SGP; the change arrives here by itself.';
+END
+$$;
+
+-- Write the trigger function of one window table, with its columns as they are now, and attach all
+-- three triggers. Run it again after a migration that changes the table's columns.
+CREATE OR REPLACE FUNCTION guard.install(window_table regclass, key name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $install$
+DECLARE
+  short name := (SELECT c.relname FROM pg_class c WHERE c.oid = window_table);
+  carried text;     -- columns that arrive
+  arrived text;     -- the same, of NEW
+  excluded text;    -- the same, of the row in conflict
+  stored text;      -- the same, of the row that is there
+  receipt text := '';
+BEGIN
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+         string_agg('NEW.' || quote_ident(a.attname), ', ' ORDER BY a.attnum),
+         string_agg('excluded.' || quote_ident(a.attname), ', ' ORDER BY a.attnum),
+         string_agg('held.' || quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    INTO carried, arrived, excluded, stored
+    FROM pg_attribute a
+   WHERE a.attrelid = window_table AND a.attnum > 0 AND NOT a.attisdropped
+     AND a.attname NOT IN ('cursor', 'received_at');
+  IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = window_table AND a.attname = 'received_at') THEN
+    receipt := 'NEW.received_at := clock_timestamp();';
+  END IF;
+  EXECUTE format($make$
+    CREATE OR REPLACE FUNCTION guard.%1$I() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
+    BEGIN
+      IF TG_OP = 'INSERT' AND pg_trigger_depth() = 1 THEN
+        INSERT INTO %2$s AS held (%3$s) VALUES (%4$s)
+        ON CONFLICT (%8$I) DO UPDATE SET (%3$s) = ROW(%5$s)
+        WHERE held.versao < excluded.versao
+           OR (held.versao = excluded.versao AND (%6$s) IS DISTINCT FROM (%5$s));
+        RETURN NULL;
+      END IF;
+      IF TG_OP = 'UPDATE' AND NEW.versao < OLD.versao THEN
+        RETURN NULL;
+      END IF;
+      NEW.cursor := nextval('vitrine.cursor_seq');
+      %7$s
+      RETURN NEW;
+    END
+    $body$ $make$, short, window_table, carried, arrived, excluded, stored, receipt, key);
+  EXECUTE format('CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON %s '
+                 'FOR EACH ROW EXECUTE FUNCTION guard.%I()', window_table, short);
+  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER guard', window_table);
+  EXECUTE format('CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON %s '
+                 'FOR EACH ROW EXECUTE FUNCTION guard.announce()', window_table);
+  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER announce', window_table);
+  EXECUTE format('CREATE OR REPLACE TRIGGER refuse_local_write BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE '
+                 'ON %s FOR EACH STATEMENT EXECUTE FUNCTION guard.refuse_local_write()', window_table);
+END
+$install$;
+REVOKE EXECUTE ON FUNCTION guard.install(regclass, name) FROM public;
