@@ -14,20 +14,24 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+_UTC: LiteralString = "SET TIME ZONE 'UTC'"
 URL = "postgresql+psycopg://"
 
 Connection = psycopg.Connection[TupleRow]
 
 
 def connect(conninfo: str, *, application: LiteralString = "ponte", autocommit: bool = True) -> Connection:
-    """Open one session. Raise psycopg.OperationalError if the server can't be reached in 10 s."""
-    return psycopg.connect(
+    """Open one session, in UTC. Raise psycopg.OperationalError if the server can't be reached in 10 s."""
+    connection = psycopg.connect(
         conninfo,
         autocommit=autocommit,
         application_name=application,
         client_encoding="utf8",
         connect_timeout=10,
     )
+    with connection.transaction():
+        connection.execute(_UTC)
+    return connection
 
 
 def engine(conninfo: str) -> Engine:
@@ -39,9 +43,11 @@ def async_engine(conninfo: str, *, pool_size: int, application: LiteralString) -
     """Return an async engine with a fixed pool, in autocommit: for a server that only reads."""
 
     async def open_session() -> psycopg.AsyncConnection[TupleRow]:
-        return await psycopg.AsyncConnection.connect(
+        connection = await psycopg.AsyncConnection.connect(
             conninfo, autocommit=True, application_name=application, client_encoding="utf8", connect_timeout=5
         )
+        await connection.execute(_UTC)
+        return connection
 
     return create_async_engine(
         URL,

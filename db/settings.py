@@ -6,14 +6,26 @@ A secret named `PONTE_X` may stand in the file `ponte_x` of the folder that `PON
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import SettingsError
 
 PREFIX = "PONTE_"
+
+
+def read_secret(name: str) -> SecretStr | None:
+    """Return one secret by its variable's name, from the environment or the secrets' folder."""
+    if name in os.environ:
+        return SecretStr(os.environ[name])
+    folder = os.environ.get("PONTE_SECRETS_DIR")
+    path = Path(folder, name.lower()) if folder else None
+    if path is None or not path.is_file():
+        return None
+    return SecretStr(path.read_text(encoding="utf-8").strip())
 
 
 class PonteSettings(BaseSettings):

@@ -1,0 +1,158 @@
+"""Carry out a plan: one statement at a time, resumable at any of them, never two applies at once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+from pydantic import SecretStr
+
+from db.engines import Connection
+from db.errors import PonteError
+from publications.catalog import read_copying
+from publications.changes import Change, CreateRole
+from publications.ddl import to_sql
+from publications.plan import Plan
+from publications.session import Reading, Session
+from publications.settings import password_variable
+
+LOCK_KEY = 0x706F6E7465
+"""The advisory lock on the window's cluster: "ponte"."""
+
+LOCK_TIMEOUT_MS = 3000
+LOCK_TRIES = 5
+
+Report = Callable[[Change], None]
+CopyReport = Callable[[list[tuple[str, str, int, int]]], None]
+
+
+class RefusedError(PonteError):
+    """The plan must not be carried out; every reason is in `refusals`."""
+
+    def __init__(self, refusals: tuple[PonteError, ...]) -> None:
+        super().__init__("\n".join(str(refusal) for refusal in refusals))
+        self.refusals = refusals
+
+
+class BusyError(PonteError):
+    """Somebody else applies, or holds a lock that is needed."""
+
+
+class MissingPasswordError(PonteError):
+    """A role can't be made without a password."""
+
+
+class NotConvergedError(PonteError):
+    """After all steps there still is something to do."""
+
+
+def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
+    """Make the databases agree with the declaration and return the steps that were taken.
+
+    Raise RefusedError before anything is touched, BusyError when a lock can't be had, NotConvergedError
+    when the plan made afterwards is not empty.
+    """
+    with _only_one(session):
+        reading = session.read()
+        plan = _allowed(reading, allow_drop=allow_drop)
+        _check_passwords(session, plan)
+        for step in plan.steps:
+            report(step)
+            _run(session, step)
+        left = _allowed(session.read(), allow_drop=allow_drop)
+    if left.steps:
+        first = left.steps[0]
+        raise NotConvergedError(
+            f"{len(left.steps)} steps are still to do, first {type(first).__name__} on {first.endpoint}",
+            "run 'ponte plan' to see them; somebody may be changing the databases at this moment",
+        )
+    return plan
+
+
+def _allowed(reading: Reading, *, allow_drop: bool) -> Plan:
+    if reading.refusals:
+        raise RefusedError(reading.refusals)
+    return reading.plan if allow_drop else reading.plan.without_drops()
+
+
+@contextmanager
+def _only_one(session: Session) -> Iterator[None]:
+    conn = session.connections[session.declaration.intake.target]
+    row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
+    if not row or not row[0]:
+        raise BusyError("another 'ponte apply' is running", "wait for it to end")
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+
+
+def _check_passwords(session: Session, plan: Plan) -> None:
+    missing = [
+        password_variable(step.endpoint, step.role.name)
+        for step in plan.steps
+        if isinstance(step, CreateRole) and (step.endpoint, step.role.name) not in session.settings.passwords
+    ]
+    if missing:
+        raise MissingPasswordError(
+            f"roles are to be made and have no password: {', '.join(missing)}",
+            "set them in the environment or as files in PONTE_SECRETS_DIR",
+        )
+
+
+def _run(session: Session, step: Change) -> None:
+    conn = session.connections[step.endpoint]
+    if isinstance(step, CreateRole):
+        # In one transaction: a role without its password would never get one.
+        password = session.settings.passwords[step.endpoint, step.role.name]
+        with conn.transaction():
+            for statement in (*to_sql(step), _set_password(conn, step.role.name, password)):
+                conn.execute(statement)
+        return
+    for statement in to_sql(step):
+        _execute_patiently(conn, statement)
+
+
+def _set_password(conn: Connection, role: str, password: SecretStr) -> sql.Composed:
+    """Hash the password here: neither the server's log nor its WAL sees it."""
+    verifier = conn.pgconn.encrypt_password(
+        password.get_secret_value().encode(), role.encode(), b"scram-sha-256"
+    )
+    return sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier.decode()))
+
+
+def _execute_patiently(conn: Connection, statement: sql.Composed) -> None:
+    """Run one statement without ever making the shop wait behind it for more than the lock time-out."""
+    conn.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MS))
+    for attempt in range(1, LOCK_TRIES + 1):
+        try:
+            conn.execute(statement)
+        except psycopg.errors.LockNotAvailable as error:
+            if attempt == LOCK_TRIES:
+                raise BusyError(
+                    f"a lock could not be had in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:.0f} s: "
+                    f"{statement.as_string(conn)}",
+                    "look in pg_locks for the session that holds it, then run 'ponte apply' again",
+                ) from error
+            time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
+        else:
+            return
+
+
+def wait_for_copies(session: Session, *, report: CopyReport, poll_s: float = 0.2) -> None:
+    """Return when every subscription has copied its tables and follows; `report` gets what is left."""
+    while True:
+        left = [
+            row
+            for hop in session.declaration.hops
+            for row in read_copying(session.connections[hop.target], hop.subscription)
+        ]
+        report(left)
+        if not left:
+            return
+        time.sleep(poll_s)

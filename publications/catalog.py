@@ -1,0 +1,188 @@
+"""Read one database's catalog into the types of `spec`; the only module that does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+
+from db.engines import Connection
+from db.sqlfile import read_blocks
+from publications.declaration import Declaration
+from publications.spec import (
+    ColumnSpec,
+    EndpointSpec,
+    GrantKind,
+    GrantSpec,
+    PublicationSpec,
+    PublishedTableSpec,
+    RoleSpec,
+    SlotSpec,
+    SubscriptionSpec,
+    TableName,
+    TableSpec,
+    TriggerSpec,
+)
+from publications.wanted import Filters, SourceColumn, SourceTables
+
+_SQL = read_blocks("publications", "catalog")
+_STREAMING = {"f": "off", "t": "on", "p": "parallel", "false": "off", "true": "on"}
+
+
+def read_version(conn: Connection) -> tuple[int, str]:
+    """Return the server's version as a number (180006) and as text ("18.6")."""
+    row = conn.execute(_SQL["version"]).fetchone()
+    assert row is not None  # noqa: S101  # a SELECT without FROM has a row
+    return row[0], row[1].split()[0]
+
+
+def read_endpoint(
+    conn: Connection, name: str, *, roles: Collection[str], tables: Collection[TableName]
+) -> EndpointSpec:
+    """Return what the database has of the named roles and tables, and all its replication objects."""
+    return EndpointSpec(
+        name=name,
+        roles=_read_roles(conn, roles),
+        grants=_read_grants(conn, roles),
+        tables=_read_tables(conn, tables),
+        publications=_read_publications(conn),
+        slots={row[0]: SlotSpec(row[0], row[1]) for row in conn.execute(_SQL["slots"])},
+        subscriptions=_read_subscriptions(conn),
+    )
+
+
+def read_source(conn: Connection, tables: Collection[TableName]) -> SourceTables:
+    """Return the columns of the source's tables; a table that is not there is left out."""
+    found: dict[TableName, dict[str, SourceColumn]] = defaultdict(dict)
+    for schema, table, column, type_, built_in, _, in_key in _read_columns(conn, tables):
+        found[TableName(schema, table)][column] = SourceColumn(type_, built_in=built_in, in_key=in_key)
+    return found
+
+
+def normalise_filters(conn: Connection, declaration: Declaration, endpoint: str) -> Filters:
+    """Let the server word each declared filter, in transactions that are rolled back.
+
+    A filter on a table that is not there yet is left out.
+    """
+    return {
+        (table, where): normal
+        for table, where in _filters(declaration, endpoint)
+        if (normal := _normalise(conn, table, where)) is not None
+    }
+
+
+def _filters(declaration: Declaration, endpoint: str) -> Iterable[tuple[TableName, str]]:
+    for hop in declaration.hops:
+        if hop.source == endpoint:
+            for table in hop.tables:
+                if table.where:
+                    yield TableName.parse(table.name), table.where
+
+
+def _normalise(conn: Connection, table: TableName, where: str) -> str | None:
+    statement = sql.SQL("CREATE PUBLICATION ponte_probe FOR TABLE {} WHERE ({})").format(
+        sql.Identifier(table.schema, table.name),
+        sql.SQL(where),
+    )
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute(statement)
+            row = conn.execute(
+                "SELECT pg_get_expr(r.prqual, r.prrelid) FROM pg_publication_rel r"
+                " JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = 'ponte_probe'"
+            ).fetchone()
+            return row[0] if row else None
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+
+
+def _read_roles(conn: Connection, roles: Collection[str]) -> dict[str, RoleSpec]:
+    return {
+        name: RoleSpec(
+            name,
+            replication=replication,
+            settings=frozenset(tuple(setting.split("=", 1)) for setting in settings),
+            powers=frozenset(powers),
+        )
+        for name, replication, settings, powers in conn.execute(_SQL["roles"], [list(roles)])
+    }
+
+
+def _read_grants(conn: Connection, roles: Collection[str]) -> frozenset[GrantSpec]:
+    return frozenset(
+        GrantSpec(role, GrantKind(kind), target, privilege, column)
+        for role, kind, target, privilege, column in conn.execute(_SQL["grants"], [list(roles)])
+    )
+
+
+def _read_columns(
+    conn: Connection, tables: Collection[TableName]
+) -> Iterable[tuple[str, str, str, str, bool, bool, bool]]:
+    return conn.execute(_SQL["columns"], [[str(table) for table in tables]])
+
+
+def _read_tables(conn: Connection, tables: Collection[TableName]) -> dict[TableName, TableSpec]:
+    columns: dict[TableName, dict[str, ColumnSpec]] = defaultdict(dict)
+    keys: dict[TableName, tuple[str, ...]] = defaultdict(tuple)
+    for schema, table, column, type_, _, not_null, in_key in _read_columns(conn, tables):
+        name = TableName(schema, table)
+        columns[name][column] = ColumnSpec(column, type_, not_null=not_null)
+        keys[name] += (column,) if in_key else ()
+    triggers = _read_triggers(conn, tables)
+    return {
+        name: TableSpec(name, found, keys[name], frozenset(triggers[name])) for name, found in columns.items()
+    }
+
+
+def _read_triggers(conn: Connection, tables: Collection[TableName]) -> dict[TableName, set[TriggerSpec]]:
+    found: dict[TableName, set[TriggerSpec]] = defaultdict(set)
+    rows = conn.execute(_SQL["triggers"], [[str(table) for table in tables]])
+    for schema, table, name, function, always in rows:
+        found[TableName(schema, table)].add(TriggerSpec(name, function, always))
+    return found
+
+
+def _read_publications(conn: Connection) -> dict[str, PublicationSpec]:
+    tables: dict[str, set[PublishedTableSpec]] = defaultdict(set)
+    shapes: dict[str, tuple[frozenset[str], bool]] = {}
+    for name, schema, table, columns, where, operations, everything in conn.execute(_SQL["publications"]):
+        shapes[name] = (frozenset(operations), everything)
+        if table is not None:
+            listed = None if columns is None else frozenset(columns)
+            tables[name].add(PublishedTableSpec(TableName(schema, table), listed, where))
+    return {
+        name: PublicationSpec(name, frozenset(tables[name]), operations, everything)
+        for name, (operations, everything) in shapes.items()
+    }
+
+
+def _read_subscriptions(conn: Connection) -> dict[str, SubscriptionSpec]:
+    return {row[0]: _subscription(row) for row in conn.execute(_SQL["subscriptions"])}
+
+
+def _subscription(row: TupleRow) -> SubscriptionSpec:
+    name, slot, publications, conninfo, enabled, synchronous_commit, streaming, binary, disable, tables = row
+    options = {
+        ("synchronous_commit", synchronous_commit),
+        ("streaming", _STREAMING[streaming]),
+        ("binary", str(binary).lower()),
+        ("disable_on_error", str(disable).lower()),
+    }
+    return SubscriptionSpec(
+        name=name,
+        slot=slot,
+        publications=frozenset(publications),
+        conninfo=frozenset((key, str(value)) for key, value in conninfo_to_dict(conninfo).items()),
+        options=frozenset(options),
+        enabled=enabled,
+        tables=frozenset(TableName.parse(table) for table in tables),
+    )
+
+
+def read_copying(conn: Connection, subscription: str) -> list[tuple[str, str, int, int]]:
+    """Return the tables that are not in step yet: name, state, rows and bytes that the copy has read."""
+    return conn.execute(_SQL["copying"], [subscription]).fetchall()

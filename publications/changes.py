@@ -1,0 +1,250 @@
+"""What can differ between wanted and live: one small class for each thing that apply can do. Pure.
+
+Each says on which endpoint it happens, what it means for the shop and in which phase it runs, so that
+apply never stops what already flows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from publications.spec import (
+    ColumnSpec,
+    GrantSpec,
+    PublicationSpec,
+    PublishedTableSpec,
+    RoleSpec,
+    SlotSpec,
+    SubscriptionSpec,
+    TableName,
+    TableSpec,
+    TriggerSpec,
+)
+
+
+class Consequence(StrEnum):
+    """What a change does to the shop, the gravest first."""
+
+    LEAKS = "leaks"
+    """A column or row starts to leave."""
+    STOPS_APPLY = "stops apply"
+    COPIES = "copies"
+    """Data has to be moved."""
+    LOCKS = "locks"
+    HARMLESS = "harmless"
+
+
+class Phase(IntEnum):
+    """The order that never stops apply: who receives is ready before who sends."""
+
+    ROLES = 1
+    RECEIVING_TABLES = 2
+    GRANTS = 3
+    PUBLICATIONS = 4
+    SLOTS = 5
+    SUBSCRIPTIONS = 6
+    WITHDRAWALS = 7
+    """What stops being sent or allowed goes last."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step on one endpoint."""
+
+    endpoint: str
+
+    phase = Phase.ROLES
+    consequence = Consequence.HARMLESS
+    drops = False
+    """Takes something away: only with --allow-drop."""
+
+
+@dataclass(frozen=True)
+class CreateRole(Change):
+    """Make a role that may log in and nothing else."""
+
+    role: RoleSpec
+
+
+@dataclass(frozen=True)
+class AlterRole(Change):
+    """Make a role what it should be: no more, no less."""
+
+    role: RoleSpec
+    was: RoleSpec
+
+
+@dataclass(frozen=True)
+class AddGrants(Change):
+    """Let a role do something with one object."""
+
+    grants: tuple[GrantSpec, ...]
+    phase = Phase.GRANTS
+
+
+@dataclass(frozen=True)
+class RevokeGrants(Change):
+    """Take from a role what it should not hold."""
+
+    grants: tuple[GrantSpec, ...]
+    phase = Phase.WITHDRAWALS
+
+
+@dataclass(frozen=True)
+class CreateTable(Change):
+    """Make a landing table or the heartbeat."""
+
+    table: TableSpec
+    phase = Phase.RECEIVING_TABLES
+
+
+@dataclass(frozen=True)
+class AddColumn(Change):
+    """Make room for a column before it is sent."""
+
+    table: TableName
+    column: ColumnSpec
+    phase = Phase.RECEIVING_TABLES
+    consequence = Consequence.LOCKS
+
+
+@dataclass(frozen=True)
+class SetTrigger(Change):
+    """Attach the projection to a landing table."""
+
+    table: TableName
+    trigger: TriggerSpec
+    phase = Phase.RECEIVING_TABLES
+    consequence = Consequence.LOCKS
+
+
+@dataclass(frozen=True)
+class CreatePublication(Change):
+    """Begin to publish a table."""
+
+    publication: PublicationSpec
+    phase = Phase.PUBLICATIONS
+    consequence = Consequence.LEAKS
+
+
+@dataclass(frozen=True)
+class SetPublishedTables(Change):
+    """Publish other columns, rows or tables under a name that exists."""
+
+    publication: PublicationSpec
+    was: PublicationSpec
+    consequence: Consequence = Consequence.LEAKS
+    phase: Phase = Phase.PUBLICATIONS
+
+
+@dataclass(frozen=True)
+class SetOperations(Change):
+    """Publish other operations."""
+
+    publication: PublicationSpec
+    was: PublicationSpec
+    phase = Phase.PUBLICATIONS
+
+
+@dataclass(frozen=True)
+class DropPublication(Change):
+    """Stop publishing under that name."""
+
+    name: str
+    phase = Phase.WITHDRAWALS
+    consequence = Consequence.STOPS_APPLY
+    drops = True
+
+
+@dataclass(frozen=True)
+class CreateSlot(Change):
+    """Keep WAL for a subscription from now on."""
+
+    slot: SlotSpec
+    phase = Phase.SLOTS
+    consequence = Consequence.LOCKS
+
+
+@dataclass(frozen=True)
+class DropSlot(Change):
+    """Let go of WAL that nobody will fetch. PostgreSQL refuses while the slot is in use."""
+
+    slot: SlotSpec
+    phase = Phase.WITHDRAWALS
+    drops = True
+
+
+@dataclass(frozen=True)
+class CreateSubscription(Change):
+    """Copy the tables and then follow."""
+
+    subscription: SubscriptionSpec
+    phase = Phase.SUBSCRIPTIONS
+    consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class SetSubscriptionPublications(Change):
+    """Follow other publications; tables that are new are copied."""
+
+    subscription: SubscriptionSpec
+    was: SubscriptionSpec
+    phase = Phase.SUBSCRIPTIONS
+    consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class RefreshSubscription(Change):
+    """Learn which tables the publications have now; those that are new are copied."""
+
+    subscription: SubscriptionSpec
+    tables: tuple[TableName, ...]
+    phase = Phase.SUBSCRIPTIONS
+    consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class SetSubscriptionOptions(Change):
+    """Give a subscription its declared options."""
+
+    subscription: SubscriptionSpec
+    was: SubscriptionSpec
+    phase = Phase.SUBSCRIPTIONS
+
+
+@dataclass(frozen=True)
+class SetSubscriptionConnection(Change):
+    """Let a subscription reach its publisher another way."""
+
+    subscription: SubscriptionSpec
+    keywords: tuple[str, ...]
+    """Which keywords differ; never their values, which may be secret."""
+    phase = Phase.SUBSCRIPTIONS
+
+
+@dataclass(frozen=True)
+class EnableSubscription(Change):
+    """Let apply go on."""
+
+    subscription: SubscriptionSpec
+    phase = Phase.SUBSCRIPTIONS
+
+
+@dataclass(frozen=True)
+class DropSubscription(Change):
+    """Stop following; the publisher's slot is dropped in a step of its own."""
+
+    name: str
+    phase = Phase.WITHDRAWALS
+    consequence = Consequence.STOPS_APPLY
+    drops = True
+
+
+def published_more(new: PublishedTableSpec, old: PublishedTableSpec | None) -> bool:
+    """Tell whether a column or row leaves by `new` that did not by `old`."""
+    if old is None or new.where != old.where:
+        return True
+    if new.columns is None or old.columns is None:
+        return new.columns is None and old.columns is not None
+    return not new.columns <= old.columns

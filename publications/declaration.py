@@ -1,0 +1,153 @@
+"""The declaration: `sgp.toml` as strict, frozen models. Pure but for reading the one file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from db.errors import PonteError
+
+DEFAULT_PATH = Path(__file__).with_name("sgp.toml")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
+Operation = Literal["insert", "update", "delete"]
+Columns = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class DeclarationError(PonteError):
+    """The declaration can't be read or contradicts itself."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Privacy(_Model):
+    """The classes of one source table's columns."""
+
+    public: tuple[Name, ...] = ()
+    internal: tuple[Name, ...] = ()
+    secret: tuple[Name, ...] = ()
+
+
+class PublishedTable(_Model):
+    """One table of a hop, with a publication of its own."""
+
+    name: TableName
+    publication: Name
+    columns: Columns
+    where: str | None = None
+
+
+class LandedTable(PublishedTable):
+    """A table of the intake: where it lands, a trigger calls the projection."""
+
+    projection: Name
+    where: None = None
+
+
+class Options(_Model):
+    """The subscription's options, as PostgreSQL names them."""
+
+    synchronous_commit: Literal["on", "off", "local", "remote_write", "remote_apply"]
+    streaming: Literal["off", "on", "parallel"] = "off"
+    binary: bool = False
+    disable_on_error: bool = False
+
+
+class Hop(_Model):
+    """One subscription and what it carries."""
+
+    source: Name
+    target: Name
+    role: Name
+    subscription: Name
+    slot: Name
+    operations: tuple[Operation, ...]
+    options: Options
+    connection: dict[Name, str] = Field(default_factory=dict)
+    """libpq keywords of the subscription's connection string; where the source is comes from the settings."""
+
+
+class Intake(Hop):
+    """The hop from SGP to the window's cluster."""
+
+    tables: tuple[LandedTable, ...]
+
+
+class Export(Hop):
+    """The hop from the window to one subscriber."""
+
+    tables: tuple[PublishedTable, ...]
+
+
+class Grant(_Model):
+    """What a role may do with one table or function."""
+
+    privileges: Annotated[
+        tuple[Literal["select", "insert", "update", "delete", "execute"], ...], Field(min_length=1)
+    ]
+    table: TableName | None = None
+    function: str | None = None
+    columns: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_object(self) -> Self:
+        if (self.table is None) == (self.function is None):
+            raise ValueError("a grant names one table or one function")
+        return self
+
+
+class Role(_Model):
+    """A service's role on one endpoint."""
+
+    on: Name
+    name: Name
+    settings: dict[Name, str] = Field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
+
+
+class Declaration(_Model):
+    """All that leaves, on both hops."""
+
+    version: Literal[1]
+    privacy: dict[TableName, Privacy]
+    intake: Intake
+    exports: tuple[Export, ...]
+    roles: tuple[Role, ...] = ()
+
+    @property
+    def hops(self) -> tuple[Intake | Export, ...]:
+        """The intake and then each export."""
+        return (self.intake, *self.exports)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The databases' names in the order in which data passes them."""
+        return (self.intake.source, self.intake.target, *(export.target for export in self.exports))
+
+
+def read_declaration(path: Path = DEFAULT_PATH) -> Declaration:
+    """Read and check the file. Raise DeclarationError with the first fault's place and meaning."""
+    try:
+        return parse_declaration(path.read_text(encoding="utf-8"), origin=path.name)
+    except OSError as error:
+        raise DeclarationError(
+            f"{path} can't be read: {error.strerror}", "give another with --declaration"
+        ) from error
+
+
+def parse_declaration(text: str, *, origin: str) -> Declaration:
+    """Turn the text into a Declaration. Raise DeclarationError naming `origin`."""
+    try:
+        return Declaration.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"{origin} is not TOML: {error}", "mend the line that it names") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DeclarationError(f"{origin}: {place}: {first['msg'].lower()}", "mend that key") from error

@@ -1,0 +1,43 @@
+"""The plan: all changes on all endpoints, in the order in which they may run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from publications.changes import Change
+from publications.diff import diff_endpoint
+from publications.spec import EndpointSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered steps; none when wanted and live agree."""
+
+    steps: tuple[Change, ...]
+
+    @property
+    def drops(self) -> tuple[Change, ...]:
+        """The steps that take something away and need --allow-drop."""
+        return tuple(step for step in self.steps if step.drops)
+
+    def without_drops(self) -> Plan:
+        """Return the plan that apply runs unless it was told that it may drop."""
+        return Plan(tuple(step for step in self.steps if not step.drops))
+
+
+def make_plan(
+    wanted: Mapping[str, EndpointSpec], live: Mapping[str, EndpointSpec], *, order: Sequence[str]
+) -> Plan:
+    """Compare each endpoint and order the steps.
+
+    order: the endpoints' names in the order in which data passes them. Within a phase that gives, the
+    source comes first; what is withdrawn is withdrawn from the far end first.
+    """
+    steps = [step for name in order for step in diff_endpoint(wanted[name], live[name])]
+    return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
+
+
+def _distance(step: Change, order: Sequence[str]) -> int:
+    place = order.index(step.endpoint)
+    return -place if step.drops else place

@@ -1,0 +1,93 @@
+"""The settings of the `ponte` command, read once in `main`.
+
+For each endpoint `PONTE_<ENDPOINT>_DSN`, a libpq connection string of an administrator; for each
+subscription `PONTE_<SUBSCRIPTION>_CONNINFO`, how its target reaches its source, with a `passfile` that
+the target's server can read; for each role to be made `PONTE_<ENDPOINT>_<ROLE>_PASSWORD`. All may also
+be files in the folder that `PONTE_SECRETS_DIR` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
+
+from db.errors import SettingsError
+from db.settings import PREFIX, read_secret
+from publications.declaration import Declaration
+
+
+@dataclass(frozen=True)
+class PublicationsSettings:
+    """Where the databases are and how they reach each other."""
+
+    dsns: Mapping[str, SecretStr]
+    """By endpoint."""
+    conninfos: Mapping[str, Mapping[str, str]]
+    """By subscription; without a password."""
+    passwords: Mapping[tuple[str, str], SecretStr] = field(default_factory=dict)
+    """By endpoint and role; only those that are set."""
+
+    def dsn(self, endpoint: str) -> str:
+        """Return the endpoint's connection string for libpq."""
+        return self.dsns[endpoint].get_secret_value()
+
+
+def dsn_variable(endpoint: str) -> str:
+    """Name the variable that holds an endpoint's connection string."""
+    return f"{PREFIX}{endpoint}_DSN".upper()
+
+
+def conninfo_variable(subscription: str) -> str:
+    """Name the variable that says how a subscription reaches its publisher."""
+    return f"{PREFIX}{subscription}_CONNINFO".upper()
+
+
+def password_variable(endpoint: str, role: str) -> str:
+    """Name the variable that holds a role's password."""
+    return f"{PREFIX}{endpoint}_{role}_PASSWORD".upper()
+
+
+def read_settings(declaration: Declaration) -> PublicationsSettings:
+    """Read what the declaration needs. Raise SettingsError naming every variable that is missing."""
+    dsns = {name: read_secret(dsn_variable(name)) for name in declaration.endpoints}
+    given = {hop.subscription: read_secret(conninfo_variable(hop.subscription)) for hop in declaration.hops}
+    missing = [dsn_variable(name) for name, dsn in dsns.items() if dsn is None]
+    missing += [conninfo_variable(name) for name, conninfo in given.items() if conninfo is None]
+    if missing:
+        raise SettingsError(
+            f"not set: {', '.join(missing)}",
+            "set them in the environment or as files in PONTE_SECRETS_DIR, such as"
+            " 'host=127.0.0.1 port=5432 dbname=sgp user=postgres passfile=/etc/ponte/pgpass'",
+        )
+    return PublicationsSettings(
+        dsns={name: dsn for name, dsn in dsns.items() if dsn},
+        conninfos={name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo},
+        passwords=_read_passwords(declaration),
+    )
+
+
+def _parse_conninfo(subscription: str, conninfo: SecretStr) -> dict[str, str]:
+    variable = conninfo_variable(subscription)
+    try:
+        parsed = conninfo_to_dict(conninfo.get_secret_value())
+    except ProgrammingError as error:
+        raise SettingsError(
+            f"{variable} is no libpq connection string", "write it as 'host=… port=…'"
+        ) from error
+    if "password" in parsed:
+        raise SettingsError(
+            f"{variable} holds a password, which every reader of the subscriber's catalog would see",
+            "use passfile=… with a file that only the subscriber's server can read",
+        )
+    return {key: str(value) for key, value in parsed.items()}
+
+
+def _read_passwords(declaration: Declaration) -> dict[tuple[str, str], SecretStr]:
+    roles = [(hop.source, hop.role) for hop in declaration.hops]
+    roles += [(role.on, role.name) for role in declaration.roles]
+    found = {(at, role): read_secret(password_variable(at, role)) for at, role in roles}
+    return {key: password for key, password in found.items() if password is not None}

@@ -1,0 +1,144 @@
+"""What an endpoint has: the same types for what is wanted and for what is live.
+
+A diff is then a comparison, and a second apply finds nothing to do. All values are immutable and pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, order=True)
+class TableName:
+    """A table by schema and name."""
+
+    schema: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> TableName:
+        """Read `schema.name`."""
+        schema, name = text.split(".", 1)
+        return cls(schema, name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class RoleSpec:
+    """A role and what it is. It never is a superuser, nor may it make roles or databases."""
+
+    name: str
+    replication: bool = False
+    settings: frozenset[tuple[str, str]] = frozenset()
+    powers: frozenset[str] = frozenset()
+    """Attributes beyond those: always empty in what is wanted."""
+
+
+class GrantKind(StrEnum):
+    """What a privilege is on."""
+
+    SCHEMA = "schema"
+    TABLE = "table"
+    FUNCTION = "function"
+
+
+@dataclass(frozen=True, order=True)
+class GrantSpec:
+    """One privilege of one role on one object, or on one column of it."""
+
+    role: str
+    kind: GrantKind
+    target: str
+    """`schema`, `schema.table` or `schema.function(argument types)`."""
+    privilege: str
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class PublishedTableSpec:
+    """A table in a publication."""
+
+    table: TableName
+    columns: frozenset[str] | None
+    """None is every column, also those to come."""
+    where: str | None = None
+    """The row filter as the server prints it."""
+
+
+@dataclass(frozen=True)
+class PublicationSpec:
+    """A publication. One table each, so that one can be copied again alone."""
+
+    name: str
+    tables: frozenset[PublishedTableSpec]
+    operations: frozenset[str]
+    everything: bool = False
+    """FOR ALL TABLES or for whole schemas: never wanted."""
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column of a table that Ponte makes."""
+
+    name: str
+    type: str
+    not_null: bool = False
+
+
+@dataclass(frozen=True)
+class TriggerSpec:
+    """A row trigger that fires whoever writes."""
+
+    name: str
+    function: str
+    """`schema.function`."""
+    always: bool = True
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table that Ponte makes: a landing table or the heartbeat."""
+
+    table: TableName
+    columns: Mapping[str, ColumnSpec]
+    key: tuple[str, ...]
+    triggers: frozenset[TriggerSpec] = frozenset()
+
+
+@dataclass(frozen=True)
+class SlotSpec:
+    """A logical slot."""
+
+    name: str
+    plugin: str = "pgoutput"
+
+
+@dataclass(frozen=True)
+class SubscriptionSpec:
+    """A subscription. `conninfo` has no password."""
+
+    name: str
+    slot: str | None
+    publications: frozenset[str]
+    conninfo: frozenset[tuple[str, str]]
+    options: frozenset[tuple[str, str]]
+    enabled: bool = True
+    tables: frozenset[TableName] = frozenset()
+    """The tables that it knows; one that is published and not here needs a refresh."""
+
+
+@dataclass(frozen=True)
+class EndpointSpec:
+    """All of one database that concerns Ponte."""
+
+    name: str
+    roles: Mapping[str, RoleSpec] = field(default_factory=dict)
+    grants: frozenset[GrantSpec] = frozenset()
+    tables: Mapping[TableName, TableSpec] = field(default_factory=dict)
+    publications: Mapping[str, PublicationSpec] = field(default_factory=dict)
+    slots: Mapping[str, SlotSpec] = field(default_factory=dict)
+    subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)

@@ -1,0 +1,104 @@
+-- name: version
+-- the server's number and name
+SELECT current_setting('server_version_num')::int, current_setting('server_version');
+
+-- name: roles
+-- roles by name, with what they are and their settings
+SELECT r.rolname, r.rolreplication, coalesce(s.setconfig, '{}'),
+       array_remove(ARRAY[
+         CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolcreaterole THEN 'createrole' END,
+         CASE WHEN r.rolcreatedb THEN 'createdb' END, CASE WHEN r.rolbypassrls THEN 'bypassrls' END,
+         CASE WHEN NOT r.rolcanlogin THEN 'nologin' END], NULL)
+  FROM pg_roles r
+  LEFT JOIN pg_db_role_setting s ON s.setrole = r.oid AND s.setdatabase = 0
+ WHERE r.rolname = ANY (%s);
+
+-- name: grants
+-- what those roles hold by themselves on schemas, tables, columns and functions, a row a privilege
+WITH granted AS (
+  SELECT 'schema' AS kind, n.nspname AS target, '' AS col, x.grantee, x.privilege_type
+    FROM pg_namespace n, aclexplode(n.nspacl) x
+  UNION ALL
+  SELECT 'table', n.nspname || '.' || c.relname, '', x.grantee, x.privilege_type
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) x
+  UNION ALL
+  SELECT 'table', n.nspname || '.' || c.relname, a.attname, x.grantee, x.privilege_type
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
+         aclexplode(a.attacl) x
+   WHERE NOT a.attisdropped
+  UNION ALL
+  SELECT 'function', n.nspname || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')', '',
+         x.grantee, x.privilege_type
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, aclexplode(p.proacl) x
+)
+SELECT r.rolname, g.kind, g.target, lower(g.privilege_type), g.col
+  FROM granted g JOIN pg_roles r ON r.oid = g.grantee
+ WHERE r.rolname = ANY (%s);
+
+-- name: publications
+-- every publication of this database with its tables; no table gives one row of NULLs
+SELECT p.pubname, n.nspname, c.relname,
+       (SELECT array_agg(a.attname::text) FROM pg_attribute a
+         WHERE a.attrelid = c.oid AND a.attnum = ANY (r.prattrs::int2[])),
+       pg_get_expr(r.prqual, r.prrelid),
+       array_remove(ARRAY[
+         CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
+         CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END], NULL),
+       p.puballtables OR EXISTS (SELECT FROM pg_publication_namespace s WHERE s.pnpubid = p.oid)
+  FROM pg_publication p
+  LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid
+  LEFT JOIN pg_class c ON c.oid = r.prrelid
+  LEFT JOIN pg_namespace n ON n.oid = c.relnamespace;
+
+-- name: columns
+-- the columns of tables by `schema.table`, in order, with whether the type is the server's own
+SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, NULL),
+       t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b',
+       a.attnotnull, coalesce(a.attnum = ANY (i.indkey), false)
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+ WHERE n.nspname || '.' || c.relname = ANY (%s) AND c.relkind IN ('r', 'p')
+ ORDER BY 1, 2, a.attnum;
+
+-- name: triggers
+-- the row triggers of those tables
+SELECT n.nspname, c.relname, g.tgname, fn.nspname || '.' || f.proname, g.tgenabled = 'A'
+  FROM pg_trigger g
+  JOIN pg_class c ON c.oid = g.tgrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_proc f ON f.oid = g.tgfoid
+  JOIN pg_namespace fn ON fn.oid = f.pronamespace
+ WHERE NOT g.tgisinternal AND n.nspname || '.' || c.relname = ANY (%s);
+
+-- name: slots
+-- the permanent logical slots of this database
+SELECT s.slot_name, s.plugin
+  FROM pg_replication_slots s
+ WHERE s.database = current_database() AND NOT s.temporary
+   AND s.slot_name !~ '^pg_[0-9]+_sync_[0-9]+_[0-9]+$';
+
+-- name: subscriptions
+-- the subscriptions of this database
+SELECT s.subname, s.subslotname, s.subpublications, s.subconninfo, s.subenabled, s.subsynccommit,
+       s.substream::text, s.subbinary, s.subdisableonerr,
+       (SELECT coalesce(array_agg(n.nspname || '.' || c.relname), '{}')
+          FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE r.srsubid = s.oid)
+  FROM pg_subscription s
+ WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+
+-- name: copying
+-- tables of a subscription that are not yet in step, with rows and bytes that their copy has read
+SELECT n.nspname || '.' || c.relname, r.srsubstate::text,
+       coalesce(p.tuples_processed + p.tuples_excluded, 0), coalesce(p.bytes_processed, 0)
+  FROM pg_subscription_rel r
+  JOIN pg_subscription s ON s.oid = r.srsubid
+  JOIN pg_class c ON c.oid = r.srrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_stat_progress_copy p ON p.relid = c.oid AND p.datid = s.subdbid
+ WHERE s.subname = %s AND r.srsubstate <> 'r'
+ ORDER BY 1;
