@@ -40,7 +40,10 @@ def seal(stored: str, key: bytes) -> SealedPassword:
 
 
 def check(password: str, sealed: SealedPassword, key: bytes) -> bool:
-    """Tell whether the password is the sealed one. Takes bcrypt's time: about 0.2 s at cost 12."""
+    """Tell whether the password is the sealed one. Takes bcrypt's time: about 0.2 s at cost 12.
+
+    key: the UTF-8 bytes of `PONTE_CREDENTIAL_KEY`, on both ends. Raise ValueError if the salt is none.
+    """
     given = password.encode()
     if len(given) > MAX_PASSWORD_BYTES or b"\0" in given:
         return False

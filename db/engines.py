@@ -36,7 +36,9 @@ def connect(conninfo: str, *, application: LiteralString = "ponte", autocommit: 
 
 def engine(conninfo: str) -> Engine:
     """Return a SQLAlchemy engine that keeps no pool: for commands and migrations."""
-    return create_engine(URL, creator=lambda: connect(conninfo, autocommit=False), poolclass=NullPool)
+    return create_engine(
+        URL, creator=lambda: connect(conninfo, autocommit=False), poolclass=NullPool, hide_parameters=True
+    )
 
 
 def async_engine(conninfo: str, *, pool_size: int, application: LiteralString) -> AsyncEngine:
@@ -56,4 +58,5 @@ def async_engine(conninfo: str, *, pool_size: int, application: LiteralString) -
         max_overflow=0,
         pool_pre_ping=True,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
     )

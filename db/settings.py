@@ -6,6 +6,7 @@ A secret named `PONTE_X` may stand in the file `ponte_x` of the folder that `PON
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -17,11 +18,11 @@ from db.errors import SettingsError
 PREFIX = "PONTE_"
 
 
-def read_secret(name: str) -> SecretStr | None:
+def read_secret(name: str, environ: Mapping[str, str]) -> SecretStr | None:
     """Return one secret by its variable's name, from the environment or the secrets' folder."""
-    if name in os.environ:
-        return SecretStr(os.environ[name])
-    folder = os.environ.get("PONTE_SECRETS_DIR")
+    if name in environ:
+        return SecretStr(environ[name])
+    folder = environ.get("PONTE_SECRETS_DIR")
     path = Path(folder, name.lower()) if folder else None
     if path is None or not path.is_file():
         return None
@@ -42,12 +43,14 @@ class PonteSettings(BaseSettings):
         try:
             return cls(_secrets_dir=folder)
         except ValidationError as error:
-            prefix = cls.model_config.get("env_prefix", "")
-            wrong = "; ".join(
-                f"{prefix}{'.'.join(map(str, e['loc']))}".upper() + f": {e['msg'].lower()}"
-                for e in error.errors()
-            )
+            wrong = "; ".join(f"{cls._variable(e['loc'])}: {e['msg'].lower()}" for e in error.errors())
             raise SettingsError(
                 f"settings are missing or wrong: {wrong}",
                 "set them in the environment, secrets as files in PONTE_SECRETS_DIR",
             ) from None
+
+    @classmethod
+    def _variable(cls, place: Iterable[int | str]) -> str:
+        """Name the variable of a field; an alias is a whole name already."""
+        name = "_".join(map(str, place)).upper()
+        return name if name.startswith(PREFIX) else f"{cls.model_config.get('env_prefix', '')}{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,10 @@ class RefusedError(PonteError):
 
 class BusyError(PonteError):
     """Somebody else applies, or holds a lock that is needed."""
+
+
+class CopyTimeoutError(PonteError):
+    """Tables were not copied in time."""
 
 
 class MissingPasswordError(PonteError):
@@ -144,15 +149,28 @@ def _execute_patiently(conn: Connection, statement: sql.Composed) -> None:
             return
 
 
-def wait_for_copies(session: Session, *, report: CopyReport, poll_s: float = 0.2) -> None:
-    """Return when every subscription has copied its tables and follows; `report` gets what is left."""
-    while True:
-        left = [
-            row
-            for hop in session.declaration.hops
-            for row in read_copying(session.connections[hop.target], hop.subscription)
-        ]
+def wait_for_copies(
+    session: Session, *, report: CopyReport, timeout_s: float | None = None, poll_s: float = 0.2
+) -> None:
+    """Return when every subscription has copied its tables and follows; `report` gets what is left.
+
+    Raise CopyTimeoutError when that takes longer than `timeout_s`.
+    """
+    deadline = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
+    while left := _read_left(session):
         report(left)
-        if not left:
-            return
+        if time.monotonic() > deadline:
+            raise CopyTimeoutError(
+                f"{left[0][0]} and {len(left) - 1} more tables are not copied after {timeout_s:.0f} s",
+                "look in the subscriber's log; the copy goes on by itself",
+            )
         time.sleep(poll_s)
+    report(left)
+
+
+def _read_left(session: Session) -> list[tuple[str, str, int, int]]:
+    return [
+        row
+        for hop in session.declaration.hops
+        for row in read_copying(session.connections[hop.target], hop.subscription)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _open(arguments: argparse.Namespace) -> Session:
     declaration = read_declaration(arguments.declaration)
-    return Session(declaration, read_settings(declaration))
+    return Session(declaration, read_settings(declaration, os.environ))
 
 
 def _histories(declaration: Declaration) -> list[tuple[str, History]]:
@@ -78,7 +79,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
         for history in History:
             emit_sql(history)
         return OK
-    settings = read_settings(declaration)
+    settings = read_settings(declaration, os.environ)
     for endpoint, history in _histories(declaration):
         migrate(history, settings.dsn(endpoint))
         talk.print(f"{endpoint}: at version {read_revision(history, settings.dsn(endpoint))[0]}")

@@ -51,10 +51,13 @@ def password_variable(endpoint: str, role: str) -> str:
     return f"{PREFIX}{endpoint}_{role}_PASSWORD".upper()
 
 
-def read_settings(declaration: Declaration) -> PublicationsSettings:
+def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> PublicationsSettings:
     """Read what the declaration needs. Raise SettingsError naming every variable that is missing."""
-    dsns = {name: read_secret(dsn_variable(name)) for name in declaration.endpoints}
-    given = {hop.subscription: read_secret(conninfo_variable(hop.subscription)) for hop in declaration.hops}
+    dsns = {name: read_secret(dsn_variable(name), environ) for name in declaration.endpoints}
+    given = {
+        hop.subscription: read_secret(conninfo_variable(hop.subscription), environ)
+        for hop in declaration.hops
+    }
     missing = [dsn_variable(name) for name, dsn in dsns.items() if dsn is None]
     missing += [conninfo_variable(name) for name, conninfo in given.items() if conninfo is None]
     if missing:
@@ -66,7 +69,7 @@ def read_settings(declaration: Declaration) -> PublicationsSettings:
     return PublicationsSettings(
         dsns={name: dsn for name, dsn in dsns.items() if dsn},
         conninfos={name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo},
-        passwords=_read_passwords(declaration),
+        passwords=_read_passwords(declaration, environ),
     )
 
 
@@ -86,8 +89,8 @@ def _parse_conninfo(subscription: str, conninfo: SecretStr) -> dict[str, str]:
     return {key: str(value) for key, value in parsed.items()}
 
 
-def _read_passwords(declaration: Declaration) -> dict[tuple[str, str], SecretStr]:
+def _read_passwords(declaration: Declaration, environ: Mapping[str, str]) -> dict[tuple[str, str], SecretStr]:
     roles = [(hop.source, hop.role) for hop in declaration.hops]
     roles += [(role.on, role.name) for role in declaration.roles]
-    found = {(at, role): read_secret(password_variable(at, role)) for at, role in roles}
+    found = {(at, role): read_secret(password_variable(at, role), environ) for at, role in roles}
     return {key: password for key, password in found.items() if password is not None}

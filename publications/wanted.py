@@ -127,7 +127,7 @@ def _tables(declaration: Declaration, endpoint: str, source: SourceTables) -> di
 
 
 def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
-    """Shape a landing table: SGP's names and types, enums and limited text as text, nothing NOT NULL but the key."""
+    """Shape a landing table: SGP's names and types, enums and limited text as text, NOT NULL only the key."""
     name = TableName.parse(table.name)
     given = source.get(name, {column.name: _built_in(column) for column in _HEARTBEAT_COLUMNS})
     wanted = dict.fromkeys((*LANDING_COLUMNS.get(table.name, ()), *table.columns))

@@ -116,6 +116,7 @@ $$;
 CREATE OR REPLACE FUNCTION projection.project_pedido_imagens() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
+  PERFORM pg_notify('ponte_imagem', '');
   IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
     DELETE FROM vitrine.imagens WHERE id = OLD.id;
     PERFORM projection.settle(TG_RELID, OLD.id);
@@ -149,6 +150,8 @@ $$;
 CREATE OR REPLACE FUNCTION projection.project_user() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
+  -- Also when only an unpublished column changed, such as the password: the worker looks.
+  PERFORM pg_notify('ponte_user', '');
   IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
     DELETE FROM vitrine.usuarios WHERE id = OLD.id;
     PERFORM projection.settle(TG_RELID, OLD.id);
@@ -165,7 +168,6 @@ BEGIN
   WHERE (held.username, held.is_admin, held.setor, held.is_active)
     IS DISTINCT FROM (excluded.username, excluded.is_admin, excluded.setor, excluded.is_active);
   PERFORM projection.settle(TG_RELID, NEW.id);
-  PERFORM pg_notify('ponte_user', '');
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   PERFORM projection.bury(TG_RELID, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END, SQLSTATE);
@@ -203,10 +205,14 @@ BEGIN
   FOR letter IN
     SELECT d.landing, d.key FROM projection.dead_letters AS d ORDER BY d.last_at LIMIT most
   LOOP
-    EXECUTE format('UPDATE %s SET id = id WHERE id = $1', letter.landing::regclass) USING letter.key;
-    GET DIAGNOSTICS touched = ROW_COUNT;
+    touched := 0;
+    IF to_regclass(letter.landing) IS NOT NULL THEN
+      EXECUTE format('UPDATE %s SET id = id WHERE id = $1', letter.landing::regclass) USING letter.key;
+      GET DIAGNOSTICS touched = ROW_COUNT;
+    END IF;
     IF touched = 0 THEN
-      PERFORM projection.settle(letter.landing::regclass, letter.key);
+      DELETE FROM projection.dead_letters AS held
+       WHERE held.landing = letter.landing AND held.key = letter.key;
     END IF;
   END LOOP;
   RETURN (SELECT count(*) FROM projection.dead_letters);

@@ -1,0 +1,274 @@
+"""The demo: change an order in SGP, and time it until the VPS has it and the API serves it."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from typing import Any
+
+import psycopg
+
+from db.contract import WINDOW_CHANNEL
+from db.engines import Connection, connect
+from infra.devstack.clusters import HOST, Cluster
+from infra.devstack.errors import DevstackError
+from infra.devstack.seed import DEMO_LOGIN, change_order
+from infra.devstack.state import wait_until
+
+ROUNDS = 30
+CUT_CHANGES = 3
+DEADLINE_S = 60.0
+PAUSE_S = 3.0
+
+
+class DemoError(DevstackError):
+    """A change did not arrive."""
+
+
+@dataclass(frozen=True)
+class Travel:
+    """How long one change took from its commit in SGP, in milliseconds."""
+
+    pedido_id: int
+    visible_ms: float
+    """Until the row was on the VPS."""
+    served_ms: float
+    """Until the API answered with it."""
+
+
+@dataclass
+class DemoResult:
+    """What `--json` prints."""
+
+    pedidos: dict[str, int]
+    postgresql: dict[str, str]
+    travels: list[Travel] = field(default_factory=list)
+    served_during_cut: int = 0
+    """Orders that the API answered with while the link was cut."""
+    waiting_during_cut: int = 0
+    """Changes made during the cut that the VPS did not have when it ended."""
+    pending_after_cut: int = 0
+    """Those that it still did not have when it had caught up: 0."""
+    catch_up_ms: float = 0.0
+
+    def to_json(self) -> str:
+        """Return one object, times in milliseconds."""
+        return json.dumps(
+            {
+                "pedidos": self.pedidos,
+                "visible_ms": _spread([travel.visible_ms for travel in self.travels]),
+                "served_ms": _spread([travel.served_ms for travel in self.travels]),
+                "changes": len(self.travels),
+                "served_during_cut": self.served_during_cut,
+                "waiting_during_cut": self.waiting_during_cut,
+                "pending_after_cut": self.pending_after_cut,
+                "catch_up_ms": round(self.catch_up_ms),
+                "postgresql": self.postgresql,
+            },
+            indent=2,
+        )
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {
+        "median": round(median(values), 2),
+        "p99": round(quantiles(values, n=100, method="inclusive")[98], 2),
+    }
+
+
+class Client:
+    """A phone: it logs in and asks for orders."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._token = ""
+
+    def log_in(self) -> None:
+        """Get a token, waiting until the credentials have arrived. Raise DemoError if they do not."""
+        if not wait_until(self._logged_in, DEADLINE_S):
+            raise DemoError("nobody can log in on the VPS", "look in worker.log and api.log")
+
+    def _logged_in(self) -> bool:
+        username, password = DEMO_LOGIN
+        try:
+            answer = self._call("/auth/login", {"username": username, "password": password})
+        except (urllib.error.URLError, OSError):
+            return False
+        self._token = answer["session_token"]
+        return True
+
+    def list_pedidos(self) -> list[dict[str, Any]]:
+        """Return the PWA's whole list."""
+        answer: list[dict[str, Any]] = self._call("/pedidos/")
+        return answer
+
+    def get_pedido(self, pedido_id: int) -> dict[str, Any]:
+        """Return one order."""
+        answer: dict[str, Any] = self._call(f"/pedidos/{pedido_id}")
+        return answer
+
+    def _call(self, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        request = urllib.request.Request(self.url + path, data=data, headers=headers)  # noqa: S310  # loopback
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+class Demo:
+    """Changes orders in SGP and watches them arrive."""
+
+    def __init__(
+        self,
+        *,
+        clusters: dict[str, Cluster],
+        api_url: str,
+        cut: Callable[[], object],
+        heal: Callable[[], object],
+        say: Callable[[str], None],
+    ) -> None:
+        self._clusters = clusters
+        self._cut = cut
+        self._heal = heal
+        self._say = say
+        self._rng = random.Random(1)  # noqa: S311  # which order changes
+        self._marks = 0
+        self.client = Client(api_url)
+
+    def run_once(self) -> DemoResult:
+        """Do everything one time. Raise DemoError when a change does not arrive in a minute."""
+        self.client.log_in()
+        result = DemoResult(pedidos=self._count(), postgresql=self._versions())
+        self._say(f"orders: {result.pedidos}")
+        with self._sessions() as (sgp, vps):
+            result.travels = [self._travel(sgp, vps) for _ in range(ROUNDS)]
+            self._say(_describe(result.travels))
+            self._cut_and_catch_up(sgp, vps, result)
+        return result
+
+    def run_on(self, stopping: threading.Event) -> None:
+        """Change an order every few seconds until told to stop; cut the link now and then."""
+        self.client.log_in()
+        with self._sessions() as (sgp, vps):
+            rounds = 0
+            while not stopping.wait(PAUSE_S):
+                travel = self._travel(sgp, vps)
+                self._say(
+                    f"order {travel.pedido_id}: on the VPS after {travel.visible_ms:.1f} ms, "
+                    f"served after {travel.served_ms:.1f} ms"
+                )
+                rounds += 1
+                if rounds % 5 == 0:
+                    self._cut_and_catch_up(sgp, vps, DemoResult({}, {}))
+
+    def _sessions(self) -> _Sessions:
+        return _Sessions(self._clusters["sgp"].conninfo("sgp"), self._clusters["vps"].conninfo("vps"))
+
+    def _change(self, sgp: Connection) -> tuple[int, str, float]:
+        """Change an order as SGP's users do, with a mark in its notes; return id, mark and commit time."""
+        self._marks += 1
+        mark = f"demo {time.time_ns()}-{self._marks}"
+        with sgp.transaction():
+            pedido_id = change_order(sgp, rng=self._rng)
+            sgp.execute("UPDATE pedidos SET observacao = %s WHERE id = %s", [mark, pedido_id])
+        return pedido_id, mark, time.perf_counter()
+
+    def _travel(self, sgp: Connection, vps: Connection) -> Travel:
+        pedido_id, mark, committed = self._change(sgp)
+        visible = self._wait_visible(vps, pedido_id, mark)
+        if not wait_until(lambda: self.client.get_pedido(pedido_id)["observacao"] == mark, DEADLINE_S):
+            raise DemoError(f"order {pedido_id} is on the VPS and not served", "look in api.log")
+        served = time.perf_counter()
+        return Travel(pedido_id, (visible - committed) * 1000, (served - committed) * 1000)
+
+    def _wait_visible(self, vps: Connection, pedido_id: int, mark: str) -> float:
+        """Return when the VPS had the row: asked at each of its notifications."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not self._is_visible(vps, pedido_id, mark):
+            if time.monotonic() > deadline:
+                raise DemoError(f"order {pedido_id} did not reach the VPS", "run 'ponte plan'")
+            for _ in vps.notifies(timeout=1, stop_after=1):
+                pass
+        return time.perf_counter()
+
+    @staticmethod
+    def _is_visible(vps: Connection, pedido_id: int, mark: str) -> bool:
+        query = "SELECT 1 FROM vitrine.pedidos WHERE id = %s AND observacao = %s"
+        return vps.execute(query, [pedido_id, mark]).fetchone() is not None
+
+    def _cut_and_catch_up(self, sgp: Connection, vps: Connection, result: DemoResult) -> None:
+        self._say("link cut: SGP goes on changing orders, the VPS goes on serving what it has")
+        self._cut()
+        changes = [self._change(sgp)[:2] for _ in range(CUT_CHANGES)]
+        result.served_during_cut = len(self.client.list_pedidos())
+        result.waiting_during_cut = self._pending(vps, changes)
+        self._say(
+            f"the API served {result.served_during_cut} orders; {result.waiting_during_cut} changes wait"
+        )
+        self._heal()
+        healed = time.perf_counter()
+        wait_until(lambda: self._pending(vps, changes) == 0, DEADLINE_S)
+        result.catch_up_ms = (time.perf_counter() - healed) * 1000
+        result.pending_after_cut = self._pending(vps, changes)
+        self._say(f"link healed: {result.pending_after_cut} pending after {result.catch_up_ms:.0f} ms")
+
+    def _pending(self, vps: Connection, changes: list[tuple[int, str]]) -> int:
+        latest = dict(changes)
+        return sum(not self._is_visible(vps, pedido_id, mark) for pedido_id, mark in latest.items())
+
+    def _count(self) -> dict[str, int]:
+        tables = {"sgp": "public.pedidos", "vitrine": "vitrine.pedidos", "vps": "vitrine.pedidos"}
+        return {name: self._ask(name, f"SELECT count(*) FROM {table}") for name, table in tables.items()}  # noqa: S608
+
+    def _versions(self) -> dict[str, str]:
+        return {
+            name: str(self._ask(name, "SELECT current_setting('server_version')")).split()[0]
+            for name in self._clusters
+        }
+
+    def _ask(self, name: str, query: str) -> Any:
+        with connect(self._clusters[name].conninfo(name)) as conn:
+            row = conn.execute(query).fetchone()
+            return row[0] if row else None
+
+
+class _Sessions:
+    """A session in SGP and one on the VPS that hears of changes."""
+
+    def __init__(self, sgp: str, vps: str) -> None:
+        self._conninfos = sgp, vps
+        self._open: list[Connection] = []
+
+    def __enter__(self) -> tuple[Connection, Connection]:
+        self._open = [connect(conninfo) for conninfo in self._conninfos]
+        sgp, vps = self._open
+        vps.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(WINDOW_CHANNEL)))
+        return sgp, vps
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open:
+            connection.close()
+
+
+def _describe(travels: list[Travel]) -> str:
+    visible, served = (_spread([getattr(t, name) for t in travels]) for name in ("visible_ms", "served_ms"))
+    return (
+        f"{len(travels)} changes: on the VPS after {visible['median']} ms (p99 {visible['p99']} ms), "
+        f"served after {served['median']} ms (p99 {served['p99']} ms)"
+    )
+
+
+def introduce(api_url: str, ports: dict[str, int], *, root: object) -> Iterator[str]:
+    """Say what runs where and how to log in."""
+    for name, port in ports.items():
+        yield f"{name:<8} {HOST}:{port}"
+    username, password = DEMO_LOGIN
+    yield f'log in   POST {api_url}/auth/login  {{"username": "{username}", "password": "{password}"}}'
+    yield f"by hand  PONTE_SECRETS_DIR={root}/secrets/ponte ponte plan"

@@ -1,0 +1,32 @@
+"""Where the stack listens: six ports in a row on 127.0.0.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infra.devstack.errors import DevstackError
+
+VARIABLE = "PONTE_DEV_PORT_BASE"
+DEFAULT_BASE = 15430
+# Below the range from which systems take the ports of outgoing connections.
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The stack's TCP ports; the VPS reaches the window through `link`."""
+
+    sgp: int
+    vitrine: int
+    vps: int
+    link: int
+    api: int
+
+
+def read_ports(environ: Mapping[str, str]) -> Ports:
+    """Count from PONTE_DEV_PORT_BASE, 15430 unless told. Raise DevstackError if it is no port."""
+    given = environ.get(VARIABLE, str(DEFAULT_BASE))
+    if not given.isdecimal() or not 1024 <= int(given) <= 65500:  # noqa: PLR2004
+        raise DevstackError(f"{VARIABLE} is '{given}'", "set it to a number from 1024 to 65500")
+    base = int(given)
+    return Ports(sgp=base + 1, vitrine=base + 2, vps=base + 3, link=base + 4, api=base + 5)

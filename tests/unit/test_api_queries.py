@@ -1,0 +1,89 @@
+"""The statements: what is asked of the window, as SQL."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import Select, make_url
+
+from db.contract import Status
+from db.engines import URL
+from vps_readapi import queries
+from vps_readapi.queries import DateMode, PedidoFilter, list_pedidos
+
+pytestmark = pytest.mark.unit
+
+DIALECT = make_url(URL).get_dialect()()
+
+
+def write(statement: Select[Any]) -> tuple[str, dict[str, Any]]:
+    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    return " ".join(str(compiled).split()), dict(compiled.params)
+
+
+def where(wanted: PedidoFilter) -> tuple[str, dict[str, Any]]:
+    sql, parameters = write(list_pedidos(wanted))
+    return sql.partition(" WHERE ")[2].partition(" ORDER BY ")[0], parameters
+
+
+def test_the_whole_list_has_no_condition_and_the_newest_first() -> None:
+    sql, _ = write(list_pedidos(PedidoFilter()))
+    assert " WHERE " not in sql
+    assert " LIMIT " not in sql
+    assert sql.endswith("ORDER BY vitrine.pedidos.data_criacao DESC NULLS LAST, vitrine.pedidos.id DESC")
+
+
+def test_pages_are_bound_values() -> None:
+    sql, parameters = write(list_pedidos(PedidoFilter(), skip=10, limit=5))
+    assert " LIMIT " in sql
+    assert " OFFSET " in sql
+    assert set(parameters.values()) >= {10, 5}
+
+
+def test_a_clients_name_is_no_pattern() -> None:
+    sql, parameters = where(PedidoFilter(cliente="10%_/'"))
+    assert "'" not in sql.replace("'%%'", "").replace("'/'", "")
+    assert list(parameters.values()) == ["10/%/_//'"]
+
+
+def test_pendente_is_whatever_is_none_of_the_others() -> None:
+    sql, parameters = where(PedidoFilter(status=Status.PENDENTE))
+    assert "NOT IN" in sql
+    assert set(parameters.values()) == {"em_producao", "pronto", "entregue", "cancelado"}
+    assert where(PedidoFilter(status=Status.PRONTO))[1] == {"status_1": "pronto"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "columns"),
+    [
+        (DateMode.ENTRADA, {"data_entrada"}),
+        (DateMode.ENTREGA, {"data_entrega"}),
+        (DateMode.QUALQUER, {"data_entrada", "data_entrega"}),
+    ],
+)
+def test_a_period_includes_both_of_its_days(mode: DateMode, columns: set[str]) -> None:
+    first, last = date(2026, 1, 1), date(2026, 1, 31)
+    sql, parameters = where(PedidoFilter(date_mode=mode, first=first, last=last))
+    assert {name for name in ("data_entrada", "data_entrega") if name in sql} == columns
+    assert (sql.count(">="), sql.count("<="), sql.count(" OR ")) == (
+        len(columns),
+        len(columns),
+        len(columns) - 1,
+    )
+    assert set(parameters.values()) == {first, last}
+
+
+def test_nothing_but_the_window_is_read() -> None:
+    statements = [
+        list_pedidos(PedidoFilter()),
+        queries.find_pedido(1),
+        queries.list_photos([1]),
+        queries.find_login("admin"),
+        queries.find_user(1),
+        queries.read_heartbeat(),
+    ]
+    assert all(re.findall(r"(?:FROM|JOIN) (?!vitrine\.)", write(one)[0]) == [] for one in statements)
+    assert all("path" not in write(one)[0] for one in statements)

@@ -1,0 +1,43 @@
+"""What can go wrong: a photo that will never be a miniatura, and things that pass."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from db.errors import PonteError
+
+
+class Motivo(StrEnum):
+    """Why a photo has no miniatura and will have none, as `vitrine.miniaturas.motivo` says it."""
+
+    ARQUIVO_AUSENTE = "arquivo_ausente"
+    VAZIO = "vazio"
+    NAO_E_IMAGEM = "nao_e_imagem"
+    TRUNCADA = "truncada"
+    GRANDE_DEMAIS = "grande_demais"
+    PIXELS_DEMAIS = "pixels_demais"
+    CAMINHO_INVALIDO = "caminho_invalido"
+
+
+class PhotoError(Exception):
+    """The photo itself is at fault: a verdict, never tried again."""
+
+    def __init__(self, motivo: Motivo) -> None:
+        super().__init__(motivo.value)
+        self.motivo = motivo
+
+
+class UnreachableError(PonteError):
+    """A database can't be reached."""
+
+
+class HeartbeatRowError(PonteError):
+    """There is no row to beat on."""
+
+
+class MediaRootError(PonteError):
+    """The folder of the photos is away: a share that is not mounted, say."""
+
+
+class StorageError(PonteError):
+    """The storage did not take a miniatura."""

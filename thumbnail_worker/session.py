@@ -1,0 +1,51 @@
+"""One job's connection to one database: opened at first use, and again after it broke."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+import psycopg
+from pydantic import SecretStr
+
+from db.engines import Connection, connect
+from thumbnail_worker.errors import UnreachableError
+
+APPLICATION = "ponte-worker"
+
+
+class Session:
+    """A connection that comes back; each job has its own, so none waits for another."""
+
+    def __init__(
+        self, database: LiteralString, conninfo: SecretStr, *, on_open: LiteralString | None = None
+    ) -> None:
+        """database: its name in the log; on_open: a statement for each new connection."""
+        self._database = database
+        self._conninfo = conninfo
+        self._on_open = on_open
+        self._connection: Connection | None = None
+
+    def connection(self) -> Connection:
+        """Return the open connection, in autocommit. Raise UnreachableError if none can be had."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._open()
+            if self._on_open is not None:
+                self._connection.execute(self._on_open)
+        return self._connection
+
+    def close(self) -> None:
+        """Let the connection go, whatever state it is in."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        try:
+            return connect(self._conninfo.get_secret_value(), application=APPLICATION)
+        except psycopg.OperationalError as error:
+            # Before there is a session there are no rows: libpq's words name the host and the reason.
+            reason = " ".join(str(error).split())
+            raise UnreachableError(
+                f"the database {self._database} can't be reached: {reason}",
+                f"check PONTE_WORKER_{self._database.upper()}_DSN and that the server is up",
+            ) from error

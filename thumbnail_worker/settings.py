@@ -1,0 +1,80 @@
+"""The worker's settings: `PONTE_WORKER_…`, and the credential key that it shares with the VPS."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from db.settings import PREFIX, PonteSettings
+
+
+class StorageKind(StrEnum):
+    """Where the miniaturas go."""
+
+    FILESYSTEM = "filesystem"
+    S3 = "s3"
+
+
+def _check_conninfo(given: SecretStr) -> SecretStr:
+    try:
+        conninfo_to_dict(given.get_secret_value())
+    except psycopg.ProgrammingError:
+        # libpq's text would quote a piece of the string, perhaps the password.
+        raise ValueError("not a libpq connection string") from None
+    return given
+
+
+def _check_absolute(given: Path) -> Path:
+    if not given.is_absolute():
+        raise ValueError("not an absolute path")
+    return given
+
+
+Conninfo = Annotated[SecretStr, AfterValidator(_check_conninfo)]
+AbsolutePath = Annotated[Path, AfterValidator(_check_absolute)]
+
+
+class WorkerSettings(PonteSettings):
+    """What one worker needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}WORKER_", env_ignore_empty=True)
+
+    sgp_dsn: Conninfo
+    vitrine_dsn: Conninfo
+    media_root: AbsolutePath
+    """SGP's own MEDIA_ROOT; `pedido_imagens.path` is relative to it."""
+    credential_key: SecretStr = Field(min_length=16, validation_alias=f"{PREFIX}CREDENTIAL_KEY")
+    credential_key_id: str = Field("k1", validation_alias=f"{PREFIX}CREDENTIAL_KEY_ID")
+    beat_seconds: float = Field(2.0, gt=0)
+    max_bytes: int = Field(40 * 1024 * 1024, gt=0)
+    """The largest original that is read."""
+    max_pixels: int = Field(89_478_485, gt=0)
+    """The largest original that is decoded; Pillow's own limit, a quarter of a GiB at 3 bytes each."""
+    storage: StorageKind
+    storage_dir: Path = Field(Path(), validate_default=True)
+    s3_endpoint_url: str = ""
+    """Empty for Amazon's own."""
+    s3_region: str = "us-east-1"
+    s3_bucket: str = Field("", validate_default=True)
+    s3_access_key_id: str = Field("", validate_default=True)
+    s3_secret_access_key: SecretStr = Field(SecretStr(""), validate_default=True)
+
+    @field_validator("storage_dir")
+    @classmethod
+    def _need_folder(cls, given: Path, info: ValidationInfo) -> Path:
+        if info.data.get("storage") is StorageKind.FILESYSTEM and not given.is_absolute():
+            raise ValueError("an absolute path is needed with storage 'filesystem'")
+        return given
+
+    @field_validator("s3_bucket", "s3_access_key_id", "s3_secret_access_key")
+    @classmethod
+    def _need_s3(cls, given: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        if info.data.get("storage") is StorageKind.S3 and not len(given):
+            raise ValueError("needed with storage 's3'")
+        return given

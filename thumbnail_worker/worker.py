@@ -1,0 +1,120 @@
+"""The worker: its jobs built from the settings, run once or until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from threading import Event, Thread
+from typing import assert_never
+
+from db.sqlfile import read_blocks
+from thumbnail_worker.backlog import Backlog
+from thumbnail_worker.credentials import CredentialsJob
+from thumbnail_worker.dead_letters import DeadLettersJob
+from thumbnail_worker.events import log
+from thumbnail_worker.heartbeat import HeartbeatJob
+from thumbnail_worker.job import Job, keep_running, try_run
+from thumbnail_worker.media import Media
+from thumbnail_worker.miniaturas import MiniaturasJob
+from thumbnail_worker.render import arm_pixel_guard
+from thumbnail_worker.session import Session
+from thumbnail_worker.settings import StorageKind, WorkerSettings
+from thumbnail_worker.storage import Storage
+from thumbnail_worker.storage.filesystem import FilesystemStorage
+
+_STOP_WITHIN_S = 10.0
+_LOOK_EVERY_S = 0.5
+
+
+def build_jobs(settings: WorkerSettings) -> list[Job]:
+    """Return the four jobs; nothing is connected yet."""
+    arm_pixel_guard(settings.max_pixels)
+    sgp, vitrine = settings.sgp_dsn, settings.vitrine_dsn
+    listen = read_blocks("thumbnail_worker", "queries")["listen_users"]
+    return [
+        HeartbeatJob(Session("sgp", sgp), interval_s=settings.beat_seconds),
+        CredentialsJob(
+            Session("sgp", sgp),
+            Session("vitrine", vitrine, on_open=listen),
+            key=settings.credential_key,
+            key_id=settings.credential_key_id,
+        ),
+        MiniaturasJob(
+            Backlog(Session("vitrine", vitrine)),
+            Media(settings.media_root, max_bytes=settings.max_bytes),
+            open_storage(settings),
+        ),
+        DeadLettersJob(Session("vitrine", vitrine)),
+    ]
+
+
+def open_storage(settings: WorkerSettings) -> Storage:
+    """Return the storage that the settings name."""
+    match settings.storage:
+        case StorageKind.FILESYSTEM:
+            folder = FilesystemStorage(settings.storage_dir)
+            folder.sweep_leftovers()
+            return folder
+        case StorageKind.S3:
+            # Half a second and 30 MB that the other kind does not need.
+            from thumbnail_worker.storage.s3 import S3Storage  # noqa: PLC0415
+
+            return S3Storage(
+                settings.s3_bucket,
+                endpoint_url=settings.s3_endpoint_url or None,
+                region=settings.s3_region,
+                access_key_id=settings.s3_access_key_id,
+                secret_access_key=settings.s3_secret_access_key.get_secret_value(),
+            )
+        case _:
+            assert_never(settings.storage)
+
+
+def run_once(jobs: Sequence[Job]) -> bool:
+    """Run each job one time and tell whether all went well."""
+    stop = Event()
+    done = [try_run(job, stop) for job in jobs]
+    for job in jobs:
+        job.close()
+    return all(done)
+
+
+def run_service(jobs: Sequence[Job]) -> bool:
+    """Run the jobs side by side until a signal asks to stop; tell whether it was a signal.
+
+    A job's thread never ends by itself; if one does all the same, the process ends too, so that the
+    service manager starts it anew rather than that a part of it is silently missing.
+    """
+    stop = Event()
+    threads = [Thread(target=keep_running, args=(job, stop), name=job.name, daemon=True) for job in jobs]
+    asked = False
+    try:
+        _interrupt_on_signals()
+        log("worker_started", jobs=[job.name for job in jobs])
+        for thread in threads:
+            thread.start()
+        while all(thread.is_alive() for thread in threads):
+            time.sleep(_LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        asked = True
+    stop.set()
+    _join(threads)
+    log("worker_stopped", asked=asked)
+    return asked
+
+
+def _interrupt_on_signals() -> None:
+    """Have each signal that means "stop" raise KeyboardInterrupt in the main thread.
+
+    A handler that set the event could deadlock with the very thread that it interrupts.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
+def _join(threads: Sequence[Thread]) -> None:
+    deadline = time.monotonic() + _STOP_WITHIN_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,70 @@
+"""What the routes work with: built when the application starts, closed when it stops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import SecretStr
+
+from db.engines import async_engine
+from vps_readapi.auth.login import Login
+from vps_readapi.auth.tokens import Tokens
+from vps_readapi.database import Database
+from vps_readapi.media import MediaLinks
+from vps_readapi.settings import ApiSettings
+
+
+@dataclass(frozen=True)
+class Services:
+    """One process's parts."""
+
+    database: Database
+    tokens: Tokens
+    login: Login
+    media: MediaLinks
+    version: str
+
+
+@asynccontextmanager
+async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
+    """Build the parts. The database need not be there: nothing connects before it is asked."""
+    engine = async_engine(
+        settings.dsn.get_secret_value(), pool_size=settings.pool_size, application="ponte-readapi"
+    )
+    database = Database(engine)
+    tokens = Tokens(_key(settings.token_key), timedelta(days=settings.token_days))
+    try:
+        yield Services(
+            database=database,
+            tokens=tokens,
+            login=Login(
+                tokens,
+                credential_key=_key(settings.credential_key),
+                concurrency=settings.login_concurrency,
+            ),
+            media=MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir),
+            version=version("sgp-ponte"),
+        )
+    finally:
+        await engine.dispose()
+
+
+def _key(secret: SecretStr) -> bytes:
+    return secret.get_secret_value().encode()
+
+
+def get_services(request: Request) -> Services:
+    """Return the parts of the application that serves this request."""
+    services = request.app.state.services
+    if not isinstance(services, Services):
+        raise TypeError("the application has not been started")
+    return services
+
+
+Used = Annotated[Services, Depends(get_services)]

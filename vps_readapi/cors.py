@@ -1,0 +1,65 @@
+"""Let the PWA, which lives on another origin, read every answer: errors and preflights too.
+
+It stands around the whole application, also around what answers 500. Without these headers a phone
+shows "API Offline", whatever the answer was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ALLOWED_HEADERS = "authorization, content-type"
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+"""All of them, so that a phone that tries to write can read why it may not."""
+EXPOSED_HEADERS = "retry-after"
+PREFLIGHT_MAX_AGE_S = 7200
+"""Chromium keeps a preflight no longer than this."""
+
+
+class CorsMiddleware:
+    """Answer preflights and add the headers to everything else.
+
+    origins: those that may read; `*` among them is any.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Sequence[str]) -> None:
+        self._app = app
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        origin = Headers(scope=scope).get("origin")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(MutableHeaders(scope=message), origin)
+            await send(message)
+
+        app = _answer_preflight if scope["method"] == "OPTIONS" else self._app
+        await app(scope, receive, send_with_headers)
+
+    def _add_headers(self, headers: MutableHeaders, origin: str | None) -> None:
+        headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+        if "*" in self._origins:
+            headers["Access-Control-Allow-Origin"] = "*"
+            return
+        headers.add_vary_header("Origin")
+        if origin in self._origins:
+            headers["Access-Control-Allow-Origin"] = str(origin)
+
+
+_answer_preflight = Response(
+    status_code=204,
+    headers={
+        "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+        "Access-Control-Allow-Methods": ALLOWED_METHODS,
+        "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
+    },
+)

@@ -1,0 +1,124 @@
+"""Every answer that is not a success: one JSON body, whose `detail` is a sentence for the shop's people.
+
+The body is RFC 9457's `application/problem+json`. What the database said never stands in it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import psycopg
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from vps_readapi.database import DatabaseTimeoutError
+
+MEDIA_TYPE = "application/problem+json"
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, DatabaseTimeoutError)
+UNREACHABLE = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeoutError,
+    DatabaseTimeoutError,
+    psycopg.OperationalError,
+)
+"""Those that are raised while the database is away, starting, stopping or stuck."""
+
+DETAILS = {
+    400: "Requisição inválida",
+    404: "Endereço não encontrado",
+    405: "Método não permitido neste endereço",
+    413: "Requisição grande demais",
+    500: "Erro interno do servidor",
+    503: "Banco de dados indisponível no momento; tente de novo em instantes",
+}
+READ_ONLY = "Esta API é somente leitura"
+RETRY_AFTER = {"Retry-After": "5"}
+
+log = logging.getLogger(__name__)
+
+
+class ProblemError(Exception):
+    """An answer other than a success.
+
+    detail: a sentence in Portuguese, shown on the phone as it stands.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+class UnauthorizedError(ProblemError):
+    """Nobody known is asking; the PWA logs the phone out on any of these."""
+
+    def __init__(self, detail: str = "Sessão inválida ou expirada; entre novamente") -> None:
+        super().__init__(401, detail, {"WWW-Authenticate": "Bearer"})
+
+
+class InvalidInputError(ProblemError):
+    """The caller's fields can't be read."""
+
+    def __init__(self, names: list[str]) -> None:
+        fields = ", ".join(dict.fromkeys(name for name in names if name))
+        super().__init__(422, f"Valor inválido ou ausente: {fields}" if fields else "Dados inválidos")
+
+
+def render_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer for one problem."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    content = json.dumps(body, ensure_ascii=False).encode()
+    return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Make the application answer every error with a problem body."""
+    app.exception_handler(ProblemError)(_answer_problem)
+    app.exception_handler(HTTPException)(_answer_framework)
+    app.exception_handler(RequestValidationError)(_answer_invalid)
+    for kind in DATABASE_ERRORS:
+        app.exception_handler(kind)(_answer_database)
+    app.exception_handler(Exception)(_answer_unforeseen)
+
+
+async def _answer_problem(_: Request, error: ProblemError) -> Response:
+    return render_problem(error.status, error.detail, error.headers)
+
+
+async def _answer_framework(request: Request, error: HTTPException) -> Response:
+    detail = DETAILS.get(error.status_code, DETAILS[400])
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method not in READ_METHODS:
+        detail = READ_ONLY
+    return render_problem(error.status_code, detail, error.headers)
+
+
+async def _answer_invalid(_: Request, error: RequestValidationError) -> Response:
+    problem = InvalidInputError([str(one["loc"][-1]) for one in error.errors()])
+    return render_problem(problem.status, problem.detail)
+
+
+async def _answer_database(_: Request, error: Exception) -> Response:
+    log_database_error(error)
+    if isinstance(error, UNREACHABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return render_problem(503, DETAILS[503], RETRY_AFTER)
+    return render_problem(500, DETAILS[500])
+
+
+async def _answer_unforeseen(_request: Request, _error: Exception) -> Response:
+    return render_problem(500, DETAILS[500])  # the server logs the exception after this
+
+
+def log_database_error(error: Exception) -> None:
+    """Log what kind of error it was: its text may quote a row or a parameter."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    log.error("database_failed error=%s sqlstate=%s", type(cause).__name__, getattr(cause, "sqlstate", None))

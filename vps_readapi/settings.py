@@ -1,0 +1,64 @@
+"""What the read API is told by its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from db.settings import PREFIX, PonteSettings
+
+MIN_KEY_BYTES = 32
+
+
+def _check_dsn(dsn: SecretStr) -> SecretStr:
+    try:
+        conninfo_to_dict(dsn.get_secret_value())
+    except ProgrammingError:
+        raise ValueError("Not a libpq connection string") from None
+    return dsn
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value().encode()) < MIN_KEY_BYTES:
+        raise ValueError(f"A key has at least {MIN_KEY_BYTES} bytes")
+    return key
+
+
+def _split_words(value: object) -> object:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Key = Annotated[SecretStr, AfterValidator(_check_key)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+
+
+class ApiSettings(PonteSettings):
+    """The settings of one API process; a field `x` is the variable `PONTE_API_X`."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}API_", populate_by_name=True)
+
+    dsn: Annotated[SecretStr, AfterValidator(_check_dsn)]
+    """libpq's connection string; an empty one means the `PG*` variables."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    token_key: Key
+    """What session tokens are signed with; SGP's own key lets one login serve both sides."""
+    credential_key: Key = Field(validation_alias=f"{PREFIX}CREDENTIAL_KEY")
+    """What the worker sealed the passwords with; `PONTE_CREDENTIAL_KEY` on both ends."""
+    public_url: str = Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")
+    """Where phones reach this API: the absolute base of `imagem_url`."""
+    media_dir: Path | None = None
+    """The folder of the miniaturas; without it no `imagem_url` is given out."""
+    media_key: Key
+    """What the links to miniaturas are signed with."""
+    cors_origins: Words = ("*",)
+    """Origins that may read answers, parted by commas or blanks; `*` is any."""
+    pool_size: int = Field(default=4, ge=1, le=100)
+    token_days: int = Field(default=8, ge=1, le=366)
+    login_concurrency: int = Field(default=2, ge=1, le=64)
+    """How many passwords are checked at the same time: each takes a core for about 0.2 s."""
