@@ -50,7 +50,7 @@ def find_problem() -> str | None:
 
 def install() -> None:
     """Create the environment and install the project with its development tools, versions pinned."""
-    run(sys.executable, "-m", "venv", "--clear", VENV)
+    run(sys.executable, "-m", "venv", VENV)
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     run(*pip, "--upgrade", "pip>=25.1")

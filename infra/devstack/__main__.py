@@ -68,10 +68,13 @@ def _say(text: str) -> None:
     talk.print(text, markup=False, soft_wrap=True)
 
 
+def _root() -> Path:
+    """Return where the stack's data lies: below the repository, or below PONTE_DEV_ROOT."""
+    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", REPOSITORY)))
+
+
 def _make_stack() -> Stack:
-    settings = StackSettings(
-        root=runtime_root(REPOSITORY), ports=read_ports(os.environ), environ=os.environ, parameters={}
-    )
+    settings = StackSettings(root=_root(), ports=read_ports(os.environ), environ=os.environ, parameters={})
     return Stack(settings, say=_say)
 
 
@@ -188,7 +191,7 @@ def _ask_version(conninfo: str) -> str | None:
 
 
 def _link(arguments: argparse.Namespace) -> int:
-    reply = send_command(runtime_root(REPOSITORY), "link", mode=arguments.mode, delay_s=arguments.delay)
+    reply = send_command(_root(), "link", mode=arguments.mode, delay_s=arguments.delay)
     _say(f"the link is {reply['link']}")
     return 0
 

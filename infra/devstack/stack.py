@@ -100,6 +100,11 @@ class Stack:
 
     def start(self) -> None:
         """Bring everything up; what an earlier run left is found and used. Raises DevstackError."""
+        self.start_road()
+        self._start_services()
+
+    def start_road(self) -> None:
+        """Bring up the clusters, the link and the replication between them, without the services."""
         self._end_leftovers()
         self.folders.make()
         self.start_clusters()
@@ -108,7 +113,6 @@ class Stack:
         self._write_secrets()
         self._seed()
         self._build_road()
-        self._start_services()
 
     def start_clusters(self) -> None:
         """Start, or adopt, the three servers."""

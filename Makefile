@@ -1,0 +1,48 @@
+# Ponte's commands for people who work on it. `make` alone lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## make .venv with everything that the other commands need
+	@$(PYTHON) infra/bootstrap.py
+
+.PHONY: demo
+demo: setup ## show an order travel from SGP to the API; ARGS="--once --json" for one object
+	@$(BIN)/python -m infra.devstack demo $(ARGS)
+
+.PHONY: up
+up: setup ## run the dev stack until Ctrl-C
+	@$(BIN)/python -m infra.devstack up
+
+.PHONY: down
+down: setup ## stop the dev stack; ARGS=--wipe deletes its data
+	@$(BIN)/python -m infra.devstack down $(ARGS)
+
+.PHONY: status
+status: setup ## ask each part of the dev stack whether it runs
+	@$(BIN)/python -m infra.devstack status
+
+.PHONY: test
+test: setup ## run the tests; PONTE_PG_BINDIR selects another PostgreSQL, ARGS goes to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: setup ## format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: bench
+bench: setup ## measure ratios beside the peers; ARGS="--json --only NAME"
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+.PHONY: clean
+clean: ## delete .venv and the caches; the dev stack's data goes with 'make down ARGS=--wipe'
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build
