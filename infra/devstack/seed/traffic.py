@@ -24,11 +24,16 @@ BUMPED = 0.85
 
 
 def change_order(
-    conn: Connection, pedido_id: int | None = None, *, rng: random.Random, now: datetime | None = None
+    conn: Connection,
+    pedido_id: int | None = None,
+    *,
+    rng: random.Random,
+    now: datetime | None = None,
+    observacao: str | None = None,
 ) -> int:
     """Update one order as SGP does, only the changed columns, and return its id.
 
-    Picks a clean order if none is given. `ultima_atualizacao` becomes `now` (default: the clock) six times in
+    Picks a clean order if none is given. `observacao` is the new note, if there is to be one. `ultima_atualizacao` becomes `now` (default: the clock) six times in
     seven, as in SGP. Raises LookupError if there is no such order.
     """
     row = lock_order(conn, pick_clean_order(conn, rng) if pedido_id is None else pedido_id)
@@ -37,6 +42,8 @@ def change_order(
     changes = choose_changes(rng, row, now=now)
     if rng.random() < BUMPED:
         changes["ultima_atualizacao"] = stamp(now)
+    if observacao is not None:
+        changes["observacao"] = observacao
     write_changes(conn, found, changes)
     return found
 
