@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 from db.engines import Connection
 from db.errors import PonteError
+from publications.backfill import STAGE, backfill_statements, stage_query
 from publications.catalog import read_copying
-from publications.changes import Change, CreateRole
+from publications.changes import Backfill, Change, CreateRole
 from publications.ddl import to_sql
 from publications.plan import Plan
 from publications.session import Reading, Session
@@ -26,6 +27,8 @@ LOCK_KEY = 0x706F6E7465
 
 LOCK_TIMEOUT_MS = 3000
 LOCK_TRIES = 5
+COPY_TIMEOUT_S = 3600
+POLL_S = 0.2
 
 Report = Callable[[Change], None]
 CopyReport = Callable[[list[tuple[str, str, int, int]]], None]
@@ -119,8 +122,48 @@ def _run(session: Session, step: Change) -> None:
             for statement in (*to_sql(step), _set_password(conn, step.role.name, password)):
                 conn.execute(statement)
         return
+    if isinstance(step, Backfill):
+        _wait_for_table(conn, step)
+        _backfill(session, step)
+        return
     for statement in to_sql(step):
         _execute_patiently(conn, statement)
+
+
+def _backfill(session: Session, step: Backfill) -> None:
+    """Stage what the source has while apply waits at the target, and write what differs."""
+    target, source = session.connections[step.endpoint], session.connections[step.source]
+    before, after = backfill_statements(step)
+    with target.transaction():
+        for statement in before:
+            target.execute(statement)
+        _stage(source, target, step)
+        for statement in after:
+            target.execute(statement)
+
+
+def _stage(source: Connection, target: Connection, step: Backfill) -> None:
+    read = sql.SQL("COPY ({}) TO STDOUT").format(stage_query(step))
+    write = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(STAGE))
+    with source.cursor().copy(read) as rows, target.cursor().copy(write) as stage:
+        for piece in rows:
+            stage.write(piece)
+
+
+def _wait_for_table(conn: Connection, step: Backfill) -> None:
+    """Wait until the table follows: before that its copy would bring back what a sweep takes away."""
+    deadline = time.monotonic() + COPY_TIMEOUT_S
+    query = (
+        "SELECT 1 FROM pg_subscription_rel WHERE srrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
+        " AND srsubstate <> 'r'"
+    )
+    while conn.execute(query, [step.table.schema, step.table.name]).fetchone():
+        if time.monotonic() > deadline:
+            raise CopyTimeoutError(
+                f"table {step.table} on {step.endpoint} is not copied after {COPY_TIMEOUT_S} s",
+                "look in the subscriber's log, then run 'ponte apply' again: it goes on from here",
+            )
+        time.sleep(POLL_S)
 
 
 def _set_password(conn: Connection, role: str, password: SecretStr) -> sql.Composed:
@@ -149,9 +192,7 @@ def _execute_patiently(conn: Connection, statement: sql.Composed) -> None:
             return
 
 
-def wait_for_copies(
-    session: Session, *, report: CopyReport, timeout_s: float | None = None, poll_s: float = 0.2
-) -> None:
+def wait_for_copies(session: Session, *, report: CopyReport, timeout_s: float | None = None) -> None:
     """Return when every subscription has copied its tables and follows; `report` gets what is left.
 
     Raise CopyTimeoutError when that takes longer than `timeout_s`.
@@ -164,7 +205,7 @@ def wait_for_copies(
                 f"{left[0][0]} and {len(left) - 1} more tables are not copied after {timeout_s:.0f} s",
                 "look in the subscriber's log; the copy goes on by itself",
             )
-        time.sleep(poll_s)
+        time.sleep(POLL_S)
     report(left)
 
 

@@ -11,13 +11,16 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
 from db.engines import Connection
+from db.errors import PonteError
 from db.sqlfile import read_blocks
+from publications.ddl import PENDING
 from publications.declaration import Declaration
 from publications.spec import (
     ColumnSpec,
     EndpointSpec,
     GrantKind,
     GrantSpec,
+    IdentitySpec,
     PublicationSpec,
     PublishedTableSpec,
     RoleSpec,
@@ -27,10 +30,14 @@ from publications.spec import (
     TableSpec,
     TriggerSpec,
 )
-from publications.wanted import Filters, SourceColumn, SourceTables
+from publications.wanted import Filter, Filters, SourceColumn, SourceTables
 
 _SQL = read_blocks("publications", "catalog")
 _STREAMING = {"f": "off", "t": "on", "p": "parallel", "false": "off", "true": "on"}
+
+
+class FilterError(PonteError):
+    """A row filter that the server does not take."""
 
 
 def read_version(conn: Connection) -> tuple[int, str]:
@@ -41,17 +48,29 @@ def read_version(conn: Connection) -> tuple[int, str]:
 
 
 def read_endpoint(
-    conn: Connection, name: str, *, roles: Collection[str], tables: Collection[TableName]
+    conn: Connection,
+    name: str,
+    *,
+    roles: Collection[str],
+    tables: Collection[TableName],
+    published: Collection[TableName],
 ) -> EndpointSpec:
-    """Return what the database has of the named roles and tables, and all its replication objects."""
+    """Return what the database has of the named roles and tables, and all its replication objects.
+
+    published: the tables whose replica identity matters here.
+    """
+    identities, keys = _read_identities(conn, published)
     return EndpointSpec(
         name=name,
         roles=_read_roles(conn, roles),
         grants=_read_grants(conn, roles),
         tables=_read_tables(conn, tables),
+        identities=identities,
+        keys=keys,
         publications=_read_publications(conn),
-        slots={row[0]: SlotSpec(row[0], row[1]) for row in conn.execute(_SQL["slots"])},
+        slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
         subscriptions=_read_subscriptions(conn),
+        orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
     )
 
 
@@ -83,7 +102,7 @@ def _filters(declaration: Declaration, endpoint: str) -> Iterable[tuple[TableNam
                     yield TableName.parse(table.name), table.where
 
 
-def _normalise(conn: Connection, table: TableName, where: str) -> str | None:
+def _normalise(conn: Connection, table: TableName, where: str) -> Filter | None:
     statement = sql.SQL("CREATE PUBLICATION ponte_probe FOR TABLE {} WHERE ({})").format(
         sql.Identifier(table.schema, table.name),
         sql.SQL(where),
@@ -91,13 +110,16 @@ def _normalise(conn: Connection, table: TableName, where: str) -> str | None:
     try:
         with conn.transaction(force_rollback=True):
             conn.execute(statement)
-            row = conn.execute(
-                "SELECT pg_get_expr(r.prqual, r.prrelid) FROM pg_publication_rel r"
-                " JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = 'ponte_probe'"
-            ).fetchone()
-            return row[0] if row else None
+            row = conn.execute(_SQL["filter"]).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return None
+    except psycopg.Error as error:
+        said = str(error).splitlines()[0].lower()
+        raise FilterError(
+            f"the server refuses the filter of {table}: {said}",
+            "write it with the table's own columns, built-in types and immutable functions",
+        ) from error
+    return Filter(row[0], frozenset(row[1])) if row else None
 
 
 def _read_roles(conn: Connection, roles: Collection[str]) -> dict[str, RoleSpec]:
@@ -133,9 +155,32 @@ def _read_tables(conn: Connection, tables: Collection[TableName]) -> dict[TableN
         columns[name][column] = ColumnSpec(column, type_, not_null=not_null)
         keys[name] += (column,) if in_key else ()
     triggers = _read_triggers(conn, tables)
+    pending = _read_pending(conn, tables)
     return {
-        name: TableSpec(name, found, keys[name], frozenset(triggers[name])) for name, found in columns.items()
+        name: TableSpec(name, found, keys[name], frozenset(triggers[name]), frozenset(pending[name]))
+        for name, found in columns.items()
     }
+
+
+def _read_pending(conn: Connection, tables: Collection[TableName]) -> dict[TableName, set[str]]:
+    found: dict[TableName, set[str]] = defaultdict(set)
+    for schema, table, column, note in conn.execute(_SQL["comments"], [[str(table) for table in tables]]):
+        if note == PENDING:
+            found[TableName(schema, table)].add(column)
+    return found
+
+
+def _read_identities(
+    conn: Connection, tables: Collection[TableName]
+) -> tuple[dict[TableName, IdentitySpec], dict[TableName, str]]:
+    identities, keys = {}, {}
+    rows = conn.execute(_SQL["identities"], [[str(table) for table in tables]])
+    for schema, table, kind, columns, index, key in rows:
+        name = TableName(schema, table)
+        identities[name] = IdentitySpec(frozenset(columns), index.split(".")[-1], full=kind in {"f", "n"})
+        if key is not None:
+            keys[name] = key
+    return identities, keys
 
 
 def _read_triggers(conn: Connection, tables: Collection[TableName]) -> dict[TableName, set[TriggerSpec]]:
@@ -165,7 +210,19 @@ def _read_subscriptions(conn: Connection) -> dict[str, SubscriptionSpec]:
 
 
 def _subscription(row: TupleRow) -> SubscriptionSpec:
-    name, slot, publications, conninfo, enabled, synchronous_commit, streaming, binary, disable, tables = row
+    (
+        name,
+        slot,
+        publications,
+        conninfo,
+        enabled,
+        synchronous_commit,
+        streaming,
+        binary,
+        disable,
+        tables,
+        copying,
+    ) = row
     options = {
         ("synchronous_commit", synchronous_commit),
         ("streaming", _STREAMING[streaming]),
@@ -179,7 +236,8 @@ def _subscription(row: TupleRow) -> SubscriptionSpec:
         conninfo=frozenset((key, str(value)) for key, value in conninfo_to_dict(conninfo).items()),
         options=frozenset(options),
         enabled=enabled,
-        tables=frozenset(TableName.parse(table) for table in tables),
+        tables=frozenset(map(TableName.parse, tables)),
+        copying=frozenset(map(TableName.parse, copying)),
     )
 
 

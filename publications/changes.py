@@ -12,6 +12,7 @@ from enum import IntEnum, StrEnum
 from publications.spec import (
     ColumnSpec,
     GrantSpec,
+    IdentitySpec,
     PublicationSpec,
     PublishedTableSpec,
     RoleSpec,
@@ -44,7 +45,8 @@ class Phase(IntEnum):
     PUBLICATIONS = 4
     SLOTS = 5
     SUBSCRIPTIONS = 6
-    WITHDRAWALS = 7
+    BACKFILLS = 7
+    WITHDRAWALS = 8
     """What stops being sent or allowed goes last."""
 
 
@@ -106,6 +108,55 @@ class AddColumn(Change):
     table: TableName
     column: ColumnSpec
     phase = Phase.RECEIVING_TABLES
+    consequence = Consequence.LOCKS
+
+
+@dataclass(frozen=True)
+class AlterColumnType(Change):
+    """Follow a column that has another type at the source."""
+
+    table: TableName
+    column: ColumnSpec
+    phase = Phase.RECEIVING_TABLES
+    consequence = Consequence.LOCKS
+
+
+@dataclass(frozen=True)
+class MarkBackfill(Change):
+    """Note that old rows lack what a column will bring, so that a killed apply finds it again."""
+
+    table: TableName
+    columns: tuple[str, ...]
+    phase = Phase.RECEIVING_TABLES
+
+
+@dataclass(frozen=True)
+class Backfill(Change):
+    """Fill new columns of old rows from the source, and take away rows that it has no more.
+
+    One of `columns` may be `SWEEP`. The table is not copied again.
+    """
+
+    table: TableName
+    columns: tuple[str, ...]
+    source: str
+    """The endpoint that has them."""
+    key: str
+    where: str | None = None
+    """Which of the source's rows belong here."""
+    phase = Phase.BACKFILLS
+    consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class SetIdentity(Change):
+    """Let updates and deletes name rows by other columns, which a filter needs."""
+
+    table: TableName
+    identity: IdentitySpec
+    was: IdentitySpec
+    key: str
+    phase: Phase = Phase.RECEIVING_TABLES
     consequence = Consequence.LOCKS
 
 
@@ -229,6 +280,43 @@ class EnableSubscription(Change):
 
     subscription: SubscriptionSpec
     phase = Phase.SUBSCRIPTIONS
+
+
+@dataclass(frozen=True)
+class SetSubscriptionSlot(Change):
+    """Follow the declared slot."""
+
+    subscription: SubscriptionSpec
+    phase = Phase.SUBSCRIPTIONS
+
+
+@dataclass(frozen=True)
+class CopyAgain(Change):
+    """Copy one table again: at the source it is another table under the same name."""
+
+    subscription: SubscriptionSpec
+    publication: str
+    table: TableName
+    phase = Phase.SUBSCRIPTIONS
+    consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class DropOrigin(Change):
+    """Forget how far a subscription that is gone had come."""
+
+    name: str
+    phase = Phase.WITHDRAWALS
+    drops = True
+
+
+@dataclass(frozen=True)
+class DropRole(Change):
+    """Take away a role that nothing uses any more, with all that it holds."""
+
+    name: str
+    phase = Phase.WITHDRAWALS
+    drops = True
 
 
 @dataclass(frozen=True)

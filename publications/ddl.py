@@ -10,27 +10,36 @@ from psycopg.conninfo import make_conninfo
 from publications.changes import (
     AddColumn,
     AddGrants,
+    AlterColumnType,
     AlterRole,
     Change,
+    CopyAgain,
     CreatePublication,
     CreateRole,
     CreateSlot,
     CreateSubscription,
     CreateTable,
+    DropOrigin,
     DropPublication,
+    DropRole,
     DropSlot,
     DropSubscription,
     EnableSubscription,
+    MarkBackfill,
     RefreshSubscription,
     RevokeGrants,
+    SetIdentity,
     SetOperations,
     SetPublishedTables,
     SetSubscriptionConnection,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
+    SetSubscriptionSlot,
     SetTrigger,
 )
 from publications.spec import (
+    MEMBER_OF,
+    SWEEP,
     ColumnSpec,
     GrantKind,
     GrantSpec,
@@ -51,9 +60,9 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
     """Return the statements of one change, each to be run by itself."""
     match change:
         case CreateRole(role=role):
-            return [_sql("CREATE ROLE {} LOGIN", _id(role.name)), *_shape_role(role)]
+            return [compose("CREATE ROLE {} LOGIN", name_of(role.name)), *_shape_role(role)]
         case AlterRole(role=role, was=was):
-            return [*_shape_role(role), *_reset_settings(role, was)]
+            return [*_shape_role(role), *_reset_settings(role, was), *_leave_groups(role, was)]
         case AddGrants(grants=grants):
             return [_grant("GRANT {what} ON {object} TO {role}", grants)]
         case RevokeGrants(grants=grants):
@@ -61,74 +70,112 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
         case CreateTable(table=table):
             return _create_table(table)
         case AddColumn(table=table, column=column):
-            return [_sql("ALTER TABLE {} ADD COLUMN {}", _table(table), _column(column))]
+            return [compose("ALTER TABLE {} ADD COLUMN {}", table_of(table), _column(column))]
+        case AlterColumnType(table=table, column=column):
+            return [_alter_type(table, column)]
+        case MarkBackfill(table=table, columns=columns):
+            return [note(table, column, PENDING) for column in columns]
+        case SetIdentity():
+            return _set_identity(change)
         case SetTrigger(table=table, trigger=trigger):
             return _set_trigger(table, trigger)
         case CreatePublication(publication=publication):
             return [_create_publication(publication)]
         case SetPublishedTables(publication=publication):
-            tables = _join(_published(table) for table in _sorted(publication.tables))
-            return [_sql("ALTER PUBLICATION {} SET TABLE {}", _id(publication.name), tables)]
+            tables = join(_published(table) for table in _sorted(publication.tables))
+            return [compose("ALTER PUBLICATION {} SET TABLE {}", name_of(publication.name), tables)]
         case SetOperations(publication=publication):
-            return [_sql("ALTER PUBLICATION {} SET ({})", _id(publication.name), _operations(publication))]
+            return [
+                compose("ALTER PUBLICATION {} SET ({})", name_of(publication.name), _operations(publication))
+            ]
         case DropPublication(name=name):
-            return [_sql("DROP PUBLICATION {}", _id(name))]
+            return [compose("DROP PUBLICATION {}", name_of(name))]
         case CreateSlot(slot=slot):
-            return [_sql("SELECT pg_create_logical_replication_slot({}, {})", slot.name, slot.plugin)]
+            return [compose("SELECT pg_create_logical_replication_slot({}, {})", slot.name, slot.plugin)]
         case DropSlot(slot=slot):
-            return [_sql("SELECT pg_drop_replication_slot({})", slot.name)]
+            return [compose("SELECT pg_drop_replication_slot({})", slot.name)]
         case CreateSubscription(subscription=subscription):
             return [_create_subscription(subscription)]
         case SetSubscriptionPublications(subscription=subscription):
-            names = _join(map(_id, sorted(subscription.publications)))
-            return [_sql("ALTER SUBSCRIPTION {} SET PUBLICATION {}", _id(subscription.name), names)]
+            names = join(map(name_of, sorted(subscription.publications)))
+            return [compose("ALTER SUBSCRIPTION {} SET PUBLICATION {}", name_of(subscription.name), names)]
         case RefreshSubscription(subscription=subscription):
-            return [_sql("ALTER SUBSCRIPTION {} REFRESH PUBLICATION", _id(subscription.name))]
+            return [compose("ALTER SUBSCRIPTION {} REFRESH PUBLICATION", name_of(subscription.name))]
         case SetSubscriptionOptions(subscription=subscription):
-            return [_sql("ALTER SUBSCRIPTION {} SET ({})", _id(subscription.name), _options(subscription))]
+            return [
+                compose("ALTER SUBSCRIPTION {} SET ({})", name_of(subscription.name), _options(subscription))
+            ]
         case SetSubscriptionConnection(subscription=subscription):
             return [
-                _sql("ALTER SUBSCRIPTION {} CONNECTION {}", _id(subscription.name), _conninfo(subscription))
+                compose(
+                    "ALTER SUBSCRIPTION {} CONNECTION {}", name_of(subscription.name), _conninfo(subscription)
+                )
             ]
+        case SetSubscriptionSlot(subscription=subscription):
+            name = subscription.name
+            return [
+                compose(
+                    "ALTER SUBSCRIPTION {} SET (slot_name = {})", name_of(name), subscription.slot or name
+                )
+            ]
+        case CopyAgain(subscription=subscription, publication=name):
+            return [
+                compose(
+                    "ALTER SUBSCRIPTION {} DROP PUBLICATION {}", name_of(subscription.name), name_of(name)
+                ),
+                compose(
+                    "ALTER SUBSCRIPTION {} ADD PUBLICATION {}", name_of(subscription.name), name_of(name)
+                ),
+            ]
+        case DropOrigin(name=name):
+            return [compose("SELECT pg_replication_origin_drop({})", name)]
+        case DropRole(name=name):
+            return [compose("DROP OWNED BY {}", name_of(name)), compose("DROP ROLE {}", name_of(name))]
         case EnableSubscription(subscription=subscription):
-            return [_sql("ALTER SUBSCRIPTION {} ENABLE", _id(subscription.name))]
+            return [compose("ALTER SUBSCRIPTION {} ENABLE", name_of(subscription.name))]
         case DropSubscription(name=name):
             # The slot is the publisher's and has a step there: with the link down this still works.
             return [
-                _sql("ALTER SUBSCRIPTION {} DISABLE", _id(name)),
-                _sql("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", _id(name)),
-                _sql("DROP SUBSCRIPTION {}", _id(name)),
+                compose("ALTER SUBSCRIPTION {} DISABLE", name_of(name)),
+                compose("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", name_of(name)),
+                compose("DROP SUBSCRIPTION {}", name_of(name)),
             ]
         case _:
             raise TypeError(f"no SQL for {type(change).__name__}")
 
 
-def _sql(template: str, *parts: sql.Composable | str) -> Statement:
+def compose(template: str, *parts: sql.Composable | str) -> Statement:
+    """Put parts into a template of this package; text becomes a literal."""
     return sql.SQL(template).format(
         *(part if isinstance(part, sql.Composable) else sql.Literal(part) for part in parts)
     )
 
 
-def _id(*names: str) -> sql.Identifier:
+def name_of(*names: str) -> sql.Identifier:
+    """Quote a name."""
     return sql.Identifier(*names)
 
 
-def _table(name: TableName) -> sql.Identifier:
+def table_of(name: TableName) -> sql.Identifier:
+    """Quote a table's name."""
     return sql.Identifier(name.schema, name.name)
 
 
-def _join(parts: Iterable[sql.Composable]) -> sql.Composed:
+def join(parts: Iterable[sql.Composable]) -> sql.Composed:
+    """Put commas between parts."""
     return sql.SQL(", ").join(parts)
 
 
 def _shape_role(role: RoleSpec) -> list[Statement]:
     """State every attribute, so that a role holds no more than it needs whatever it held before."""
     replication = sql.SQL("REPLICATION" if role.replication else "NOREPLICATION")
-    attributes = _sql(
-        "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS {}", _id(role.name), replication
+    attributes = compose(
+        "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS {}",
+        name_of(role.name),
+        replication,
     )
     settings = [
-        _sql("ALTER ROLE {} SET {} = {}", _id(role.name), _id(name), value)
+        compose("ALTER ROLE {} SET {} = {}", name_of(role.name), name_of(name), value)
         for name, value in sorted(role.settings)
     ]
     return [attributes, *settings]
@@ -137,9 +184,17 @@ def _shape_role(role: RoleSpec) -> list[Statement]:
 def _reset_settings(role: RoleSpec, was: RoleSpec) -> list[Statement]:
     wanted = {name for name, _ in role.settings}
     return [
-        _sql("ALTER ROLE {} RESET {}", _id(role.name), _id(name))
+        compose("ALTER ROLE {} RESET {}", name_of(role.name), name_of(name))
         for name, _ in sorted(was.settings)
         if name not in wanted
+    ]
+
+
+def _leave_groups(role: RoleSpec, was: RoleSpec) -> list[Statement]:
+    return [
+        compose("REVOKE {} FROM {}", name_of(power.removeprefix(MEMBER_OF)), name_of(role.name))
+        for power in sorted(was.powers - role.powers)
+        if power.startswith(MEMBER_OF)
     ]
 
 
@@ -154,52 +209,94 @@ def _grant(template: str, grants: Sequence[GrantSpec]) -> Statement:
     first = grants[0]
     what: sql.Composable = sql.SQL(first.privilege.upper())
     if first.column:
-        what = _sql("{} ({})", what, _join(_id(grant.column) for grant in grants))
+        what = compose("{} ({})", what, join(name_of(grant.column) for grant in grants))
     return sql.SQL(template).format(
-        what=what, object=_OBJECT_WORDS[first.kind] + _grant_target(first), role=_id(first.role)
+        what=what, object=_OBJECT_WORDS[first.kind] + _grant_target(first), role=name_of(first.role)
     )
 
 
 def _grant_target(grant: GrantSpec) -> sql.Composable:
     if grant.kind is GrantKind.SCHEMA:
-        return _id(grant.target)
+        return name_of(grant.target)
     if grant.kind is GrantKind.TABLE:
-        return _table(TableName.parse(grant.target))
+        return table_of(TableName.parse(grant.target))
     name, _, arguments = grant.target.partition("(")
-    return _table(TableName.parse(name)) + sql.SQL("(" + arguments)
+    return table_of(TableName.parse(name)) + sql.SQL("(" + arguments)
 
 
 def _column(column: ColumnSpec) -> sql.Composed:
     template = "{} {} NOT NULL" if column.not_null else "{} {}"
-    return _sql(template, _id(column.name), sql.SQL(column.type))
+    return compose(template, name_of(column.name), sql.SQL(column.type))
 
 
 def _create_table(table: TableSpec) -> list[Statement]:
-    columns = _join(map(_column, table.columns.values()))
-    key = _join(map(_id, table.key))
+    columns = join(map(_column, table.columns.values()))
+    key = join(map(name_of, table.key))
     statements = [
-        _sql("CREATE SCHEMA IF NOT EXISTS {}", _id(table.table.schema)),
-        _sql("CREATE TABLE {} ({}, PRIMARY KEY ({}))", _table(table.table), columns, key),
+        compose("CREATE SCHEMA IF NOT EXISTS {}", name_of(table.table.schema)),
+        compose("CREATE TABLE {} ({}, PRIMARY KEY ({}))", table_of(table.table), columns, key),
     ]
-    for trigger in table.triggers:
+    for trigger in sorted(table.triggers, key=lambda trigger: trigger.name):
         statements += _set_trigger(table.table, trigger)
     if table.table == HEARTBEAT and not table.triggers:
         statements.append(
-            _sql("INSERT INTO {} (id, beat, beat_at) VALUES (1, 0, now())", _table(table.table))
+            compose("INSERT INTO {} (id, beat, beat_at) VALUES (1, 0, now())", table_of(table.table))
         )
     return statements
 
 
 def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
     return [
-        _sql(
-            "CREATE OR REPLACE TRIGGER {} AFTER INSERT OR UPDATE OR DELETE ON {}"
-            " FOR EACH ROW EXECUTE FUNCTION {}()",
-            _id(trigger.name),
-            _table(table),
-            _table(TableName.parse(trigger.function)),
+        compose(
+            "CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+            name_of(trigger.name),
+            sql.SQL(trigger.event),
+            table_of(table),
+            table_of(TableName.parse(trigger.function)),
         ),
-        _sql("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", _table(table), _id(trigger.name)),
+        compose("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table_of(table), name_of(trigger.name)),
+    ]
+
+
+PENDING = "ponte: old rows are to be filled from the source"
+
+
+def note(table: TableName, column: str, text: str | None) -> Statement:
+    """Note something on a column, or with `SWEEP` on the table; None takes the note away."""
+    value = sql.NULL if text is None else sql.Literal(text)
+    if column == SWEEP:
+        return compose("COMMENT ON TABLE {} IS {}", table_of(table), value)
+    return compose("COMMENT ON COLUMN {} IS {}", name_of(table.schema, table.name, column), value)
+
+
+def _alter_type(table: TableName, column: ColumnSpec) -> Statement:
+    type_ = sql.SQL(column.type)
+    return compose(
+        "ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}::{}",
+        table_of(table),
+        name_of(column.name),
+        type_,
+        name_of(column.name),
+        type_,
+    )
+
+
+def _set_identity(change: SetIdentity) -> list[Statement]:
+    table = change.table
+    extra = sorted(change.identity.columns - {change.key})
+    old = (
+        [compose("DROP INDEX IF EXISTS {}", name_of(table.schema, change.was.index))]
+        if change.was.index
+        else []
+    )
+    if not extra:
+        return [compose("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table_of(table)), *old]
+    index = "_".join(["ponte_identity", table.name, *extra])[:63]
+    columns = join(map(name_of, (change.key, *extra)))
+    return [
+        compose("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", name_of(index), table_of(table), columns),
+        compose("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table_of(table), name_of(index)),
+        *(old if change.was.index != index else []),
     ]
 
 
@@ -208,23 +305,23 @@ def _sorted(tables: Iterable[PublishedTableSpec]) -> list[PublishedTableSpec]:
 
 
 def _published(table: PublishedTableSpec) -> sql.Composed:
-    parts: list[sql.Composable] = [_table(table.table)]
+    parts: list[sql.Composable] = [table_of(table.table)]
     if table.columns is not None:
-        parts.append(_sql("({})", _join(map(_id, sorted(table.columns)))))
+        parts.append(compose("({})", join(map(name_of, sorted(table.columns)))))
     if table.where is not None:
-        parts.append(_sql("WHERE ({})", sql.SQL(table.where)))
+        parts.append(compose("WHERE ({})", sql.SQL(table.where)))
     return sql.SQL(" ").join(parts)
 
 
 def _operations(publication: PublicationSpec) -> sql.Composed:
-    return _sql("publish = {}", ", ".join(sorted(publication.operations)))
+    return compose("publish = {}", ", ".join(sorted(publication.operations)))
 
 
 def _create_publication(publication: PublicationSpec) -> Statement:
-    tables = _join(_published(table) for table in _sorted(publication.tables))
-    return _sql(
+    tables = join(_published(table) for table in _sorted(publication.tables))
+    return compose(
         "CREATE PUBLICATION {} FOR TABLE {} WITH ({})",
-        _id(publication.name),
+        name_of(publication.name),
         tables,
         _operations(publication),
     )
@@ -235,17 +332,17 @@ def _conninfo(subscription: SubscriptionSpec) -> str:
 
 
 def _options(subscription: SubscriptionSpec) -> sql.Composed:
-    return _join(_sql("{} = {}", sql.SQL(name), value) for name, value in sorted(subscription.options))
+    return join(compose("{} = {}", sql.SQL(name), value) for name, value in sorted(subscription.options))
 
 
 def _create_subscription(subscription: SubscriptionSpec) -> Statement:
     """The slot has been made on the publisher: so one that is left behind by a crash is found again."""
-    return _sql(
+    return compose(
         "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {}"
         " WITH (slot_name = {}, create_slot = false, copy_data = true, {})",
-        _id(subscription.name),
+        name_of(subscription.name),
         _conninfo(subscription),
-        _join(map(_id, sorted(subscription.publications))),
+        join(map(name_of, sorted(subscription.publications))),
         subscription.slot or subscription.name,
         _options(subscription),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from publications.changes import (
     AddColumn,
     AddGrants,
+    AlterColumnType,
     AlterRole,
     Change,
     Consequence,
@@ -16,18 +18,22 @@ from publications.changes import (
     CreateSlot,
     CreateSubscription,
     CreateTable,
+    DropOrigin,
     DropPublication,
+    DropRole,
     DropSlot,
     DropSubscription,
     EnableSubscription,
     Phase,
     RefreshSubscription,
     RevokeGrants,
+    SetIdentity,
     SetOperations,
     SetPublishedTables,
     SetSubscriptionConnection,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
+    SetSubscriptionSlot,
     SetTrigger,
     published_more,
 )
@@ -42,19 +48,24 @@ from publications.spec import (
     TableSpec,
 )
 
-OURS = {"publication": "pub_", "slot": "slot_", "subscription": "sub_"}
+OURS = {"publication": "pub_", "slot": "slot_", "subscription": "sub_", "role": "ponte_"}
 """An object with such a name that is not declared is a leftover of Ponte's; others are not touched."""
+
+TABLE_COPY = re.compile(r"pg_\d+_sync_\d+_\d+")
+"""The slots that PostgreSQL makes for the copy of one table."""
 
 
 def diff_endpoint(wanted: EndpointSpec, live: EndpointSpec) -> list[Change]:
     """Return what must happen on one endpoint, in no order."""
     return [
         *_diff_roles(wanted.name, wanted.roles, live.roles),
-        *_diff_grants(wanted.name, wanted.grants, live.grants),
+        *_diff_grants(wanted.name, wanted.grants, live.grants, wanted.roles.keys()),
         *_diff_tables(wanted.name, wanted.tables, live.tables),
+        *_diff_identities(wanted, live),
         *_diff_publications(wanted.name, wanted.publications, live.publications),
         *_diff_slots(wanted.name, wanted.slots, live.slots),
         *_diff_subscriptions(wanted.name, wanted.subscriptions, live.subscriptions),
+        *(DropOrigin(wanted.name, name) for name in sorted(live.orphan_origins)),
     ]
 
 
@@ -68,12 +79,17 @@ def _diff_roles(at: str, wanted: Mapping[str, RoleSpec], live: Mapping[str, Role
             yield CreateRole(at, role)
         elif live[name] != role:
             yield AlterRole(at, role, live[name])
+    for name in _leftovers("role", wanted, live):
+        yield DropRole(at, name)
 
 
-def _diff_grants(at: str, wanted: frozenset[GrantSpec], live: frozenset[GrantSpec]) -> Iterable[Change]:
+def _diff_grants(
+    at: str, wanted: frozenset[GrantSpec], live: frozenset[GrantSpec], roles: Collection[str]
+) -> Iterable[Change]:
+    """Compare what declared roles hold; a role that goes takes its grants with it."""
     for grants in _by_object(wanted - live):
         yield AddGrants(at, grants)
-    for grants in _by_object(live - wanted):
+    for grants in _by_object(grant for grant in live - wanted if grant.role in roles):
         yield RevokeGrants(at, grants)
 
 
@@ -96,10 +112,24 @@ def _diff_tables(
             yield CreateTable(at, table)
             continue
         for column in table.columns.values():
-            if column.name not in live[name].columns:
+            found = live[name].columns.get(column.name)
+            if found is None:
                 yield AddColumn(at, name, column)
+            elif found.type != column.type:
+                yield AlterColumnType(at, name, column)
         for trigger in sorted(table.triggers - live[name].triggers, key=lambda t: t.name):
             yield SetTrigger(at, name, trigger)
+
+
+def _diff_identities(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Change]:
+    """A wider identity comes before the filter that needs it, a narrower one after it is gone."""
+    for name, identity in wanted.identities.items():
+        was = live.identities.get(name)
+        if was is None or (was == identity and not was.full):
+            continue
+        key = live.keys.get(name, "id")
+        phase = Phase.RECEIVING_TABLES if identity.columns - {key} else Phase.WITHDRAWALS
+        yield SetIdentity(wanted.name, name, identity, was, key, phase)
 
 
 def _diff_publications(
@@ -130,8 +160,14 @@ def _diff_slots(at: str, wanted: Mapping[str, SlotSpec], live: Mapping[str, Slot
     for name, slot in wanted.items():
         if name not in live:
             yield CreateSlot(at, slot)
-    for name in _leftovers("slot", wanted, live):
-        yield DropSlot(at, live[name])
+    for name, slot in sorted(live.items()):
+        if _is_left_over(slot) and name not in wanted:
+            yield DropSlot(at, slot)
+
+
+def _is_left_over(slot: SlotSpec) -> bool:
+    """A slot of ours that is not declared, or one of a table's copy that nobody uses."""
+    return slot.name.startswith(OURS["slot"]) or (TABLE_COPY.match(slot.name) is not None and not slot.active)
 
 
 def _diff_subscriptions(
@@ -150,6 +186,8 @@ def _diff_subscription(at: str, wanted: SubscriptionSpec, live: SubscriptionSpec
     if wanted.conninfo != live.conninfo:
         keywords = sorted({key for key, _ in wanted.conninfo ^ live.conninfo})
         yield SetSubscriptionConnection(at, wanted, tuple(keywords))
+    if wanted.slot != live.slot:
+        yield SetSubscriptionSlot(at, wanted)
     if wanted.options != live.options:
         yield SetSubscriptionOptions(at, wanted, live)
     if wanted.publications != live.publications:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from publications.changes import Change
 from publications.diff import diff_endpoint
-from publications.spec import EndpointSpec
+from publications.flow import diff_flow
+from publications.spec import EndpointSpec, HopSpec
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,11 @@ class Plan:
 
 
 def make_plan(
-    wanted: Mapping[str, EndpointSpec], live: Mapping[str, EndpointSpec], *, order: Sequence[str]
+    wanted: Mapping[str, EndpointSpec],
+    live: Mapping[str, EndpointSpec],
+    *,
+    order: Sequence[str],
+    hops: Sequence[HopSpec],
 ) -> Plan:
     """Compare each endpoint and order the steps.
 
@@ -35,6 +40,7 @@ def make_plan(
     source comes first; what is withdrawn is withdrawn from the far end first.
     """
     steps = [step for name in order for step in diff_endpoint(wanted[name], live[name])]
+    steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
 
 

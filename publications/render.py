@@ -6,29 +6,122 @@ import dataclasses
 import json
 from collections.abc import Iterable
 
-from publications.changes import Change, CreateRole
+from publications.backfill import backfill_script
+from publications.changes import (
+    AddColumn,
+    AddGrants,
+    AlterColumnType,
+    AlterRole,
+    Backfill,
+    Change,
+    CopyAgain,
+    CreateRole,
+    MarkBackfill,
+    RefreshSubscription,
+    RevokeGrants,
+    SetIdentity,
+    SetOperations,
+    SetPublishedTables,
+    SetSubscriptionConnection,
+    SetSubscriptionOptions,
+    SetSubscriptionPublications,
+    SetTrigger,
+)
 from publications.ddl import to_sql
 from publications.plan import Plan
-from publications.spec import GrantSpec, SubscriptionSpec
+from publications.spec import SWEEP, GrantSpec, PublicationSpec, RoleSpec, SubscriptionSpec
 
 
 def describe(change: Change) -> str:
-    """Say in one line what a step does, such as `create publication pub_vps_pedidos`."""
-    verb = _words(type(change).__name__)
-    return f"{verb} {_subject(change)}"
+    """Say in one line what a step does and to what, such as `create publication pub_vps_pedidos`."""
+    return f"{_words(type(change).__name__)} {_subject(change)}"
 
 
 def _words(name: str) -> str:
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
-def _subject(change: Change) -> str:
-    for field in dataclasses.fields(change)[1:]:
-        value = getattr(change, field.name)
-        if field.name == "grants":
-            return _describe_grants(value)
-        return str(getattr(value, "name", None) or getattr(value, "table", value))
-    return ""
+def _subject(change: Change) -> str:  # noqa: PLR0911  # one short arm per kind
+    match change:
+        case AddGrants(grants=grants) | RevokeGrants(grants=grants):
+            return _describe_grants(grants)
+        case AlterRole(role=role, was=was):
+            return f"{role.name} ({_differences(role, was)})"
+        case AddColumn(table=table, column=column) | AlterColumnType(table=table, column=column):
+            return f"{table}.{column.name} {column.type}"
+        case SetTrigger(table=table, trigger=trigger):
+            return f"{trigger.name} on {table}"
+        case SetPublishedTables(publication=new, was=was):
+            return f"{new.name} ({'; '.join(_table_differences(new, was))})"
+        case SetOperations(publication=new, was=was):
+            return f"{new.name} ({_change(_listed(was.operations), _listed(new.operations))})"
+        case MarkBackfill(table=table, columns=columns) | Backfill(table=table, columns=columns):
+            return f"{table} ({', '.join('rows gone' if name == SWEEP else name for name in columns)})"
+        case SetIdentity(table=table, identity=new, was=was):
+            before = "full or nothing" if was.full else _listed(was.columns)
+            return f"{table} ({_change(before, _listed(new.columns))})"
+        case SetSubscriptionConnection(subscription=subscription, keywords=keywords):
+            return f"{subscription.name} ({', '.join(keywords)})"
+        case SetSubscriptionOptions(subscription=new, was=was):
+            return f"{new.name} ({_differences(new, was)})"
+        case SetSubscriptionPublications(subscription=new, was=was):
+            return f"{new.name} ({_change(_listed(was.publications), _listed(new.publications))})"
+        case CopyAgain(subscription=subscription, table=table):
+            return f"{table} by {subscription.name}"
+        case RefreshSubscription(subscription=subscription, tables=tables):
+            return f"{subscription.name} ({', '.join(map(str, tables))})"
+        case _:
+            value = getattr(change, dataclasses.fields(change)[1].name)
+            return str(getattr(value, "name", None) or getattr(value, "table", value))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _change(before: str, after: str) -> str:
+    return f"{before} -> {after}"
+
+
+def _differences(new: RoleSpec | SubscriptionSpec, was: RoleSpec | SubscriptionSpec) -> str:
+    """Name the fields that differ, options as `name value`."""
+    said = []
+    for field in dataclasses.fields(new):
+        after, before = getattr(new, field.name), getattr(was, field.name)
+        if field.name == "conninfo" or after == before or not field.compare:
+            continue
+        if isinstance(after, frozenset):
+            added = [f"+{_pair(item)}" for item in sorted(after - before)]
+            said += [*added, *(f"-{_pair(item)}" for item in sorted(before - after))]
+        else:
+            said.append(f"{field.name} {_change(str(before), str(after))}")
+    return ", ".join(said)
+
+
+def _pair(item: object) -> str:
+    return " ".join(map(str, item)) if isinstance(item, tuple) else str(item)
+
+
+def _table_differences(new: PublicationSpec, was: PublicationSpec) -> Iterable[str]:
+    before = {part.table: part for part in was.tables}
+    for part in sorted(new.tables, key=lambda part: part.table):
+        old = before.pop(part.table, None)
+        if old is None:
+            yield f"+{part.table}"
+            continue
+        if old.columns != part.columns:
+            yield _column_differences(part.columns, old.columns)
+        if old.where != part.where:
+            yield f"filter {_change(old.where or 'none', part.where or 'none')}"
+    yield from (f"-{table}" for table in sorted(before))
+
+
+def _column_differences(new: frozenset[str] | None, was: frozenset[str] | None) -> str:
+    if new is None or was is None:
+        return _change("every column" if was is None else _listed(was), _listed(new or ()))
+    return ", ".join(
+        [*(f"+{name}" for name in sorted(new - was)), *(f"-{name}" for name in sorted(was - new))]
+    )
 
 
 def _describe_grants(grants: tuple[GrantSpec, ...]) -> str:
@@ -76,15 +169,8 @@ def to_script(plan: Plan) -> str:
 
 def statements(step: Change) -> list[str]:
     """Return the step's SQL as text; a role's password is asked for by psql, never printed."""
-    printed = [statement.as_string() for statement in to_sql(step)]
+    composed = backfill_script(step) if isinstance(step, Backfill) else to_sql(step)
+    printed = [statement.as_string() for statement in composed]
     if isinstance(step, CreateRole):
         printed.append(f"\\password {step.role.name}")
     return printed
-
-
-def subscription_target(subscription: SubscriptionSpec) -> str:
-    """Say where a subscription connects to, without secrets."""
-    shown: Iterable[str] = (
-        f"{key}={value}" for key, value in sorted(subscription.conninfo) if key in {"host", "port", "dbname"}
-    )
-    return " ".join(shown)

@@ -17,7 +17,7 @@ from publications.plan import Plan, make_plan
 from publications.privacy import RefusalError, check_privacy
 from publications.settings import PublicationsSettings, dsn_variable
 from publications.spec import EndpointSpec, TableName
-from publications.wanted import derive_wanted
+from publications.wanted import HEARTBEAT, derive_hops, derive_wanted
 
 
 class EndpointUnreachableError(PonteError):
@@ -87,9 +87,14 @@ class Session:
             for key, value in normalise_filters(conn, declaration, endpoint).items()
         }
         wanted = derive_wanted(declaration, source=source, conninfos=self.settings.conninfos, filters=filters)
+        hops = derive_hops(declaration, filters)
         live = {
             name: read_endpoint(
-                conn, name, roles=wanted[name].roles.keys(), tables=wanted[name].tables.keys()
+                conn,
+                name,
+                roles=wanted[name].roles.keys(),
+                tables=self._tables(name),
+                published=self._published(name),
             )
             for name, conn in self.connections.items()
         }
@@ -97,7 +102,27 @@ class Session:
             *check_privacy(declaration),
             *_check_columns(declaration, source),
         ]
-        return Reading(make_plan(wanted, live, order=declaration.endpoints), tuple(refusals), wanted, live)
+        return Reading(
+            make_plan(wanted, live, order=declaration.endpoints, hops=hops), tuple(refusals), wanted, live
+        )
+
+    def _tables(self, endpoint: str) -> list[TableName]:
+        """The tables that arrive there, and the heartbeat."""
+        arriving = [
+            TableName.parse(table.name)
+            for hop in self.declaration.hops
+            if hop.target == endpoint
+            for table in hop.tables
+        ]
+        return [*arriving, HEARTBEAT] if endpoint == self.declaration.intake.source else arriving
+
+    def _published(self, endpoint: str) -> list[TableName]:
+        return [
+            TableName.parse(table.name)
+            for hop in self.declaration.hops
+            if hop.source == endpoint
+            for table in hop.tables
+        ]
 
 
 def _check_columns(

@@ -35,7 +35,10 @@ class RoleSpec:
     replication: bool = False
     settings: frozenset[tuple[str, str]] = frozenset()
     powers: frozenset[str] = frozenset()
-    """Attributes beyond those: always empty in what is wanted."""
+    """What it has beyond that, `superuser` or `member of …`: always empty in what is wanted."""
+
+
+MEMBER_OF = "member of "
 
 
 class GrantKind(StrEnum):
@@ -97,6 +100,7 @@ class TriggerSpec:
     function: str
     """`schema.function`."""
     always: bool = True
+    event: str = field(default="AFTER INSERT OR UPDATE OR DELETE", compare=False)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,19 @@ class TableSpec:
     columns: Mapping[str, ColumnSpec]
     key: tuple[str, ...]
     triggers: frozenset[TriggerSpec] = frozenset()
+    pending: frozenset[str] = frozenset()
+    """Columns whose old rows have yet to be filled from the source; noted as the columns' comments."""
+
+
+@dataclass(frozen=True)
+class IdentitySpec:
+    """By which columns an UPDATE or DELETE names its row; a row filter may use only these."""
+
+    columns: frozenset[str]
+    index: str = field(default="", compare=False)
+    """The index that says so; none for the primary key's."""
+    full: bool = False
+    """REPLICA IDENTITY FULL or NOTHING: never wanted."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,9 @@ class SlotSpec:
 
     name: str
     plugin: str = "pgoutput"
+    active: bool = field(default=False, compare=False)
+    lost: bool = field(default=False, compare=False)
+    """Its WAL is gone: what it feeds must be copied again."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +149,8 @@ class SubscriptionSpec:
     enabled: bool = True
     tables: frozenset[TableName] = frozenset()
     """The tables that it knows; one that is published and not here needs a refresh."""
+    copying: frozenset[TableName] = field(default=frozenset(), compare=False)
+    """Those that are not in step yet."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,28 @@ class EndpointSpec:
     roles: Mapping[str, RoleSpec] = field(default_factory=dict)
     grants: frozenset[GrantSpec] = frozenset()
     tables: Mapping[TableName, TableSpec] = field(default_factory=dict)
+    identities: Mapping[TableName, IdentitySpec] = field(default_factory=dict)
+    """Of the tables that are published."""
+    keys: Mapping[TableName, str] = field(default_factory=dict)
+    """The primary key's column of each of those."""
     publications: Mapping[str, PublicationSpec] = field(default_factory=dict)
     slots: Mapping[str, SlotSpec] = field(default_factory=dict)
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
+    orphan_origins: frozenset[str] = frozenset()
+    """Origins whose subscription is gone: never wanted."""
+
+
+@dataclass(frozen=True)
+class HopSpec:
+    """Which table goes from where to where, by which publication and subscription."""
+
+    source: str
+    target: str
+    subscription: str
+    publications: Mapping[TableName, str]
+    keys: Mapping[TableName, str]
+    wheres: Mapping[TableName, str]
+
+
+SWEEP = "*"
+"""Stands in `TableSpec.pending` for rows to be taken away that the source has no more."""

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from db.intranet.models import LANDING_COLUMNS
+from db.window import KEYS
 from publications.declaration import Declaration, Export, Grant, Hop, Intake, LandedTable, PublishedTable
 from publications.spec import (
     ColumnSpec,
     EndpointSpec,
     GrantKind,
     GrantSpec,
+    HopSpec,
+    IdentitySpec,
     PublicationSpec,
     PublishedTableSpec,
     RoleSpec,
@@ -40,8 +43,19 @@ class SourceColumn:
 
 
 SourceTables = Mapping[TableName, Mapping[str, SourceColumn]]
-Filters = Mapping[tuple[TableName, str], str]
-"""The server's own wording of each declared filter."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A declared row filter as the server understands it."""
+
+    where: str
+    """In the server's own wording."""
+    columns: frozenset[str]
+
+
+Filters = Mapping[tuple[TableName, str], Filter]
+"""By table and declared wording."""
 
 
 def derive_wanted(
@@ -62,6 +76,7 @@ def derive_wanted(
             roles=_roles(declaration, name),
             grants=frozenset(_grants(declaration, name)),
             tables=_tables(declaration, name, source),
+            identities=_identities(declaration, name, filters),
             publications=_publications(declaration, name, filters),
             slots={hop.slot: SlotSpec(hop.slot) for hop in declaration.hops if hop.source == name},
             subscriptions={
@@ -132,7 +147,12 @@ def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
     given = source.get(name, {column.name: _built_in(column) for column in _HEARTBEAT_COLUMNS})
     wanted = dict.fromkeys((*LANDING_COLUMNS.get(table.name, ()), *table.columns))
     columns = [_landing_column(column, given.get(column)) for column in wanted]
-    return _table(name, columns, TriggerSpec("project", f"projection.{table.projection}"))
+    return _table(
+        name,
+        columns,
+        TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
+        TriggerSpec("project", f"projection.{table.projection}"),
+    )
 
 
 def _built_in(column: ColumnSpec) -> SourceColumn:
@@ -162,8 +182,52 @@ def _publications(declaration: Declaration, endpoint: str, filters: Filters) -> 
 
 def _published(table: PublishedTable, filters: Filters) -> PublishedTableSpec:
     name = TableName.parse(table.name)
-    where = table.where and filters.get((name, table.where), table.where)
-    return PublishedTableSpec(name, frozenset(table.columns), where)
+    return PublishedTableSpec(name, frozenset(table.columns), _where(table, filters))
+
+
+def _where(table: PublishedTable, filters: Filters) -> str | None:
+    if table.where is None:
+        return None
+    known = filters.get((TableName.parse(table.name), table.where))
+    return known.where if known else table.where
+
+
+def _identities(declaration: Declaration, endpoint: str, filters: Filters) -> dict[TableName, IdentitySpec]:
+    """A filtered table names its rows by the key and every column of its filters."""
+    if endpoint != declaration.intake.target:
+        return {}
+    found: dict[TableName, frozenset[str]] = {}
+    for hop in declaration.exports:
+        for table in hop.tables:
+            name = TableName.parse(table.name)
+            known = filters.get((name, table.where or ""))
+            columns = known.columns if known else frozenset()
+            found[name] = found.get(name, frozenset({key_of(name)})) | columns
+    return {name: IdentitySpec(columns) for name, columns in found.items()}
+
+
+def key_of(table: TableName) -> str:
+    """Return the key's column of a landing or window table."""
+    return KEYS.get(table.name, "id")
+
+
+def derive_hops(declaration: Declaration, filters: Filters) -> list[HopSpec]:
+    """Return which table goes where."""
+    return [
+        HopSpec(
+            source=hop.source,
+            target=hop.target,
+            subscription=hop.subscription,
+            publications={TableName.parse(table.name): table.publication for table in hop.tables},
+            keys={name: key_of(name) for name in map(TableName.parse, (table.name for table in hop.tables))},
+            wheres={
+                TableName.parse(table.name): where
+                for table in hop.tables
+                if (where := _where(table, filters)) is not None
+            },
+        )
+        for hop in declaration.hops
+    ]
 
 
 def _subscription(hop: Hop, conninfo: Mapping[str, str]) -> SubscriptionSpec:

@@ -3,15 +3,17 @@
 SELECT current_setting('server_version_num')::int, current_setting('server_version');
 
 -- name: roles
--- roles by name, with what they are and their settings
+-- roles by name, and any whose name is like Ponte's, with what they are and their settings
 SELECT r.rolname, r.rolreplication, coalesce(s.setconfig, '{}'),
        array_remove(ARRAY[
          CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolcreaterole THEN 'createrole' END,
          CASE WHEN r.rolcreatedb THEN 'createdb' END, CASE WHEN r.rolbypassrls THEN 'bypassrls' END,
          CASE WHEN NOT r.rolcanlogin THEN 'nologin' END], NULL)
+       || ARRAY(SELECT 'member of ' || g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+                 WHERE m.member = r.oid)
   FROM pg_roles r
   LEFT JOIN pg_db_role_setting s ON s.setrole = r.oid AND s.setdatabase = 0
- WHERE r.rolname = ANY (%s);
+ WHERE r.rolname = ANY (%s) OR r.rolname LIKE 'ponte\_%%';
 
 -- name: grants
 -- what those roles hold by themselves on schemas, tables, columns and functions, a row a privilege
@@ -73,12 +75,53 @@ SELECT n.nspname, c.relname, g.tgname, fn.nspname || '.' || f.proname, g.tgenabl
   JOIN pg_namespace fn ON fn.oid = f.pronamespace
  WHERE NOT g.tgisinternal AND n.nspname || '.' || c.relname = ANY (%s);
 
+-- name: comments
+-- the notes on those tables, column '*', and on their columns
+SELECT n.nspname, c.relname, coalesce(a.attname, '*'), d.description
+  FROM pg_description d
+  JOIN pg_class c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+ WHERE n.nspname || '.' || c.relname = ANY (%s);
+
+-- name: identities
+-- by which columns those tables name their rows, the index that says so, the key, and whether it is one at all
+SELECT n.nspname, c.relname, c.relreplident::text,
+       coalesce((SELECT array_agg(a.attname::text) FROM pg_attribute a
+         WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)), '{}'),
+       CASE WHEN c.relreplident = 'i' THEN i.indexrelid::regclass::text ELSE '' END,
+       (SELECT a.attname FROM pg_index k JOIN pg_attribute a ON a.attrelid = k.indrelid AND a.attnum = k.indkey[0]
+         WHERE k.indrelid = c.oid AND k.indisprimary)
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_index i ON i.indrelid = c.oid
+    AND CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END
+ WHERE n.nspname || '.' || c.relname = ANY (%s);
+
+-- name: filter
+-- the probe's filter in the server's words, with the columns that it reads
+SELECT pg_get_expr(r.prqual, r.prrelid),
+       ARRAY(SELECT DISTINCT a.attname::text
+               FROM pg_depend d
+               JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+              WHERE d.classid = 'pg_publication_rel'::regclass AND d.objid = r.oid
+                AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0)
+  FROM pg_publication_rel r
+  JOIN pg_publication p ON p.oid = r.prpubid
+ WHERE p.pubname = 'ponte_probe';
+
 -- name: slots
 -- the permanent logical slots of this database
-SELECT s.slot_name, s.plugin
+SELECT s.slot_name, s.plugin, s.active, coalesce(s.wal_status = 'lost', false)
   FROM pg_replication_slots s
- WHERE s.database = current_database() AND NOT s.temporary
-   AND s.slot_name !~ '^pg_[0-9]+_sync_[0-9]+_[0-9]+$';
+ WHERE s.database = current_database() AND NOT s.temporary;
+
+-- name: orphan_origins
+-- origins of subscriptions, of any database of the cluster, that are gone
+SELECT o.roname
+  FROM pg_replication_origin o
+ WHERE o.roname ~ '^pg_[0-9]+(_[0-9]+)?$'
+   AND NOT EXISTS (SELECT FROM pg_subscription s WHERE s.oid::text = split_part(o.roname, '_', 2));
 
 -- name: subscriptions
 -- the subscriptions of this database
@@ -87,7 +130,11 @@ SELECT s.subname, s.subslotname, s.subpublications, s.subconninfo, s.subenabled,
        (SELECT coalesce(array_agg(n.nspname || '.' || c.relname), '{}')
           FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE r.srsubid = s.oid)
+         WHERE r.srsubid = s.oid),
+       (SELECT coalesce(array_agg(n.nspname || '.' || c.relname), '{}')
+          FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE r.srsubid = s.oid AND r.srsubstate <> 'r')
   FROM pg_subscription s
  WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 

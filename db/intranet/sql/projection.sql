@@ -194,6 +194,26 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
+-- A landing row that is there already becomes an update, so that a table can be copied again over a full
+-- one. Only the subscription writes here, and never two of its workers the same table.
+CREATE OR REPLACE FUNCTION projection.land() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  there boolean;
+  names text;
+BEGIN
+  EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id = $1)', TG_RELID::regclass) INTO there USING NEW.id;
+  IF NOT there THEN
+    RETURN NEW;
+  END IF;
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO names
+    FROM pg_attribute AS a WHERE a.attrelid = TG_RELID AND a.attnum > 0 AND NOT a.attisdropped;
+  EXECUTE format('UPDATE %1$s SET (%2$s) = (SELECT %2$s FROM (SELECT ($1).*) AS arrived) WHERE id = $2',
+                 TG_RELID::regclass, names) USING NEW, NEW.id;
+  RETURN NULL;
+END
+$$;
+
 -- Try the dead letters again, the longest waiting first, and return how many are left. Rewriting a
 -- landing row as it stands fires its trigger; a letter whose row is gone is settled.
 CREATE OR REPLACE FUNCTION projection.retry_dead_letters(most integer) RETURNS bigint
