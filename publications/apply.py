@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from db.engines import Connection
 from db.errors import PonteError
+from db.published import read_fingerprint, write_applied
 from publications.backfill import STAGE, backfill_statements, stage_query
 from publications.catalog import read_copying
 from publications.changes import Backfill, Change, CreateRole
@@ -64,13 +65,14 @@ def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
     Raise RefusedError before anything is touched, BusyError when a lock can't be had, NotConvergedError
     when the plan made afterwards is not empty.
     """
-    with _only_one(session):
+    with hold_lock(session):
         reading = session.read()
         plan = _allowed(reading, allow_drop=allow_drop)
         _check_passwords(session, plan)
         for step in plan.steps:
             report(step)
-            _run(session, step)
+            run_step(session, step)
+        write_fingerprints(session)
         left = _allowed(session.read(), allow_drop=allow_drop)
     if left.steps:
         first = left.steps[0]
@@ -81,6 +83,14 @@ def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
     return plan
 
 
+def write_fingerprints(session: Session) -> None:
+    """Write down what both ends publish now, for the services that watch over it."""
+    intake = session.declaration.intake
+    vitrine = session.connections[intake.target]
+    for endpoint in (intake.source, intake.target):
+        write_applied(vitrine, endpoint, read_fingerprint(session.connections[endpoint]))
+
+
 def _allowed(reading: Reading, *, allow_drop: bool) -> Plan:
     if reading.refusals:
         raise RefusedError(reading.refusals)
@@ -88,7 +98,8 @@ def _allowed(reading: Reading, *, allow_drop: bool) -> Plan:
 
 
 @contextmanager
-def _only_one(session: Session) -> Iterator[None]:
+def hold_lock(session: Session) -> Iterator[None]:
+    """Keep every other apply out for the length of a block. Raise BusyError if there is one."""
     conn = session.connections[session.declaration.intake.target]
     row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
     if not row or not row[0]:
@@ -113,7 +124,8 @@ def _check_passwords(session: Session, plan: Plan) -> None:
         )
 
 
-def _run(session: Session, step: Change) -> None:
+def run_step(session: Session, step: Change) -> None:
+    """Carry out one step. Raise BusyError when a lock can't be had."""
     conn = session.connections[step.endpoint]
     if isinstance(step, CreateRole):
         # In one transaction: a role without its password would never get one.

@@ -82,6 +82,14 @@ def read_source(conn: Connection, tables: Collection[TableName]) -> SourceTables
     return found
 
 
+def read_types(conn: Connection, tables: Collection[TableName]) -> dict[TableName, dict[str, str]]:
+    """Return the types of the tables' columns."""
+    found: dict[TableName, dict[str, str]] = defaultdict(dict)
+    for schema, table, column, type_, *_ in _read_columns(conn, tables):
+        found[TableName(schema, table)][column] = type_
+    return found
+
+
 def normalise_filters(conn: Connection, declaration: Declaration, endpoint: str) -> Filters:
     """Let the server word each declared filter, in transactions that are rolled back.
 

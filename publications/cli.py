@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from db.errors import PonteError, SettingsError
 from db.migrate import History, emit_sql, migrate, read_revision
 from publications.apply import apply, wait_for_copies
-from publications.declaration import DEFAULT_PATH, Declaration, read_declaration
+from publications.changes import Change
+from publications.declaration import DEFAULT_PATH, Declaration, make_schema, read_declaration
+from publications.release import release
 from publications.render import describe, to_json, to_script, to_text
 from publications.session import Session
 from publications.settings import read_settings
@@ -59,7 +62,34 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--allow-drop", action="store_true", help="also take away what is not declared")
     one.add_argument("--no-wait", action="store_true", help="do not wait until the tables are copied")
     one.set_defaults(run=_apply)
+    one = commands.add_parser(
+        "migrate-helper", help="take a column out before SGP's own migration, put it back"
+    )
+    steps = one.add_subparsers(required=True, metavar="STEP")
+    step = steps.add_parser("release", help="stop sending a column, so that SGP may change or drop it")
+    step.add_argument("column", help="such as pedidos.valor_frete")
+    step.set_defaults(run=_release)
+    step = steps.add_parser("restore", help="send it again and fill what was missed: the same as apply")
+    step.set_defaults(run=_apply, allow_drop=False, no_wait=False)
+    one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
+    one.set_defaults(run=_schema)
     return parser
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(json.dumps(make_schema(), indent=2))
+    return OK
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    with _open(arguments) as session:
+        release(session, arguments.column, report=_report)
+    talk.print("released; after SGP's migration run 'ponte migrate-helper restore'")
+    return OK
+
+
+def _report(step: Change) -> None:
+    talk.print(f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True)
 
 
 def _open(arguments: argparse.Namespace) -> Session:
@@ -89,13 +119,18 @@ def _migrate(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> int:
     with _open(arguments) as session:
         reading = session.read()
-    shape = to_json if arguments.json else to_script if arguments.sql else to_text
-    print(shape(reading.plan))
-    for refusal in reading.refusals:
-        talk.print(f"refused: {refusal}", markup=False, soft_wrap=True)
+    if arguments.json:
+        print(to_json(reading.plan, refusals=reading.refusals, findings=reading.findings))
+    else:
+        print(
+            to_script(reading.plan) if arguments.sql else to_text(reading.plan, agrees=not reading.objections)
+        )
+    for word, errors in (("refused", reading.refusals), ("found", reading.findings)):
+        for error in errors:
+            talk.print(f"{word}: {error}", markup=False, soft_wrap=True)
     if reading.refusals:
         return FAILED
-    return PENDING if reading.plan.steps else OK
+    return PENDING if reading.plan.steps or reading.findings else OK
 
 
 def _apply(arguments: argparse.Namespace) -> int:
@@ -103,9 +138,7 @@ def _apply(arguments: argparse.Namespace) -> int:
         done = apply(
             session,
             allow_drop=arguments.allow_drop,
-            report=lambda step: talk.print(
-                f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True
-            ),
+            report=_report,
         )
         if not arguments.no_wait:
             _show_copies(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from db.errors import PonteError
+from publications.locate import find_line
 
 DEFAULT_PATH = Path(__file__).with_name("sgp.toml")
 
@@ -120,6 +122,17 @@ class Declaration(_Model):
     exports: tuple[Export, ...]
     roles: tuple[Role, ...] = ()
 
+    @model_validator(mode="after")
+    def _names_are_used_once(self) -> Self:
+        names = [table.publication for hop in self.hops for table in hop.tables]
+        names += [name for hop in self.hops for name in (hop.subscription, hop.slot)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"names are used twice: {', '.join(twice)}")
+        if len(set(self.endpoints)) != len(self.endpoints):
+            raise ValueError("two hops have the same target: one subscriber needs one export")
+        return self
+
     @property
     def hops(self) -> tuple[Intake | Export, ...]:
         """The intake and then each export."""
@@ -148,6 +161,36 @@ def parse_declaration(text: str, *, origin: str) -> Declaration:
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{origin} is not TOML: {error}", "mend the line that it names") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DeclarationError(f"{origin}: {place}: {first['msg'].lower()}", "mend that key") from error
+        raise _explain(error, text, origin) from error
+
+
+def _explain(error: ValidationError, text: str, origin: str) -> DeclarationError:
+    """Name the line of the first fault, what is wrong there and what was probably meant."""
+    first = error.errors(include_url=False)[0]
+    path = first["loc"]
+    line = find_line(text, path)
+    where = f"{origin}, line {line}" if line else origin
+    place = ".".join(map(str, path))
+    others = error.error_count() - 1
+    more = f" ({others} more {'fault' if others == 1 else 'faults'})" if others else ""
+    if first["type"] == "extra_forbidden":
+        return DeclarationError(f"{where}: unknown key {place}{more}", _guess(str(path[-1])))
+    return DeclarationError(f"{where}: {place}: {first['msg'].lower()}{more}", "mend that line")
+
+
+def _guess(key: str) -> str:
+    known = {name for model in _Model.__subclasses__() for name in _all_fields(model)}
+    close = difflib.get_close_matches(key, sorted(known), n=1)
+    return (
+        f"did you mean '{close[0]}'?" if close else "take it out; 'ponte schema' prints what may stand there"
+    )
+
+
+def _all_fields(model: type[BaseModel]) -> set[str]:
+    return {*model.model_fields, *(name for sub in model.__subclasses__() for name in _all_fields(sub))}
+
+
+def make_schema() -> dict[str, object]:
+    """Return the declaration's JSON Schema, for editors."""
+    schema = Declaration.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from db.errors import PonteError
 from publications.backfill import backfill_script
 from publications.changes import (
     AddColumn,
@@ -41,7 +42,7 @@ def _words(name: str) -> str:
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
-def _subject(change: Change) -> str:  # noqa: PLR0911  # one short arm per kind
+def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm per kind
     match change:
         case AddGrants(grants=grants) | RevokeGrants(grants=grants):
             return _describe_grants(grants)
@@ -130,16 +131,20 @@ def _describe_grants(grants: tuple[GrantSpec, ...]) -> str:
     return f"{first.privilege}{columns} on {first.kind} {first.target} for {first.role}"
 
 
-def to_text(plan: Plan) -> str:
-    """Return a line a step: endpoint, consequence, what."""
+def to_text(plan: Plan, *, agrees: bool = True) -> str:
+    """Return a line a step: endpoint, consequence, what. agrees: nothing was refused or found beside."""
     if not plan.steps:
-        return "in sync: nothing to do"
+        return "in sync: nothing to do" if agrees else "no step to take; see what was refused or found"
     lines = [f"{step.endpoint:<8} {step.consequence:<12} {describe(step)}" for step in plan.steps]
     return "\n".join([*lines, f"{len(plan.steps)} steps; run 'ponte apply' to take them"])
 
 
-def to_json(plan: Plan) -> str:
-    """Return one object: `in_sync` and `steps` of endpoint, action, consequence, drops, what, sql."""
+def to_json(plan: Plan, *, refusals: Sequence[PonteError] = (), findings: Sequence[PonteError] = ()) -> str:
+    """Return one object.
+
+    `in_sync`; `steps` of endpoint, action, consequence, drops, what, sql; `refusals` and `findings` of
+    kind, fact and hint.
+    """
     steps = [
         {
             "endpoint": step.endpoint,
@@ -151,7 +156,18 @@ def to_json(plan: Plan) -> str:
         }
         for step in plan.steps
     ]
-    return json.dumps({"in_sync": not plan.steps, "steps": steps}, indent=2, ensure_ascii=False)
+    shown = {
+        "in_sync": not (plan.steps or refusals or findings),
+        "steps": steps,
+        "refusals": [_error(error) for error in refusals],
+        "findings": [_error(error) for error in findings],
+    }
+    return json.dumps(shown, indent=2, ensure_ascii=False)
+
+
+def _error(error: PonteError) -> dict[str, str]:
+    kind = _words(type(error).__name__.removesuffix("Error"))
+    return {"kind": kind, "fact": error.fact, "hint": error.hint}
 
 
 def to_script(plan: Plan) -> str:

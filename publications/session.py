@@ -11,10 +11,13 @@ import psycopg
 
 from db.engines import Connection, connect
 from db.errors import PonteError
-from publications.catalog import normalise_filters, read_endpoint, read_source
+from publications.catalog import normalise_filters, read_endpoint, read_source, read_types
 from publications.declaration import Declaration
+from publications.findings import FindingError, find_findings
 from publications.plan import Plan, make_plan
-from publications.privacy import RefusalError, check_privacy
+from publications.preflight import EndpointFacts, read_facts
+from publications.privacy import RefusalError
+from publications.refusals import Situation, find_refusals
 from publications.settings import PublicationsSettings, dsn_variable
 from publications.spec import EndpointSpec, TableName
 from publications.wanted import HEARTBEAT, derive_hops, derive_wanted
@@ -24,18 +27,21 @@ class EndpointUnreachableError(PonteError):
     """A database does not answer."""
 
 
-class MissingColumnError(RefusalError):
-    """SGP has no such column."""
-
-
 @dataclass(frozen=True)
 class Reading:
     """What one look at all the databases gives."""
 
     plan: Plan
     refusals: tuple[RefusalError, ...]
-    wanted: Mapping[str, EndpointSpec]
+    """Why it must not be carried out; none when it may."""
+    findings: tuple[FindingError, ...]
+    """What no step mends."""
     live: Mapping[str, EndpointSpec]
+
+    @property
+    def objections(self) -> tuple[PonteError, ...]:
+        """Refusals and findings."""
+        return (*self.refusals, *self.findings)
 
 
 class Session:
@@ -98,22 +104,37 @@ class Session:
             )
             for name, conn in self.connections.items()
         }
-        refusals = [
-            *check_privacy(declaration),
-            *_check_columns(declaration, source),
-        ]
+        seen = Situation(declaration, live, self._read_facts(), source, filters)
         return Reading(
-            make_plan(wanted, live, order=declaration.endpoints, hops=hops), tuple(refusals), wanted, live
+            plan=make_plan(wanted, live, order=declaration.endpoints, hops=hops),
+            refusals=find_refusals(seen),
+            findings=find_findings(declaration, live=live, source=source),
+            live=live,
         )
 
-    def _tables(self, endpoint: str) -> list[TableName]:
-        """The tables that arrive there, and the heartbeat."""
-        arriving = [
+    def _read_facts(self) -> dict[str, EndpointFacts]:
+        return {
+            name: read_facts(
+                conn,
+                written=self._written(name),
+                published=self._published(name),
+                role=next((hop.role for hop in self.declaration.hops if hop.source == name), ""),
+                columns=read_types(conn, {*self._written(name), *self._published(name)}),
+            )
+            for name, conn in self.connections.items()
+        }
+
+    def _written(self, endpoint: str) -> list[TableName]:
+        return [
             TableName.parse(table.name)
             for hop in self.declaration.hops
             if hop.target == endpoint
             for table in hop.tables
         ]
+
+    def _tables(self, endpoint: str) -> list[TableName]:
+        """The tables that arrive there, and the heartbeat."""
+        arriving = self._written(endpoint)
         return [*arriving, HEARTBEAT] if endpoint == self.declaration.intake.source else arriving
 
     def _published(self, endpoint: str) -> list[TableName]:
@@ -123,19 +144,3 @@ class Session:
             if hop.source == endpoint
             for table in hop.tables
         ]
-
-
-def _check_columns(
-    declaration: Declaration, source: Mapping[TableName, Mapping[str, object]]
-) -> list[RefusalError]:
-    """Return a refusal for each declared column that SGP has not; Ponte's own heartbeat may come later."""
-    return [
-        MissingColumnError(
-            f"{declaration.intake.source} has no column {table.name}.{column}",
-            "take it out of the declaration, or wait for SGP's own migration",
-        )
-        for table in declaration.intake.tables
-        if not table.name.startswith("ponte.")
-        for column in table.columns
-        if column not in source.get(TableName.parse(table.name), {})
-    ]

@@ -17,6 +17,7 @@ from thumbnail_worker.heartbeat import HeartbeatJob
 from thumbnail_worker.job import Job, keep_running, try_run
 from thumbnail_worker.media import Media
 from thumbnail_worker.miniaturas import MiniaturasJob
+from thumbnail_worker.published import PublishedJob
 from thumbnail_worker.render import arm_pixel_guard
 from thumbnail_worker.session import Session
 from thumbnail_worker.settings import StorageKind, WorkerSettings
@@ -28,7 +29,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def build_jobs(settings: WorkerSettings) -> list[Job]:
-    """Return the four jobs; nothing is connected yet."""
+    """Return the five jobs; nothing is connected yet."""
     arm_pixel_guard(settings.max_pixels)
     sgp, vitrine = settings.sgp_dsn, settings.vitrine_dsn
     listen = read_blocks("thumbnail_worker", "queries")["listen_users"]
@@ -46,6 +47,7 @@ def build_jobs(settings: WorkerSettings) -> list[Job]:
             open_storage(settings),
         ),
         DeadLettersJob(Session("vitrine", vitrine)),
+        PublishedJob(Session("sgp", sgp), Session("vitrine", vitrine)),
     ]
 
 

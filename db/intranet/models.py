@@ -26,6 +26,17 @@ dead_letters = Table(
     schema=SCHEMA,
 )
 
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("applied", Text, nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False),
+    Column("seen", Text),
+    Column("seen_at", DateTime(timezone=True)),
+    schema=SCHEMA,
+)
+
 LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
     "public.pedidos": (
         "id",

@@ -33,7 +33,8 @@ def change_order(
 ) -> int:
     """Update one order as SGP does, only the changed columns, and return its id.
 
-    Picks a clean order if none is given. `observacao` is the new note, if there is to be one. `ultima_atualizacao` becomes `now` (default: the clock) six times in
+    Picks a clean order if none is given. `observacao` is the new note, if there is to be one.
+    `ultima_atualizacao` becomes `now` (default: the clock) six times in
     seven, as in SGP. Raises LookupError if there is no such order.
     """
     row = lock_order(conn, pick_clean_order(conn, rng) if pedido_id is None else pedido_id)

@@ -1,4 +1,4 @@
-"""Create the window, the projection and its dead letters."""
+"""Create the window, the projection, its dead letters and the fingerprints of what is published."""
 
 from importlib.resources import files
 
@@ -27,6 +27,15 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("1")),
         sa.Column("first_at", instant, nullable=False, server_default=sa.text("now()")),
         sa.Column("last_at", instant, nullable=False, server_default=sa.text("now()")),
+        schema="projection",
+    )
+    op.create_table(
+        "fingerprints",
+        sa.Column("endpoint", sa.Text, primary_key=True),
+        sa.Column("applied", sa.Text, nullable=False),
+        sa.Column("applied_at", instant, nullable=False),
+        sa.Column("seen", sa.Text),
+        sa.Column("seen_at", instant),
         schema="projection",
     )
     for name in ("versions", "parsing", "items", "projection"):

@@ -1,0 +1,37 @@
+"""A fingerprint of what a database publishes, compared all the time by the services.
+
+PostgreSQL loses changes without a word when a table leaves a publication, and from 18 on also when a
+publication is missing; so what `ponte apply` left is written down and looked at again and again.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from db.engines import Connection
+from db.sqlfile import read_blocks
+
+_SQL = read_blocks("db", "published")
+
+
+def read_fingerprint(conn: Connection) -> str:
+    """Return 16 hexadecimal digits that change with columns, filters, operations and identities.
+
+    Needs no privilege; equal across PostgreSQL 15 to 18.
+    """
+    rows = conn.execute(_SQL["published"]).fetchall()
+    return sha256(repr(rows).encode()).hexdigest()[:16]
+
+
+def write_applied(vitrine: Connection, endpoint: str, fingerprint: str) -> None:
+    """Write down what `ponte apply` left on an endpoint."""
+    vitrine.execute(_SQL["write_applied"], {"endpoint": endpoint, "fingerprint": fingerprint})
+
+
+def write_seen(vitrine: Connection, endpoint: str, fingerprint: str) -> bool:
+    """Write down what is published now; tell whether it still is what `ponte apply` left.
+
+    Where nothing was ever applied there is nothing to compare: that is not as applied either.
+    """
+    row = vitrine.execute(_SQL["write_seen"], {"endpoint": endpoint, "fingerprint": fingerprint}).fetchone()
+    return row is not None and bool(row[0])

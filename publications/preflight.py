@@ -1,0 +1,85 @@
+"""Read what the refusals need to know of one endpoint; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from db.engines import Connection
+from db.sqlfile import read_blocks
+from publications.catalog import read_version
+from publications.spec import TableName
+
+_SQL = read_blocks("publications", "preflight")
+
+
+@dataclass(frozen=True)
+class Room:
+    """What of something is in use, and of how much."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class EndpointFacts:
+    """One server and database as far as they can stand in the way."""
+
+    version_num: int
+    wal_level: str
+    slots: Room
+    senders: Room
+    origins: Room
+    workers: Room
+    databases: tuple[str, ...] = ()
+    """Others of the same cluster."""
+    relations: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    """Published tables whose row security hides rows from the copy."""
+    foreign_keys: tuple[tuple[str, str], ...] = ()
+    """Table and constraint, on tables that replication writes."""
+    loose_functions: tuple[tuple[str, str], ...] = ()
+    """Table and trigger function without a search_path."""
+    nullable: frozenset[tuple[str, str]] = frozenset()
+    """Table and column, of published tables."""
+    columns: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
+    """The types of the published tables' columns."""
+
+
+def read_facts(
+    conn: Connection,
+    *,
+    written: Collection[TableName],
+    published: Collection[TableName],
+    role: str,
+    columns: Mapping[TableName, Mapping[str, str]],
+) -> EndpointFacts:
+    """Look at one endpoint.
+
+    written: tables that replication writes there; published: tables that leave from there, read by `role`.
+    """
+    settings: dict[str, str] = dict(conn.execute(_SQL["settings"]).fetchall())
+    used = conn.execute(_SQL["used"]).fetchone() or (0, 0, 0, 0)
+    slots = int(settings["max_replication_slots"])
+    return EndpointFacts(
+        version_num=read_version(conn)[0],
+        wal_level=settings["wal_level"],
+        slots=Room(used[0], slots),
+        senders=Room(used[1], int(settings["max_wal_senders"])),
+        # Until 17 the number of slots bounds the origins too.
+        origins=Room(used[2], int(settings.get("max_active_replication_origins", slots))),
+        workers=Room(used[3], int(settings["max_logical_replication_workers"])),
+        databases=tuple(row[0] for row in conn.execute(_SQL["databases"])),
+        relations=frozenset(row[0] for row in conn.execute(_SQL["relations"])),
+        hidden=frozenset(
+            row[0] for row in conn.execute(_SQL["row_security"], {"tables": _names(published), "role": role})
+        ),
+        foreign_keys=tuple(conn.execute(_SQL["foreign_keys"], [_names(written)]).fetchall()),
+        loose_functions=tuple(conn.execute(_SQL["loose_functions"], [_names(written)]).fetchall()),
+        nullable=frozenset(conn.execute(_SQL["nullable"], [_names(published)]).fetchall()),
+        columns=columns,
+    )
+
+
+def _names(tables: Collection[TableName]) -> list[str]:
+    return [str(table) for table in tables]
