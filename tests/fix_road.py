@@ -1,0 +1,169 @@
+"""The road: three databases of one's own, joined by what `ponte apply` makes, with a link that breaks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+from pydantic import SecretStr
+
+from db.engines import Connection
+from infra.devstack.clusters import HOST
+from infra.devstack.link import Link
+from infra.devstack.postgres import find_server_user
+from infra.devstack.state import wait_until
+from publications.apply import apply, wait_for_copies
+from publications.changes import Change
+from publications.declaration import Declaration, read_declaration
+from publications.plan import Plan
+from publications.session import Reading, Session
+from publications.settings import PublicationsSettings
+from tests.fix_clusters import NAMES, PORTS, Servers
+
+DEADLINE_S = 30.0
+ROLE_PASSWORD = secrets.token_urlsafe(16)
+"""One for all roles: they are the clusters', and outlive a test's databases."""
+
+
+@dataclass
+class Road:
+    """The databases, the link between window and VPS, and what `ponte` knows of them."""
+
+    servers: Servers
+    link: Link
+    declaration: Declaration
+    settings: PublicationsSettings
+    steps: list[Change] = field(default_factory=list)
+
+    def connect(self, name: str) -> Connection:
+        """Open a superuser's session on an endpoint."""
+        return self.servers.connect(name)
+
+    def run(self, name: str, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Run one statement on an endpoint and return its rows, if it has any."""
+        with self.connect(name) as conn:
+            cursor = conn.execute(statement, parameters or None)  # type: ignore[arg-type]  # the test's own
+            return cursor.fetchall() if cursor.description else []
+
+    def session(self, declaration: Declaration | None = None) -> Session:
+        """Open `ponte`'s session."""
+        return Session(declaration or self.declaration, self.settings)
+
+    def read(self, declaration: Declaration | None = None) -> Reading:
+        """Make a plan."""
+        with self.session(declaration) as session:
+            return session.read()
+
+    def apply(self, declaration: Declaration | None = None, *, allow_drop: bool = False) -> Plan:
+        """Apply, and wait until the tables are copied."""
+        with self.session(declaration) as session:
+            plan = apply(session, allow_drop=allow_drop, report=self.steps.append)
+            wait_for_copies(session, report=lambda _: None, timeout_s=DEADLINE_S)
+        return plan
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until a condition holds; fail when it does not in time."""
+        assert wait_until(condition, DEADLINE_S), f"not in {DEADLINE_S:.0f} s: {what}"
+
+    def wait_arrival(self) -> None:
+        """Wait until everything that SGP holds now is on the VPS, by a beat sent after it."""
+        [[beat]] = self.run(
+            "sgp", "UPDATE ponte.heartbeat SET beat = beat + 1, beat_at = clock_timestamp() RETURNING beat"
+        )
+        query = "SELECT 1 FROM vitrine.heartbeat WHERE beat >= %s"
+        with self.connect("vps") as conn:
+            self.wait(lambda: conn.execute(query, [beat]).fetchone() is not None, "the beat on the VPS")
+
+    def digest(self, name: str, table: str = "vitrine.pedidos") -> tuple[object, ...]:
+        """Count and checksum a window table by the columns that both ends have."""
+        query = sql.SQL(
+            "SELECT count(*), sum(hashtextextended((to_jsonb(t) - 'cursor' - 'received_at')::text, 0)::numeric) FROM {} AS t"
+        ).format(sql.Identifier(*table.split(".")))
+        with self.connect(name) as conn:
+            row = conn.execute(query).fetchone()
+        assert row is not None
+        return row
+
+
+def _passfile(root: Path, name: str, port: int) -> Path:
+    path = root / f"{name}.pgpass"
+    path.write_text(f"{HOST}:{port}:*:*:{ROLE_PASSWORD}\n")
+    path.chmod(0o600)
+    if user := find_server_user():
+        user.own(path)
+    return path
+
+
+@pytest.fixture
+def unapplied_road(databases: Servers, server_root: Path) -> Iterator[Road]:
+    """Everything but what `ponte apply` makes."""
+    declaration = read_declaration()
+    link = Link(target=(HOST, PORTS["vitrine"]))
+    link.start()
+    ports = {"sub_intake": PORTS["sgp"], "sub_vps": link.port, "sub_other": link.port}
+    conninfos = {
+        name: {
+            "host": HOST,
+            "port": str(port),
+            "dbname": "sgp" if name == "sub_intake" else "vitrine",
+            "passfile": str(_passfile(server_root, name, port)),
+        }
+        for name, port in ports.items()
+    }
+    roles = [(hop.source, hop.role) for hop in declaration.hops]
+    roles += [("vitrine", "ponte_export_other")]
+    roles += [(role.on, role.name) for role in declaration.roles]
+    settings = PublicationsSettings(
+        dsns={name: SecretStr(databases.clusters[name].conninfo(name)) for name in NAMES},
+        conninfos=conninfos,
+        passwords=dict.fromkeys(roles, SecretStr(ROLE_PASSWORD)),
+    )
+    road = Road(databases, link, declaration, settings)
+    yield road
+    _tear_down(road)
+    link.stop()
+
+
+@pytest.fixture
+def road(unapplied_road: Road) -> Road:
+    """Everything, with SGP's orders on the VPS."""
+    unapplied_road.apply()
+    unapplied_road.wait_arrival()
+    return unapplied_road
+
+
+def _tear_down(road: Road) -> None:
+    """Subscriptions first, then slots: a database with an active slot can't be dropped."""
+    for cluster in road.servers.clusters.values():
+        cluster.start()
+    for name in reversed(NAMES):
+        with road.connect(name) as conn:
+            for (subscription,) in conn.execute(
+                "SELECT subname FROM pg_subscription WHERE subdbid ="
+                " (SELECT oid FROM pg_database WHERE datname = current_database())"
+            ).fetchall():
+                for template in ("{} DISABLE", "{} SET (slot_name = NONE)"):
+                    conn.execute(
+                        sql.SQL("ALTER SUBSCRIPTION " + template).format(sql.Identifier(subscription))
+                    )
+                conn.execute(sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(subscription)))
+    for name in NAMES:
+        with road.connect(name) as conn:
+            road.wait(lambda conn=conn: _drop_slots(conn), f"the slots of {name} let go")  # type: ignore[misc]
+
+
+def _drop_slots(conn: Connection) -> bool:
+    conn.execute(
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+        " WHERE active AND database = current_database()"
+    )
+    conn.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+        " WHERE NOT active AND database = current_database()"
+    )
+    rows = conn.execute("SELECT 1 FROM pg_replication_slots WHERE database = current_database()").fetchall()
+    return not rows
