@@ -29,7 +29,7 @@ LOCK_KEY = 0x706F6E7465
 LOCK_TIMEOUT_MS = 3000
 LOCK_TRIES = 5
 COPY_TIMEOUT_S = 3600
-POLL_S = 0.2
+POLL_S = 0.05
 
 Report = Callable[[Change], None]
 CopyReport = Callable[[list[tuple[str, str, int, int]]], None]
@@ -200,6 +200,11 @@ def _execute_patiently(conn: Connection, statement: sql.Composed) -> None:
                     "look in pg_locks for the session that holds it, then run 'ponte apply' again",
                 ) from error
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
+        except psycopg.errors.ObjectInUse as error:
+            raise BusyError(
+                f"in use, and nothing is taken by force: {statement.as_string(conn)}",
+                "let the subscription that uses it be dropped first, or keep it in the declaration",
+            ) from error
         else:
             return
 

@@ -99,7 +99,7 @@ def _open(arguments: argparse.Namespace) -> Session:
 
 def _histories(declaration: Declaration) -> list[tuple[str, History]]:
     """Pair the endpoints that hold the window with the history that makes it."""
-    subscribers = [(export.target, History.VPS) for export in declaration.exports]
+    subscribers = [(export.target, History.VPS) for export in declaration.active_exports]
     return [(declaration.intake.target, History.INTRANET), *subscribers]
 
 

@@ -85,6 +85,8 @@ class Export(Hop):
     """The hop from the window to one subscriber."""
 
     tables: tuple[PublishedTable, ...]
+    removed: bool = False
+    """This subscriber is to have nothing any more: with --allow-drop all that served it is taken away."""
 
 
 class Grant(_Model):
@@ -135,8 +137,13 @@ class Declaration(_Model):
 
     @property
     def hops(self) -> tuple[Intake | Export, ...]:
-        """The intake and then each export."""
-        return (self.intake, *self.exports)
+        """The intake and then each export that is not removed."""
+        return (self.intake, *self.active_exports)
+
+    @property
+    def active_exports(self) -> tuple[Export, ...]:
+        """Those that are not removed."""
+        return tuple(export for export in self.exports if not export.removed)
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -165,8 +172,11 @@ def parse_declaration(text: str, *, origin: str) -> Declaration:
 
 
 def _explain(error: ValidationError, text: str, origin: str) -> DeclarationError:
-    """Name the line of the first fault, what is wrong there and what was probably meant."""
-    first = error.errors(include_url=False)[0]
+    """Name the line of one fault, what is wrong there and what was probably meant.
+
+    An unknown key goes first: what is missing is most often that one, misspelt.
+    """
+    first = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     path = first["loc"]
     line = find_line(text, path)
     where = f"{origin}, line {line}" if line else origin

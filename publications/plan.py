@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from publications.changes import Change
-from publications.diff import diff_endpoint
+from publications.changes import Change, DropSlot
+from publications.diff import TABLE_COPY, diff_endpoint
 from publications.flow import diff_flow
 from publications.spec import EndpointSpec, HopSpec
 
@@ -40,8 +40,20 @@ def make_plan(
     source comes first; what is withdrawn is withdrawn from the far end first.
     """
     steps = [step for name in order for step in diff_endpoint(wanted[name], live[name])]
+    copying = {hop.source for hop in hops if _is_copying(live[hop.target], hop.subscription)}
+    steps = [step for step in steps if not (step.endpoint in copying and _drops_copy_slot(step))]
     steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
+
+
+def _is_copying(target: EndpointSpec, subscription: str) -> bool:
+    known = target.subscriptions.get(subscription)
+    return known is not None and bool(known.copying)
+
+
+def _drops_copy_slot(step: Change) -> bool:
+    """While a table is copied its slot is between workers now and then: not left over."""
+    return isinstance(step, DropSlot) and TABLE_COPY.match(step.slot.name) is not None
 
 
 def _distance(step: Change, order: Sequence[str]) -> int:

@@ -153,7 +153,7 @@ def _check_source_identities(seen: Situation) -> Iterable[RefusalError]:
 
 
 def _check_filters(seen: Situation) -> Iterable[RefusalError]:
-    for hop in seen.declaration.exports:
+    for hop in seen.declaration.active_exports:
         for table in hop.tables:
             known = seen.filters.get((TableName.parse(table.name), table.where or ""))
             for column in sorted(known.columns if known else ()):
@@ -200,7 +200,7 @@ def _check_exporting_cluster(seen: Situation) -> Iterable[RefusalError]:
 
 def _check_subscribers(seen: Situation) -> Iterable[RefusalError]:
     """The window's tables on both ends must agree; landing tables are made to fit by the plan."""
-    for hop in seen.declaration.exports:
+    for hop in seen.declaration.active_exports:
         for table in hop.tables:
             yield from _check_subscriber_table(seen, hop, table)
 

@@ -94,6 +94,7 @@ class Session:
         }
         wanted = derive_wanted(declaration, source=source, conninfos=self.settings.conninfos, filters=filters)
         hops = derive_hops(declaration, filters)
+        # Who receives is read first: a copy that ends meanwhile does not look like a slot left over.
         live = {
             name: read_endpoint(
                 conn,
@@ -102,7 +103,7 @@ class Session:
                 tables=self._tables(name),
                 published=self._published(name),
             )
-            for name, conn in self.connections.items()
+            for name, conn in reversed(self.connections.items())
         }
         seen = Situation(declaration, live, self._read_facts(), source, filters)
         return Reading(

@@ -197,7 +197,7 @@ def _identities(declaration: Declaration, endpoint: str, filters: Filters) -> di
     if endpoint != declaration.intake.target:
         return {}
     found: dict[TableName, frozenset[str]] = {}
-    for hop in declaration.exports:
+    for hop in declaration.active_exports:
         for table in hop.tables:
             name = TableName.parse(table.name)
             known = filters.get((name, table.where or ""))

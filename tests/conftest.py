@@ -1,3 +1,3 @@
 """Only the list of fixture plugins; each says what it gives."""
 
-pytest_plugins = ["tests.fix_tiers", "tests.fix_clusters", "tests.fix_road"]
+pytest_plugins = ["tests.fix_tiers", "tests.fix_clusters", "tests.fix_road", "tests.fix_windows"]

@@ -36,6 +36,9 @@ PARAMETERS = {
     "max_replication_slots": "20",
     "max_wal_senders": "20",
     "autovacuum": "off",
+    "max_logical_replication_workers": "16",
+    "max_sync_workers_per_subscription": "6",
+    "max_worker_processes": "24",
 }
 
 
@@ -97,17 +100,17 @@ MEDIA: dict[str, Path] = {}
 """Where the seed's photos lie, once it has run."""
 
 
-def _load_sgp(host: str, port: int, user: str, dbname: str, password: str, autocommit: bool) -> None:
+def _load_sgp(host: str, port: int, user: str, dbname: str, password: str, **_: object) -> None:
     with connect(_conninfo(host, port, user, dbname, password)) as conn:
         create_schema(conn)
         seed(conn, MEDIA["root"], orders=ORDERS, photos=4)
 
 
-def _load_vitrine(host: str, port: int, user: str, dbname: str, password: str, autocommit: bool) -> None:
+def _load_vitrine(host: str, port: int, user: str, dbname: str, password: str, **_: object) -> None:
     migrate(History.INTRANET, _conninfo(host, port, user, dbname, password))
 
 
-def _load_vps(host: str, port: int, user: str, dbname: str, password: str, autocommit: bool) -> None:
+def _load_vps(host: str, port: int, user: str, dbname: str, password: str, **_: object) -> None:
     migrate(History.VPS, _conninfo(host, port, user, dbname, password))
 
 
@@ -154,10 +157,17 @@ def servers(clusters: dict[str, Cluster], request: pytest.FixtureRequest, server
     return Servers(clusters)
 
 
-@pytest.fixture
-def databases(servers: Servers) -> Iterator[Servers]:
-    """A clone of each of the three databases, without replication between them."""
+@contextmanager
+def clone_all(servers: Servers) -> Iterator[None]:
+    """Have a clone of each of the three databases for the length of a block."""
     with ExitStack() as clones:
         for name in NAMES:
             clones.enter_context(servers.clone(name))
+        yield
+
+
+@pytest.fixture
+def databases(servers: Servers) -> Iterator[Servers]:
+    """A clone of each of the three databases, without replication between them."""
+    with clone_all(servers):
         yield servers

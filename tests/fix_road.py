@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from publications.declaration import Declaration, read_declaration
 from publications.plan import Plan
 from publications.session import Reading, Session
 from publications.settings import PublicationsSettings
-from tests.fix_clusters import NAMES, PORTS, Servers
+from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
 
 DEADLINE_S = 30.0
 ROLE_PASSWORD = secrets.token_urlsafe(16)
@@ -46,7 +47,7 @@ class Road:
     def run(self, name: str, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         """Run one statement on an endpoint and return its rows, if it has any."""
         with self.connect(name) as conn:
-            cursor = conn.execute(statement, parameters or None)  # type: ignore[arg-type]  # the test's own
+            cursor = conn.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def session(self, declaration: Declaration | None = None) -> Session:
@@ -81,7 +82,8 @@ class Road:
     def digest(self, name: str, table: str = "vitrine.pedidos") -> tuple[object, ...]:
         """Count and checksum a window table by the columns that both ends have."""
         query = sql.SQL(
-            "SELECT count(*), sum(hashtextextended((to_jsonb(t) - 'cursor' - 'received_at')::text, 0)::numeric) FROM {} AS t"
+            "SELECT count(*),"
+            " sum(hashtextextended((to_jsonb(t) - 'cursor' - 'received_at')::text, 0)::numeric) FROM {} AS t"
         ).format(sql.Identifier(*table.split(".")))
         with self.connect(name) as conn:
             row = conn.execute(query).fetchone()
@@ -98,9 +100,9 @@ def _passfile(root: Path, name: str, port: int) -> Path:
     return path
 
 
-@pytest.fixture
-def unapplied_road(databases: Servers, server_root: Path) -> Iterator[Road]:
-    """Everything but what `ponte apply` makes."""
+@contextmanager
+def open_road(databases: Servers, server_root: Path) -> Iterator[Road]:
+    """Have everything but what `ponte apply` makes, over databases that are there."""
     declaration = read_declaration()
     link = Link(target=(HOST, PORTS["vitrine"]))
     link.start()
@@ -126,6 +128,22 @@ def unapplied_road(databases: Servers, server_root: Path) -> Iterator[Road]:
     yield road
     _tear_down(road)
     link.stop()
+
+
+@pytest.fixture
+def unapplied_road(databases: Servers, server_root: Path) -> Iterator[Road]:
+    """Everything but what `ponte apply` makes."""
+    with open_road(databases, server_root) as road:
+        yield road
+
+
+@pytest.fixture(scope="module")
+def mended_road(servers: Servers, server_root: Path) -> Iterator[Road]:
+    """One road for a module whose tests each leave it as they found it; no other may stand beside it."""
+    with clone_all(servers), open_road(servers, server_root) as road:
+        road.apply()
+        road.wait_arrival()
+        yield road
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ def test_the_vps_role_of_the_api_can_only_select(road: Road) -> None:
             "SELECT guard.install('vitrine.pedidos', 'id')",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                conn.execute(statement)  # type: ignore[arg-type]  # from the list above
+                conn.execute(statement)
 
 
 def test_the_worker_reads_hashes_and_no_plain_password(road: Road) -> None:

@@ -1,0 +1,74 @@
+"""Each end's window alone, without replication: what its triggers do with rows that a test writes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from db.engines import Connection
+from infra.devstack.clusters import HOST
+from publications.catalog import read_source
+from publications.changes import CreateTable
+from publications.ddl import to_sql
+from publications.declaration import read_declaration
+from publications.spec import TableName
+from publications.wanted import derive_wanted
+from tests.fix_clusters import PASSWORD, PORTS, Servers
+
+ALONE = "alone"
+"""The name of a module's own database, beside the road's."""
+
+
+def _clone(name: str) -> DatabaseJanitor:
+    return DatabaseJanitor(
+        user="postgres",
+        password=PASSWORD,
+        host=HOST,
+        port=PORTS[name],
+        dbname=ALONE,
+        template_dbname=f"{name}_tmpl",
+    )
+
+
+@pytest.fixture(scope="module")
+def landing_database(servers: Servers) -> Iterator[str]:
+    """The vitrine with the landing tables that `ponte apply` makes for this SGP; gives its name."""
+    declaration = read_declaration()
+    names = [TableName.parse(table.name) for table in declaration.intake.tables]
+    with servers.connect("sgp", "sgp_tmpl") as sgp:
+        source = read_source(sgp, names)
+    wanted = derive_wanted(declaration, source=source, conninfos={}, filters={})
+    with _clone("vitrine"):
+        with servers.connect("vitrine", ALONE) as conn:
+            for table in wanted["vitrine"].tables.values():
+                for statement in to_sql(CreateTable("vitrine", table)):
+                    conn.execute(statement)
+        yield ALONE
+
+
+@pytest.fixture
+def landing(servers: Servers, landing_database: str) -> Iterator[Connection]:
+    """A session there, in a transaction that is taken back."""
+    with servers.connect("vitrine", landing_database) as conn, conn.transaction(force_rollback=True):
+        conn.execute("SET LOCAL statement_timeout = '20s'")
+        yield conn
+
+
+@pytest.fixture(scope="module")
+def arrival_database(servers: Servers) -> Iterator[str]:
+    """The VPS's window behind its guard; gives its name."""
+    with _clone("vps"):
+        yield ALONE
+
+
+@pytest.fixture
+def arrival(servers: Servers, arrival_database: str) -> Iterator[Connection]:
+    """A session there that writes as replication does; the tables are emptied afterwards."""
+    with servers.connect("vps", arrival_database) as conn:
+        conn.execute("SET session_replication_role = replica")
+        conn.execute("SET statement_timeout = '20s'")
+        yield conn
+        conn.execute("DELETE FROM vitrine.pedidos")
+        conn.execute("DELETE FROM vitrine.heartbeat")

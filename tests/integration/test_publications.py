@@ -1,0 +1,324 @@
+"""plan, refuse, apply: on real servers, on correct ones too."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from db.errors import PonteError
+from infra.devstack.clusters import HOST
+from publications.apply import BusyError, apply, run_step
+from publications.changes import Change, DropSlot
+from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
+from publications.release import release
+from publications.render import describe
+from publications.spec import SlotSpec
+from tests.fix_clusters import PASSWORD, PORTS
+from tests.fix_road import Road
+
+
+def plan_lines(road: Road, declaration: Declaration | None = None) -> list[str]:
+    return [f"{step.endpoint}: {describe(step)}" for step in road.read(declaration).plan.steps]
+
+
+def with_filter(where: str) -> Declaration:
+    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    mark = 'publication = "pub_vps_pedidos"\n'
+    assert mark in text
+    return parse_declaration(text.replace(mark, f'{mark}where = """{where}"""\n'), origin="test")
+
+
+def test_a_second_plan_is_empty_and_a_second_apply_does_nothing(road: Road) -> None:
+    reading = road.read()
+    assert reading.plan.steps == ()
+    assert reading.objections == ()
+    assert road.apply().steps == ()
+
+
+GONE = {
+    "sgp": (
+        "ALTER TABLE pedidos DROP COLUMN observacao CASCADE",
+        "sgp has no column public.pedidos.observacao",
+    ),
+    "vps": (
+        "ALTER TABLE vitrine.pedidos DROP COLUMN numero",
+        "vps has no column vitrine.pedidos.numero, apply would stop",
+    ),
+}
+
+
+@pytest.mark.parametrize("endpoint", GONE)
+def test_a_column_that_is_gone_is_refused_by_name(road: Road, endpoint: str) -> None:
+    statement, fact = GONE[endpoint]
+    road.run(endpoint, statement)
+    assert fact in [refusal.fact for refusal in road.read().refusals]
+
+
+def test_a_new_column_of_sgp_alarms_and_not_a_byte_of_it_leaves(road: Road) -> None:
+    secret = "CANARY-cpf-123.456.789-00"
+    road.run("sgp", "ALTER TABLE pedidos ADD COLUMN cpf varchar")
+    road.run("sgp", "UPDATE pedidos SET cpf = %s", secret)
+    road.wait_arrival()
+    road.run("vps", "CHECKPOINT")
+    assert ["public.pedidos.cpf is not classified" in finding.fact for finding in road.read().findings] == [
+        True
+    ]
+    for name in ("vitrine", "vps"):
+        files = [path for path in road.servers.clusters[name].spec.data_dir.rglob("*") if path.is_file()]
+        assert len(files) > 500
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def test_a_filter_is_compared_by_meaning(road: Road) -> None:
+    road.apply(with_filter("status <> 'cancelado'"))
+    road.wait_arrival()
+    [[kept]] = road.run("vitrine", "SELECT count(*) FROM vitrine.pedidos WHERE status <> 'cancelado'")
+    assert road.run("vps", "SELECT count(*) FROM vitrine.pedidos") == [(kept,)]
+    for same in ("(STATUS<>'cancelado')", "  status  !=  'cancelado'::text ", "(((status)))<>E'cancelado'"):
+        assert plan_lines(road, with_filter(same)) == []
+    change = "filter (status <> 'cancelado'::text) -> (status <> 'pronto'::text)"
+    lines = plan_lines(road, with_filter("status <> 'pronto'"))
+    assert f"vitrine: set published tables pub_vps_pedidos ({change})" in lines
+    road.apply()
+    assert road.digest("vps") == road.digest("vitrine")
+
+
+def test_a_row_enters_and_leaves_a_filter_whole(road: Road) -> None:
+    filtered = with_filter("status <> 'cancelado'")
+    road.apply(filtered)
+    for status, there in (("cancelado", []), ("pronto", [(1,)]), ("cancelado", [])):
+        road.run("sgp", "UPDATE pedidos SET status = %s WHERE id = 1", status)
+        road.wait_arrival()
+        assert road.run("vps", "SELECT id FROM vitrine.pedidos WHERE id = 1") == there
+    road.run("sgp", "UPDATE pedidos SET status = 'pronto' WHERE id = 1")
+    road.wait_arrival()
+    query = "SELECT items, observacao FROM vitrine.pedidos WHERE id = 1"
+    assert road.run("vps", query) == road.run("vitrine", query)
+
+
+@pytest.mark.parametrize(
+    ("where", "fact"),
+    [
+        ("numero = '1'", "the filter of pub_vps_pedidos reads vitrine.pedidos.numero, which may be NULL"),
+        ("cursor > 1", "the server refuses the filter of vitrine.pedidos"),
+        ("now() > '2020-01-01'", "the server refuses the filter of vitrine.pedidos"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_refused(road: Road, where: str, fact: str) -> None:
+    try:
+        facts = [refusal.fact for refusal in road.read(with_filter(where)).refusals]
+    except PonteError as error:  # a filter that the server does not even read
+        facts = [error.fact]
+    assert any(found.startswith(fact) for found in facts)
+
+
+def test_a_table_that_was_made_anew_is_published_and_copied_again(road: Road) -> None:
+    """As an ORM does it: another table under the old name, which has left its publication silently."""
+    road.run(
+        "sgp",
+        "ALTER TABLE pedido_imagens RENAME TO old; CREATE TABLE pedido_imagens (LIKE old INCLUDING ALL);"
+        " INSERT INTO pedido_imagens SELECT * FROM old WHERE id % 2 = 0; DROP TABLE old CASCADE",
+    )
+    assert "sgp: set published tables pub_intake_pedido_imagens (+public.pedido_imagens)" in plan_lines(road)
+    road.apply()
+    road.wait_arrival()
+    expected = road.run("sgp", "SELECT count(*), sum(id) FROM pedido_imagens")
+    for name in ("vitrine", "vps"):
+        assert road.run(name, "SELECT count(*), sum(id) FROM vitrine.imagens") == expected
+
+
+def test_a_column_can_be_released_for_sgps_migration_and_restored(road: Road) -> None:
+    with road.session() as session:
+        release(session, "pedidos.valor_frete", report=lambda _: None)
+    road.run("sgp", "ALTER TABLE pedidos ALTER COLUMN valor_frete TYPE text")
+    road.run("sgp", "UPDATE pedidos SET valor_frete = '77,00' WHERE id = 1")
+    road.wait_arrival()
+    assert road.run("vps", "SELECT valor_frete::text FROM vitrine.pedidos WHERE id = 1") != [("77.00",)]
+    road.apply()
+    road.wait_arrival()
+    assert road.run("vps", "SELECT valor_frete::text FROM vitrine.pedidos WHERE id = 1") == [("77.00",)]
+    assert plan_lines(road) == []
+
+
+def test_a_newly_declared_column_is_filled_without_a_copy(road: Road) -> None:
+    without = parse_declaration(
+        DEFAULT_PATH.read_text(encoding="utf-8")
+        .replace('"forma_envio", "financeiro"', '"financeiro"')
+        .replace('"observacao", "forma_envio",\n  "financeiro"', '"observacao",\n  "financeiro"'),
+        origin="test",
+    )
+    road.apply(without)
+    road.run("sgp", "UPDATE pedidos SET forma_envio = 'Balsa' WHERE id < 10")
+    road.wait_arrival()
+    [[copies]] = road.run(
+        "vitrine", "SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE relname = 'pedidos'"
+    )
+    road.apply()
+    road.wait_arrival()
+    assert road.run("vps", "SELECT count(*) FROM vitrine.pedidos WHERE forma_envio = 'Balsa'") == [(9,)]
+    assert road.run(
+        "vitrine", "SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE relname = 'pedidos'"
+    ) == [(copies,)]
+    assert road.digest("vps") == road.digest("vitrine")
+
+
+KILLED_APPLY = """
+import os, signal, sys, json  # as a user's command would be: a process of its own
+from pydantic import SecretStr
+from publications.apply import apply
+from publications.declaration import read_declaration
+from publications.session import Session
+from publications.settings import PublicationsSettings
+
+given = json.load(sys.stdin)
+settings = PublicationsSettings(
+    dsns={name: SecretStr(dsn) for name, dsn in given["dsns"].items()},
+    conninfos=given["conninfos"],
+    passwords={tuple(key.split("/")): SecretStr(value) for key, value in given["passwords"].items()},
+)
+left = int(sys.argv[1])
+
+def report(step):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Session(read_declaration(), settings) as session:
+    apply(session, allow_drop=False, report=report)
+"""
+
+
+class Killed(BaseException):
+    """Ends a run between two steps; nothing of Ponte's catches it."""
+
+
+def test_apply_ended_at_each_step_goes_on(unapplied_road: Road) -> None:
+    """Each run ends as it begins its second step, so that the next one takes over after the first."""
+    road = unapplied_road
+
+    def die_at_the_second(step: Change) -> None:
+        taken.append(step)
+        if len(taken) > 1:
+            raise Killed
+
+    ended = 0
+    while True:
+        taken: list[Change] = []
+        try:
+            with road.session() as session:
+                apply(session, allow_drop=False, report=die_at_the_second)
+            break
+        except Killed:
+            ended += 1
+    assert ended > 30
+    road.wait(lambda: plan_lines(road) == [], "an empty plan")
+    road.wait_arrival()
+    road.wait(lambda: road.digest("vps") == road.digest("vitrine"), "the same on both ends")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
+def test_apply_killed_in_its_process_goes_on(unapplied_road: Road) -> None:
+    road = unapplied_road
+    given = {
+        "dsns": {name: dsn.get_secret_value() for name, dsn in road.settings.dsns.items()},
+        "conninfos": {name: dict(conninfo) for name, conninfo in road.settings.conninfos.items()},
+        "passwords": {
+            "/".join(key): value.get_secret_value() for key, value in road.settings.passwords.items()
+        },
+    }
+    codes = [_run_apply(given, steps) for steps in (1, 15, 15, 15, 1000)]
+    assert codes == [-signal.SIGKILL] * 4 + [0]
+    road.wait(lambda: plan_lines(road) == [], "an empty plan")
+    road.wait(lambda: road.digest("vps") == road.digest("vitrine"), "the same on both ends")
+
+
+def _run_apply(given: object, steps: int) -> int:
+    """Apply in a process that kills itself after so many steps; return its exit code."""
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED_APPLY, str(steps)],
+        input=json.dumps(given),
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    return run.returncode
+
+
+OTHER = """
+[[exports]]
+source = "vitrine"
+target = "other"
+role = "ponte_export_other"
+subscription = "sub_other"
+slot = "slot_other"
+operations = ["insert", "update", "delete"]
+options = { synchronous_commit = "off" }
+
+[[exports.tables]]
+name = "vitrine.pedidos"
+publication = "pub_other_pedidos"
+columns = ["id", "status", "cliente", "versao"]
+where = "status = 'pronto'"
+
+[[roles]]
+on = "other"
+name = "ponte_api"
+settings = { default_transaction_read_only = "on" }
+
+# roles of the services
+"""
+
+
+def test_a_second_subscriber_has_its_own_view_and_is_removed_cleanly(road: Road) -> None:
+    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    both = text.replace(
+        "# ---------------------------------------------------------------- roles of the services", OTHER, 1
+    )
+    road.servers.clusters["other"] = road.servers.clusters["vps"]
+    with DatabaseJanitor(
+        user="postgres",
+        password=PASSWORD,
+        host=HOST,
+        port=PORTS["vps"],
+        dbname="other",
+        template_dbname="vps_tmpl",
+    ):
+        dsns = {**road.settings.dsns, "other": SecretStr(road.servers.clusters["vps"].conninfo("other"))}
+        road.settings = replace(road.settings, dsns=dsns)
+        declared = parse_declaration(both, origin="test")
+        road.apply(declared)
+        expected = road.run(
+            "vitrine", "SELECT count(*), sum(id) FROM vitrine.pedidos WHERE status = 'pronto'"
+        )
+        assert road.run("other", "SELECT count(*), sum(id) FROM vitrine.pedidos") == expected
+        assert road.run("other", "SELECT count(*) FROM vitrine.pedidos WHERE numero IS NOT NULL") == [(0,)]
+        assert plan_lines(road, declared) == []
+        removed = parse_declaration(
+            both.replace('target = "other"', 'target = "other"\nremoved = true'), origin="test"
+        )
+        road.apply(removed, allow_drop=True)
+        assert plan_lines(road, removed) == []
+        assert road.run("other", "SELECT count(*) FROM pg_subscription WHERE subname = 'sub_other'") == [(0,)]
+        assert road.run("vitrine", "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'slot_other'") == []
+        assert road.run("vitrine", "SELECT 1 FROM pg_roles WHERE rolname = 'ponte_export_other'") == []
+    assert plan_lines(road) == []
+
+
+def test_an_active_slot_is_never_dropped_by_force(road: Road) -> None:
+    """A subscriber that was taken out of the declaration and still follows."""
+    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    renamed = parse_declaration(text.replace('"slot_vps"', '"slot_new"'), origin="test")
+    with road.session(renamed) as session, pytest.raises(BusyError, match="slot_vps"):
+        run_step(session, DropSlot("vitrine", SlotSpec("slot_vps")))
+    assert road.run("vitrine", "SELECT active FROM pg_replication_slots WHERE slot_name = 'slot_vps'") == [
+        (True,)
+    ]

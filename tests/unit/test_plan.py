@@ -1,0 +1,151 @@
+"""The deciding parts as text: what differs, in which order, as which SQL."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from db.errors import PonteError
+from publications.changes import Change, Consequence, CreateRole
+from publications.declaration import Declaration, read_declaration
+from publications.diff import diff_endpoint
+from publications.plan import Plan, make_plan
+from publications.render import describe, statements, to_json, to_script, to_text
+from publications.spec import EndpointSpec, PublishedTableSpec, SlotSpec, TableName
+from publications.wanted import Filter, derive_hops, derive_wanted
+
+PEDIDOS = TableName("vitrine", "pedidos")
+
+
+@pytest.fixture
+def declaration() -> Declaration:
+    return read_declaration()
+
+
+@pytest.fixture
+def wanted(declaration: Declaration) -> dict[str, EndpointSpec]:
+    return derive_wanted(declaration, source={}, conninfos={}, filters={})
+
+
+def plan_from(
+    declaration: Declaration, wanted: dict[str, EndpointSpec], live: dict[str, EndpointSpec]
+) -> Plan:
+    return make_plan(wanted, live, order=declaration.endpoints, hops=derive_hops(declaration, {}))
+
+
+def nothing(declaration: Declaration) -> dict[str, EndpointSpec]:
+    return {name: EndpointSpec(name) for name in declaration.endpoints}
+
+
+def test_what_is_wanted_needs_nothing(wanted: dict[str, EndpointSpec]) -> None:
+    assert [step for spec in wanted.values() for step in diff_endpoint(spec, spec)] == []
+
+
+def test_an_empty_shop_is_built_receivers_first(
+    declaration: Declaration, wanted: dict[str, EndpointSpec]
+) -> None:
+    lines = [
+        f"{s.endpoint}: {describe(s)}" for s in plan_from(declaration, wanted, nothing(declaration)).steps
+    ]
+    places = [
+        lines.index(line)
+        for line in (
+            "sgp: create role ponte_intake",
+            "vitrine: create table public.pedidos",
+            "sgp: create publication pub_intake_pedidos",
+            "sgp: create slot slot_intake",
+            "vitrine: create subscription sub_intake",
+            "vps: create subscription sub_vps",
+        )
+    ]
+    assert places == sorted(places)
+    assert len(lines) == len(set(lines))
+
+
+def one_publication(wanted: dict[str, EndpointSpec], **change: object) -> EndpointSpec:
+    """The vitrine with another pub_vps_pedidos."""
+    spec = wanted["vitrine"]
+    old = spec.publications["pub_vps_pedidos"]
+    [table] = old.tables
+    new = replace(old, tables=frozenset({replace(table, **change)}))  # type: ignore[arg-type]
+    return replace(spec, publications={**spec.publications, "pub_vps_pedidos": new})
+
+
+def test_sending_more_leaks_and_sending_less_goes_last(wanted: dict[str, EndpointSpec]) -> None:
+    [table] = wanted["vitrine"].publications["pub_vps_pedidos"].tables
+    assert table.columns is not None
+    less = one_publication(wanted, columns=table.columns - {"cliente"})
+    [more_step] = diff_endpoint(wanted["vitrine"], less)
+    [less_step] = diff_endpoint(less, wanted["vitrine"])
+    assert more_step.consequence is Consequence.LEAKS
+    assert less_step.consequence is Consequence.HARMLESS
+    assert more_step.phase < less_step.phase
+    assert describe(more_step) == "set published tables pub_vps_pedidos (+cliente)"
+    assert describe(less_step) == "set published tables pub_vps_pedidos (-cliente)"
+
+
+def test_publishing_every_column_is_a_leak_to_be_undone(wanted: dict[str, EndpointSpec]) -> None:
+    [step] = diff_endpoint(wanted["vitrine"], one_publication(wanted, columns=None))
+    assert describe(step).startswith("set published tables pub_vps_pedidos (every column -> ")
+
+
+def test_a_leftover_slot_of_a_running_copy_is_none(
+    declaration: Declaration, wanted: dict[str, EndpointSpec]
+) -> None:
+    slots = {**wanted["vitrine"].slots, "pg_1_sync_2_3": SlotSpec("pg_1_sync_2_3")}
+    live = {**wanted, "vitrine": replace(wanted["vitrine"], slots=slots)}
+    assert [describe(step) for step in plan_from(declaration, wanted, live).steps] == [
+        "drop slot pg_1_sync_2_3"
+    ]
+    known = replace(wanted["vps"].subscriptions["sub_vps"], copying=frozenset({PEDIDOS}))
+    live["vps"] = replace(wanted["vps"], subscriptions={"sub_vps": known})
+    assert plan_from(declaration, wanted, live).steps == ()
+
+
+def test_a_filter_makes_its_columns_part_of_the_identity(declaration: Declaration) -> None:
+    export = declaration.exports[0]
+    tables = tuple(
+        table.model_copy(update={"where": "status = 'x'"}) if table.name == "vitrine.pedidos" else table
+        for table in export.tables
+    )
+    filtered = declaration.model_copy(update={"exports": (export.model_copy(update={"tables": tables}),)})
+    filters = {(PEDIDOS, "status = 'x'"): Filter("(status = 'x'::text)", frozenset({"status"}))}
+    wanted = derive_wanted(filtered, source={}, conninfos={}, filters=filters)["vitrine"]
+    assert wanted.identities[PEDIDOS].columns == {"id", "status"}
+    assert wanted.publications["pub_vps_pedidos"].tables == {
+        PublishedTableSpec(PEDIDOS, frozenset(tables[0].columns), "(status = 'x'::text)")
+    }
+
+
+def test_every_step_has_sql_and_no_password(
+    declaration: Declaration, wanted: dict[str, EndpointSpec]
+) -> None:
+    plan = plan_from(declaration, wanted, nothing(declaration))
+    for step in plan.steps:
+        assert statements(step)
+    roles = [step for step in plan.steps if isinstance(step, CreateRole)]
+    assert [statements(step)[-1] for step in roles] == [f"\\password {step.role.name}" for step in roles]
+    script = to_script(plan)
+    assert "PASSWORD '" not in script
+    assert script.count("-- on ") >= len(declaration.endpoints)
+
+
+def test_plans_are_text_and_json(declaration: Declaration, wanted: dict[str, EndpointSpec]) -> None:
+    empty = Plan(())
+    assert to_text(empty) == "in sync: nothing to do"
+    assert json.loads(to_json(empty)) == {"in_sync": True, "steps": [], "refusals": [], "findings": []}
+    assert json.loads(to_json(empty, findings=[PonteError("a fact", "a hint")]))["in_sync"] is False
+    plan = plan_from(declaration, wanted, nothing(declaration))
+    shown = json.loads(to_json(plan))
+    assert shown["in_sync"] is False
+    assert len(shown["steps"]) == len(plan.steps)
+    assert {"endpoint", "action", "consequence", "drops", "what", "sql"} == shown["steps"][0].keys()
+
+
+def test_every_kind_of_change_has_its_words_and_phase() -> None:
+    kinds = Change.__subclasses__()
+    assert len(kinds) > 20
+    assert all(kind.__doc__ for kind in kinds)
+    assert all(isinstance(kind.consequence, Consequence) for kind in kinds)
