@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from importlib import import_module
 from importlib.resources import files
+from typing import LiteralString
 
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.runtime.environment import EnvironmentContext
@@ -45,6 +46,18 @@ def read_revision(history: History, conninfo: str) -> tuple[str | None, str | No
         return context.get_current_revision(), head
 
 
+def run_script(text: LiteralString) -> None:
+    """Run, or print, a migration's SQL as it stands: its per cents and colons are nobody's parameters."""
+    context = op.get_context()
+    if context.as_sql:
+        context.impl.static_output(text.strip().rstrip(";") + ";")
+        return
+    session = op.get_bind().connection.dbapi_connection
+    if session is None:
+        raise RuntimeError("a migration ran without a connection")
+    session.cursor().execute(text)
+
+
 def run_environment(history: History, context: EnvironmentContext) -> None:
     """Serve as the body of each history's `env.py`."""
     models = _models(history)
@@ -60,9 +73,8 @@ def run_environment(history: History, context: EnvironmentContext) -> None:
         compare_server_default=True,
         as_sql=context.is_offline_mode(),
     )
-    if connection is not None:
-        connection.execute(CreateSchema(models.SCHEMA, if_not_exists=True))
     with context.begin_transaction():
+        context.execute(CreateSchema(models.SCHEMA, if_not_exists=True))
         context.run_migrations()
 
 

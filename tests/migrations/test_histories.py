@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
-import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from psycopg import sql
 from pytest_postgresql.janitor import DatabaseJanitor
-from sqlalchemy.exc import ProgrammingError
 
 from db import migrate as migrating
 from db.engines import connect, engine
@@ -95,9 +93,6 @@ def test_a_second_upgrade_does_nothing(history: History, conninfo: str) -> None:
     assert read_objects(conninfo) == before
 
 
-@pytest.mark.xfail(
-    reason="downgrade drops the schema that holds its own version table", raises=ProgrammingError
-)
 def test_down_to_the_base_and_up_again(history: History, conninfo: str) -> None:
     migrate(history, conninfo)
     first = read_objects(conninfo)
@@ -108,9 +103,6 @@ def test_down_to_the_base_and_up_again(history: History, conninfo: str) -> None:
     assert read_objects(conninfo) == first
 
 
-@pytest.mark.xfail(
-    reason="the SQL does not make the schema of its version table", raises=psycopg.errors.InvalidSchemaName
-)
 def test_the_printed_sql_makes_the_same(
     history: History, conninfo: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

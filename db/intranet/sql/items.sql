@@ -23,7 +23,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
   RETURN CASE jsonb_typeof(value)
     WHEN 'string' THEN
-      CASE WHEN value #>> '{}' !~* '\mdata:[a-z]+/' THEN nullif(btrim(value #>> '{}', E' \t\r\n'), '') END
+      CASE WHEN value #>> '{}' !~* 'data:[a-z0-9.+-]+/' THEN nullif(btrim(value #>> '{}', E' \t\r\n\f\u000b\u00a0'), '') END
     WHEN 'number' THEN CASE WHEN length(value #>> '{}') <= 40 THEN value #>> '{}' END
     WHEN 'boolean' THEN CASE WHEN value = 'true' THEN 'Sim' END
   END;

@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION projection.is_blank(value text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-  RETURN value IS NULL OR btrim(value, E' \t\r\n') = '';
+  RETURN value IS NULL OR btrim(value, E' \t\r\n\f\u000b\u00a0') = '';
 END
 $$;
 
@@ -69,7 +69,7 @@ $$;
 CREATE OR REPLACE FUNCTION projection.parse_status(value text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-  RETURN CASE translate(lower(btrim(normalize(coalesce(value, ''), NFC), E' \t\r\n')), 'ÇÃÍ', 'çãí')
+  RETURN CASE translate(lower(btrim(normalize(coalesce(value, ''), NFC), E' \t\r\n\f\u000b\u00a0')), 'ÇÃÍ', 'çãí')
     WHEN '' THEN 'pendente'
     WHEN 'pendente' THEN 'pendente'
     WHEN 'penden' THEN 'pendente'

@@ -108,7 +108,12 @@ BEGIN
   PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
-  PERFORM projection.bury(TG_RELID, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END, SQLSTATE);
+  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
+    PERFORM projection.bury(TG_RELID, OLD.id, SQLSTATE);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -141,7 +146,12 @@ BEGIN
   PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
-  PERFORM projection.bury(TG_RELID, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END, SQLSTATE);
+  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
+    PERFORM projection.bury(TG_RELID, OLD.id, SQLSTATE);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -170,7 +180,12 @@ BEGIN
   PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
-  PERFORM projection.bury(TG_RELID, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END, SQLSTATE);
+  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
+    PERFORM projection.bury(TG_RELID, OLD.id, SQLSTATE);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -214,8 +229,33 @@ BEGIN
 END
 $$;
 
+-- Which window table shows the rows of a landing table.
+CREATE OR REPLACE FUNCTION projection.window_of(landing text) RETURNS regclass
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN CASE landing
+    WHEN 'public.pedidos' THEN 'vitrine.pedidos'
+    WHEN 'public.pedido_imagens' THEN 'vitrine.imagens'
+    WHEN 'public."user"' THEN 'vitrine.usuarios'
+    WHEN 'ponte.heartbeat' THEN 'vitrine.heartbeat'
+  END::regclass;
+END
+$$;
+
+-- Take a row out of the window whose landing row is gone; the letter stays when that fails again.
+CREATE OR REPLACE FUNCTION projection.remove(landing text, key bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('DELETE FROM %s WHERE id = $1', projection.window_of(landing)) USING key;
+  PERFORM projection.settle(landing::regclass, key);
+EXCEPTION WHEN OTHERS THEN
+  PERFORM projection.bury(landing::regclass, key, SQLSTATE);
+END
+$$;
+
 -- Try the dead letters again, the longest waiting first, and return how many are left. Rewriting a
--- landing row as it stands fires its trigger; a letter whose row is gone is settled.
+-- landing row as it stands fires its trigger. Where the row is gone it was its removal that failed: the
+-- window's row goes now.
 CREATE OR REPLACE FUNCTION projection.retry_dead_letters(most integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
@@ -225,14 +265,15 @@ BEGIN
   FOR letter IN
     SELECT d.landing, d.key FROM projection.dead_letters AS d ORDER BY d.last_at LIMIT most
   LOOP
-    touched := 0;
-    IF to_regclass(letter.landing) IS NOT NULL THEN
-      EXECUTE format('UPDATE %s SET id = id WHERE id = $1', letter.landing::regclass) USING letter.key;
-      GET DIAGNOSTICS touched = ROW_COUNT;
-    END IF;
-    IF touched = 0 THEN
+    IF to_regclass(letter.landing) IS NULL OR projection.window_of(letter.landing) IS NULL THEN
       DELETE FROM projection.dead_letters AS held
        WHERE held.landing = letter.landing AND held.key = letter.key;
+      CONTINUE;
+    END IF;
+    EXECUTE format('UPDATE %s SET id = id WHERE id = $1', letter.landing::regclass) USING letter.key;
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    IF touched = 0 THEN
+      PERFORM projection.remove(letter.landing, letter.key);
     END IF;
   END LOOP;
   RETURN (SELECT count(*) FROM projection.dead_letters);

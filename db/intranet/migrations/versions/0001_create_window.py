@@ -1,11 +1,10 @@
 """Create the window, the projection, its dead letters and the fingerprints of what is published."""
 
-from importlib.resources import files
-
 import sqlalchemy as sa
 from alembic import op
 
-from db.sqlfile import read_sql
+from db.migrate import run_script
+from db.sqlfile import drop_all, read_sql
 
 revision = "0001"
 down_revision = None
@@ -14,7 +13,7 @@ STATUSES = ("pendente", "em_producao", "pronto", "entregue", "cancelado")
 
 
 def upgrade() -> None:
-    op.execute(files("db").joinpath("sql", "window_0001.sql").read_text(encoding="utf-8"))
+    run_script(read_sql("db", "window_0001"))
     op.create_check_constraint(
         "pedidos_status_check", "pedidos", sa.column("status").in_(STATUSES), schema="vitrine"
     )
@@ -39,9 +38,9 @@ def upgrade() -> None:
         schema="projection",
     )
     for name in ("versions", "parsing", "items", "projection"):
-        op.execute(sa.text(read_sql("db.intranet", name).replace(":", "\\:")))
+        run_script(read_sql("db.intranet", name))
 
 
 def downgrade() -> None:
     op.execute("DROP SCHEMA vitrine CASCADE")
-    op.execute("DROP SCHEMA projection CASCADE")
+    run_script(drop_all("projection"))
