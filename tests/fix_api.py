@@ -287,8 +287,9 @@ def read_events(port: int, **headers: str) -> Iterator[dict[str, str]]:
             name, colon, value = line.decode().rstrip("\n").partition(": ")
             if colon:
                 event[name] = value
-            elif event:
-                yield event
+            else:
+                if "event" in event:
+                    yield event
                 event = {}
     finally:
         connection.close()

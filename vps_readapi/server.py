@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import multiprocessing
@@ -57,6 +58,8 @@ def _serve(settings: ApiSettings, listener: socket.socket | None) -> int:
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
     )
     server = Server(config)
+    # uvicorn raises the signal once more when it has stopped; without this the process would die of it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with (
         contextlib.suppress(KeyboardInterrupt, SystemExit),  # uvicorn's ways to end
         asyncio.Runner(loop_factory=_find_loop()) as runner,
@@ -113,7 +116,16 @@ def _run_worker(settings: ApiSettings, listener: socket.socket) -> None:
     from vps_readapi.logs import set_up_logging  # noqa: PLC0415
 
     set_up_logging()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.exit(_serve(settings, listener))
+
+
+def _end_with_parent() -> None:
+    """Stop when the process that would replace and stop this one is gone: else it would keep the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        _thread.interrupt_main()
 
 
 def _stop_all(workers: list[BaseProcess]) -> int:

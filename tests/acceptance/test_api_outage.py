@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -75,7 +76,12 @@ def test_a_killed_process_is_replaced_and_the_port_goes_on(cluster: Cluster) -> 
 
 
 def _workers(parent: psutil.Process) -> list[psutil.Process]:
-    return [one for one in parent.children() if "spawn_main" in " ".join(one.cmdline())]
+    found = []
+    for one in parent.children():
+        with contextlib.suppress(psutil.Error):
+            if "spawn_main" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

@@ -63,10 +63,10 @@ DECLARE
   newest xid8;
 BEGIN
   IF (SELECT em FROM guard.mudancas ORDER BY xid LIMIT 1) < clock_timestamp() - interval '3 days' THEN
-    WITH old AS (SELECT ctid, em FROM guard.mudancas ORDER BY xid LIMIT 5000 FOR UPDATE SKIP LOCKED),
+    WITH aged AS (SELECT ctid, em FROM guard.mudancas ORDER BY xid LIMIT 5000 FOR UPDATE SKIP LOCKED),
     gone AS (
-      DELETE FROM guard.mudancas USING old
-       WHERE mudancas.ctid = old.ctid AND old.em < clock_timestamp() - interval '3 days'
+      DELETE FROM guard.mudancas USING aged
+       WHERE mudancas.ctid = aged.ctid AND aged.em < clock_timestamp() - interval '3 days'
       RETURNING mudancas.xid
     )
     SELECT xid INTO newest FROM gone ORDER BY xid DESC LIMIT 1;
