@@ -1,4 +1,4 @@
-"""A VPS of its own for the API's tests and benchmarks: a real cluster, a filled window, the API's processes."""
+"""A VPS of its own for the API's tests and benchmarks: a real cluster, a filled window, the API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from db.engines import Connection, connect
 from db.migrate import History, migrate
@@ -225,10 +225,9 @@ class Client:
 
 def api_environment(dsn: str, port: int, **settings: str) -> dict[str, str]:
     """Return the variables of an API on a database; `settings` are further `PONTE_API_*`."""
-    parts = {**conninfo_to_dict(dsn), "user": ROLE, "password": "x"}
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PONTE_")}
     ours = {
-        "DSN": make_conninfo(**parts),
+        "DSN": make_conninfo(dsn, user=ROLE, password="x"),
         "PORT": str(port),
         "TOKEN_KEY": TOKEN_KEY,
         "MEDIA_KEY": "m" * 40,

@@ -47,8 +47,11 @@ TOO_OLD = "Os dados disponíveis são mais antigos do que o pedido aceita"
 RETRY_AFTER = {"Retry-After": "5"}
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemJson, "content": {MEDIA_TYPE: {"schema": ProblemJson.model_json_schema()}}}
-    for status in (400, 401, 404, 422, 429, 503)
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": ProblemJson.model_json_schema()}},
+    }
+    for status in (400, 401, 403, 404, 413, 422, 429, 503)
 }
 """What the description says of answers that are no success."""
 

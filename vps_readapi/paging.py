@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -13,26 +11,28 @@ from sqlalchemy import Row
 from vps_readapi.database import Database
 from vps_readapi.queries import MAX_INT4, PedidoFilter, Place, list_dated_after, list_undated_after
 
+PLACE = r"^(?:-?[0-9]{1,17}|n)\.[0-9]{1,9}$"
+"""A place: microseconds since 1970, or `n` for no date, and an id. Every text of this form is one."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
 
 def write_place(row: Row[Any]) -> str:
     """Return the token of the place after an order."""
-    created = "" if row.data_criacao is None else row.data_criacao.isoformat()
-    return base64.urlsafe_b64encode(f"{created}|{row.id}".encode()).rstrip(b"=").decode()
+    created: datetime | None = row.data_criacao
+    return f"{'n' if created is None else (created - _EPOCH) // timedelta(microseconds=1)}.{row.id}"
 
 
 def read_place(token: str) -> Place:
-    """Read a token. Raise ValueError if it is none of ours."""
+    """Read a token that has the form."""
+    created, _, number = token.partition(".")
+    if created == "n":
+        return Place(None, int(number))
     try:
-        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
-    except (binascii.Error, UnicodeError) as error:
-        raise ValueError("no place") from error
-    created, bar, number = text.partition("|")
-    if not bar or not (number.isdecimal() and int(number) <= MAX_INT4):
-        raise ValueError("no place")
-    at = datetime.fromisoformat(created) if created else None
-    if at is not None and at.tzinfo is None:
-        raise ValueError("no place")
-    return Place(at, int(number))
+        return Place(_EPOCH + timedelta(microseconds=int(created)), int(number))
+    except OverflowError:  # before the year 1
+        return Place(_FIRST, int(number))
 
 
 async def read_page(database: Database, wanted: PedidoFilter, place: Place, limit: int) -> Sequence[Row[Any]]:

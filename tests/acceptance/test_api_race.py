@@ -65,7 +65,7 @@ def api() -> Iterator[tuple[RunningApi, str]]:
 
 def write(race: Race) -> None:
     """Count up a note, now and then in a transaction that stays open for a while."""
-    rng = random.Random(threading.get_ident())
+    rng = random.Random(threading.get_ident())  # noqa: S311
     with write_session(race.dsn) as conn:
         while not race.stopping.is_set():
             with conn.transaction():
@@ -90,7 +90,7 @@ def see(conn: Connection, pedido_id: int) -> int:
 
 def reader(port: int, seed: int) -> Callable[[Race], None]:
     def read(race: Race) -> None:
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311
         clients = [Client(port) for _ in range(6)]  # the kernel deals them out to both processes
         etags: dict[int, tuple[str, int]] = {}
         with connect(race.dsn) as conn:
@@ -98,7 +98,7 @@ def reader(port: int, seed: int) -> Callable[[Race], None]:
                 pedido_id = rng.randint(1, HOT)
                 seen = see(conn, pedido_id)
                 for client in rng.sample(clients, 2):
-                    seen = ask(race, client, pedido_id, seen, etags, rng)
+                    seen = ask(race, client, pedido_id, seen=seen, etags=etags, rng=rng)
         for client in clients:
             client.close()
 
@@ -109,6 +109,7 @@ def ask(
     race: Race,
     client: Client,
     pedido_id: int,
+    *,
     seen: int,
     etags: dict[int, tuple[str, int]],
     rng: random.Random,
@@ -135,11 +136,13 @@ def check(race: Race, what: str, got: int, seen: int) -> int:
     return max(got, seen)
 
 
-def test_no_reader_gets_what_was_before_a_change_that_he_has_seen(api: tuple[RunningApi, str]) -> None:
+def test_no_reader_gets_what_was_before_a_change_that_he_has_seen(
+    api: tuple[RunningApi, str], record_property: Callable[[str, object], None]
+) -> None:
     running, dsn = api
     race = Race(dsn)
     race.run(write, write, *(reader(running.port, seed) for seed in range(4)))
-    print(f"{race.writes} writes, {race.reads} reads, {race.unchanged} of them 304, {len(race.stale)} stale")
+    record_property("race", f"{race.writes} writes, {race.reads} reads, {race.unchanged} unchanged")
     assert race.errors == []
     assert race.stale == []
     assert min(race.writes, race.reads, race.unchanged) > 100

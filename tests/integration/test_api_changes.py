@@ -198,7 +198,8 @@ def test_a_session_that_is_lost_misses_nothing(api: RunningApi, writer: Connecti
     client.get("/pedidos/26")
     for n in range(3):
         writer.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ponte-readapi-feed'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'ponte-readapi-feed'"
         )
         touch(writer, 26)
         shown = client.get("/pedidos/26").json()["observacao"]

@@ -245,7 +245,7 @@ def test_pages_by_place_bring_each_order_once(client: Client, writer: Connection
         if len(found) == 14:
             put(writer, 913, "Entrou no meio")
     assert found == whole
-    assert client.get("/pedidos/?depois=xx&limit=2").status == 400
+    assert client.get("/pedidos/?depois=xx&limit=2").status == 422
     remove(writer, 911, 912, 913)
 
 

@@ -6,10 +6,14 @@ from math import ceil
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
 from vps_readapi.auth.tokens import Claims, TokenError, Verified
 from vps_readapi.context import Services, Used
 from vps_readapi.errors import DETAILS, RETRY_AFTER, ProblemError, UnauthorizedError
+
+BEARER = HTTPBearer(auto_error=False)
+"""Says in the description what `read_session` demands."""
 
 
 async def read_session(request: Request, services: Used) -> Claims:

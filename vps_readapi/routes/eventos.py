@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from vps_readapi.auth.session import Session
+from vps_readapi.auth.session import BEARER, Session
 from vps_readapi.context import Used
 from vps_readapi.errors import PROBLEMS, RETRY_AFTER, ProblemError
 
@@ -18,7 +18,7 @@ SEND_TIMEOUT_S = 30.0
 """How long a client may leave its connection full before it is given up; it resumes where it was."""
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
-router = APIRouter(responses=PROBLEMS)
+router = APIRouter(responses=PROBLEMS, dependencies=[Depends(BEARER)])
 
 
 class EventResponse(StreamingResponse):

@@ -14,11 +14,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from db.contract import Status
-from vps_readapi.auth.session import read_session
+from vps_readapi.auth.session import BEARER, read_session
 from vps_readapi.changes import Difference, read_difference
 from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
-from vps_readapi.paging import read_page, read_place, write_place
+from vps_readapi.paging import PLACE, read_page, read_place, write_place
 from vps_readapi.queries import MAX_INT4, DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
 from vps_readapi.rendering import encode_list
 from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
@@ -26,8 +26,19 @@ from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJso
 STREAMED = 500
 """Orders read at a time where a whole list is asked for."""
 MAX_PAGE = 1000
+DAY: dict[str, JsonValue] = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "maxLength": 0},
+        {"type": "null"},
+    ]
+}
+"""What a date may be; it is read by hand, because SGP answers 400 to what is none."""
 
-router = APIRouter(prefix="/pedidos", dependencies=[Depends(read_session)], responses=PROBLEMS)
+router = APIRouter(
+    prefix="/pedidos", dependencies=[Depends(read_session), Depends(BEARER)], responses=PROBLEMS
+)
 
 
 class FilterQuery(BaseModel):
@@ -37,8 +48,8 @@ class FilterQuery(BaseModel):
     cliente: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     busca: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     """Words, all of which stand in the number, client, city or note, whatever their accents."""
-    data_inicio: str | None = None
-    data_fim: str | None = None
+    data_inicio: str | None = Field(default=None, json_schema_extra=DAY)
+    data_fim: str | None = Field(default=None, json_schema_extra=DAY)
     date_mode: DateMode = DateMode.ENTRADA
     is_pronto: bool | None = None
 
@@ -60,7 +71,7 @@ class ListQuery(FilterQuery):
 
     skip: int = Field(default=0, ge=0, le=MAX_INT4)
     limit: int | None = Field(default=None, ge=0, le=MAX_INT4)
-    depois: str | None = Field(default=None, max_length=100)
+    depois: str | None = Field(default=None, pattern=PLACE)
 
 
 class WholeQuery(ListQuery):
@@ -130,11 +141,7 @@ async def _answer_places(
             _stream(services, wanted), media_type="application/json", headers=dict(NO_CACHE)
         )
     limit = min(query.limit if query.limit is not None else MAX_PAGE, MAX_PAGE)
-    try:
-        place = read_place(query.depois)
-    except ValueError:
-        raise ProblemError(400, "Página inválida em depois; use o endereço dado em Link") from None
-    rows = await read_page(services.database, wanted, place, limit)
+    rows = await read_page(services.database, wanted, read_place(query.depois), limit)
     return _answer(encode_list(await services.loader.encode(rows)), _link(request, rows, limit))
 
 
