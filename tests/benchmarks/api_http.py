@@ -33,7 +33,8 @@ from tests.fix_api import (
 
 PEDIDOS = 520
 """What the shop has."""
-CONNECTIONS = 32
+CONNECTIONS = 64
+"""Twenty desktops and some forty phones."""
 SECONDS = 3
 ROUNDS = 3
 FAST = {"shared_buffers": "512MB", "max_wal_size": "4GB"}

@@ -35,6 +35,8 @@ ANSWER_TIMEOUT_S = 2.0
 RETRY_S = 0.1
 MAX_RETRY_S = 2.0
 TICK_S = 0.25
+MAX_GATHERING = 16
+"""Turns of the loop, each some microseconds, that a question may wait for others to join it."""
 LIFE_TICKS = 8
 """After so many a session is asked whether it still lives."""
 
@@ -96,7 +98,7 @@ class Feed:
         self._waiting.append(done)
         if not self._busy and not self._scheduled and self._pgconn is not None:
             self._scheduled = True
-            self._loop.call_soon(self._ask)
+            self._loop.call_soon(self._gather, len(self._waiting), 0)
 
     async def confirmed(self) -> bool:
         """Wait for `confirm`."""
@@ -150,7 +152,9 @@ class Feed:
                 self._down_since = self._loop.time()
             self._loop.remove_reader(descriptor)
             self._busy = False
+            self._scheduled = False
             self._waiting, self._asked = self._asked + self._waiting, []
+            self._waiting_since = self._loop.time()
             await connection.close()
 
     async def _prepare(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -206,8 +210,16 @@ class Feed:
         for done in late:
             done(False)
 
-    def _ask(self) -> None:
+    def _gather(self, seen: int, rounds: int) -> None:
+        """Ask once a turn of the loop brought no further question: one answer then serves them all."""
+        waiting = len(self._waiting)
+        if rounds < MAX_GATHERING and (rounds == 0 or waiting > seen):
+            self._loop.call_soon(self._gather, waiting, rounds + 1)
+            return
         self._scheduled = False
+        self._ask()
+
+    def _ask(self) -> None:
         if self._busy or self._pgconn is None:
             return
         self._busy = True
@@ -273,8 +285,9 @@ class Feed:
         asked, self._asked = self._asked, []
         for done in asked:
             done(True)
-        if self._waiting:
-            self._ask()
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._gather, len(self._waiting), 0)
 
     def _lose(self) -> None:
         self._lost.set()
