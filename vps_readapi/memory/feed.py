@@ -242,14 +242,14 @@ class Feed:
             return
         try:
             pgconn.consume_input()
-            notified = False
-            while pgconn.notifies() is not None:
-                notified = True
             while self._busy and not pgconn.is_busy():
                 result = pgconn.get_result()
                 if result is None:
                     break
                 self._take(result)
+            notified = False
+            while pgconn.notifies() is not None:  # after the results: libpq reads no further than one
+                notified = True
             if pgconn.status != pq.ConnStatus.OK:
                 raise FeedLostError
         except (psycopg.Error, FeedLostError, ValueError) as error:
