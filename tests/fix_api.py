@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,13 +56,18 @@ def find_free_port() -> int:
 
 
 @contextmanager
-def run_cluster(bindir: Path | None = None, **parameters: str) -> Iterator[Cluster]:
+def run_cluster(parameters: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """Run a cluster for the length of a block; PONTE_PG_BINDIR chooses its version."""
     with tempfile.TemporaryDirectory() as repository:
         root = runtime_root(Path(repository))
-        found = reachable_bindir(bindir or find_bindir(os.environ), root, find_server_user())
+        found = reachable_bindir(find_bindir(os.environ), root, find_server_user())
         spec = ClusterSpec(
-            "vps", root / "vps" / "data", find_free_port(), found, root / "password", QUICK | parameters
+            "vps",
+            root / "vps" / "data",
+            find_free_port(),
+            found,
+            root / "password",
+            {**QUICK, **(parameters or {})},
         )
         cluster = Cluster(spec)
         try:

@@ -155,7 +155,7 @@ def commit_to_event_ms_p99() -> float:
 
 def vps_memory_mb() -> float:
     """Return what the API and PostgreSQL take together, with the list kept and many streams open."""
-    with run_cluster(shared_buffers="64MB") as cluster:
+    with run_cluster({"shared_buffers": "64MB"}) as cluster:
         dsn = make_window(cluster, "bench", pedidos=PEDIDOS)
         with run_api(dsn) as api:
             client = api.connect()

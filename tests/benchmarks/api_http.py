@@ -93,7 +93,7 @@ def compare(ours: Callable[[], float], theirs: Callable[[], float]) -> float:
 @contextmanager
 def run_window(pedidos: int = PEDIDOS, **settings: str) -> Iterator[tuple[Cluster, str, RunningApi]]:
     """Run a VPS: cluster, filled window, one API process."""
-    with run_cluster(**FAST) as cluster:
+    with run_cluster(FAST) as cluster:
         dsn = make_window(cluster, "bench", pedidos=pedidos)
         with run_api(dsn, **settings) as api:
             yield cluster, dsn, api
@@ -244,7 +244,7 @@ def _run_pgbench(port: int, dsn: str, script: Path) -> float:
 
 def detail_1m_vs_10k() -> float:
     """Compare the time for an order that must be read, among a million and among ten thousand."""
-    with run_cluster(**FAST) as cluster, contextlib.ExitStack() as stack:
+    with run_cluster(FAST) as cluster, contextlib.ExitStack() as stack:
         sizes = (10_000, 1_000_000)
         apis = {
             size: stack.enter_context(run_api(make_window(cluster, f"of_{size}", pedidos=size), **COLD))
