@@ -224,11 +224,6 @@ def find_login(username: str) -> Select[Any]:
     )
 
 
-def find_user(user_id: int) -> Select[Any]:
-    """Select one user; the id must fit its column."""
-    return select(_usuarios.id, _usuarios.username, _usuarios.is_active).where(_usuarios.id == user_id)
-
-
 def read_heartbeat() -> Select[Any]:
     """Select the newest beat and `now`, by the clock that `received_at` was taken from."""
     return (

@@ -25,15 +25,18 @@ from vps_readapi.memory.sql import Changes, Clock
 Load = Callable[[Sequence[int]], Awaitable[dict[int, Body]]]
 Observer = Callable[[Changes], None]
 
+MAX_TOGETHER = 32
+"""Orders that are read with one statement."""
 MAX_TRIES = 5
 """How often the list is read again because something changed meanwhile; then its rows may differ in age."""
 
 
 @dataclass(eq=False)
 class _Loading:
-    """An order that is being read; `stale` once a change of it became visible since."""
+    """An order that waits to be read, or is; `stale` once a change of it became visible since."""
 
-    task: asyncio.Task[Body | None]
+    pedido_id: int
+    done: asyncio.Future[Body | None]
     stale: bool = False
 
 
@@ -52,6 +55,8 @@ class Memory:
         self._held_bytes = 0
         self._bodies: OrderedDict[int, Body] = OrderedDict()
         self._loading: dict[int, _Loading] = {}
+        self._queue: list[_Loading] = []
+        self._reader: asyncio.Task[None] | None = None
         self._users: dict[int, str] = {}
         self.feed = Feed(
             conninfo, apply=self._apply, replace_users=self._replace_users, flush=self._forget_everything
@@ -103,19 +108,36 @@ class Memory:
             return body
         loading = self._loading.get(pedido_id)
         if loading is None or loading.stale:
-            loading = self._loading[pedido_id] = _Loading(asyncio.create_task(self._load_one(pedido_id)))
-        return await asyncio.shield(loading.task)
+            loading = _Loading(pedido_id, asyncio.get_running_loop().create_future())
+            self._loading[pedido_id] = loading
+            self._queue.append(loading)
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read_queue())
+        return await asyncio.shield(loading.done)
 
-    async def _load_one(self, pedido_id: int) -> Body | None:
-        mine = self._loading[pedido_id]
-        try:
-            body = (await self._load([pedido_id])).get(pedido_id)
-        finally:
-            if self._loading.get(pedido_id) is mine:
-                del self._loading[pedido_id]
-        if body is not None and not mine.stale:
-            self._keep(pedido_id, body)
-        return body
+    async def _read_queue(self) -> None:
+        """Read what waits, many at a time: what comes meanwhile is the next time's."""
+        while self._queue:
+            taken, self._queue = self._queue[:MAX_TOGETHER], self._queue[MAX_TOGETHER:]
+            try:
+                bodies = await self._load([one.pedido_id for one in taken])
+            except Exception as error:  # noqa: BLE001  # each who waits is told
+                for one in taken:
+                    self._finish(one, error)
+            else:
+                for one in taken:
+                    self._finish(one, bodies.get(one.pedido_id))
+
+    def _finish(self, loading: _Loading, found: Body | Exception | None) -> None:
+        if self._loading.get(loading.pedido_id) is loading:
+            del self._loading[loading.pedido_id]
+        if isinstance(found, Exception):
+            loading.done.set_exception(found)
+            loading.done.exception()  # looked at: perhaps nobody waits any more
+            return
+        if found is not None and not loading.stale:
+            self._keep(loading.pedido_id, found)
+        loading.done.set_result(found)
 
     async def _read_list(self) -> Body:
         """Return the whole list: one state of the database, not older than the last confirmation."""
