@@ -136,13 +136,11 @@ def check(race: Race, what: str, got: int, seen: int) -> int:
     return max(got, seen)
 
 
-def test_no_reader_gets_what_was_before_a_change_that_he_has_seen(
-    api: tuple[RunningApi, str], record_property: Callable[[str, object], None]
-) -> None:
+def test_no_reader_gets_what_was_before_a_change_that_he_has_seen(api: tuple[RunningApi, str]) -> None:
     running, dsn = api
     race = Race(dsn)
     race.run(write, write, *(reader(running.port, seed) for seed in range(4)))
-    record_property("race", f"{race.writes} writes, {race.reads} reads, {race.unchanged} unchanged")
+    print(f"{race.writes} writes, {race.reads} reads, {race.unchanged} of them 304")  # noqa: T201
     assert race.errors == []
     assert race.stale == []
     assert min(race.writes, race.reads, race.unchanged) > 100
