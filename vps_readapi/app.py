@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TypedDict
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vps_readapi.context import open_services
 from vps_readapi.cors import CorsMiddleware
+from vps_readapi.edge import EdgeMiddleware
 from vps_readapi.errors import install_handlers
-from vps_readapi.routes import auth, miniaturas, pedidos, root
+from vps_readapi.layer import MemoryLayer
+from vps_readapi.memory.memory import Memory
+from vps_readapi.routes import auth, eventos, miniaturas, pedidos, root, saude
 from vps_readapi.settings import ApiSettings
 
 
+class State(TypedDict):
+    """What the server hands to each connection and request."""
+
+    memory: Memory
+
+
 class ReadApi(FastAPI):
-    """FastAPI with the CORS headers around everything and HEAD wherever there is GET."""
+    """FastAPI with the memory in front of it, and HEAD wherever there is GET."""
 
     def __init__(self, *, cors_origins: Sequence[str], **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
         self._cors_origins = cors_origins
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put CORS outside what answers 500, where added middleware can't get."""
-        return CorsMiddleware(super().build_middleware_stack(), origins=self._cors_origins)
+        """Put what belongs to every answer outside what answers 500, where added middleware can't get."""
+        inner = MemoryLayer(super().build_middleware_stack())
+        return CorsMiddleware(EdgeMiddleware(inner), origins=self._cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the server leaves out the body of an answer to HEAD."""
@@ -37,19 +48,21 @@ def create_app(settings: ApiSettings) -> ReadApi:
     """Return the application; it opens nothing before it is started."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with open_services(settings) as services:
             app.state.services = services
-            yield
+            yield State(memory=services.memory)
 
     app = ReadApi(
         cors_origins=settings.cors_origins,
         title="Ponte",
+        description="Os pedidos da loja, somente leitura, com a idade dos dados em cada resposta.",
         lifespan=lifespan,
-        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,  # a redirect loses the Authorization header, and behind a proxy its https
     )
     install_handlers(app)
-    for part in (root, auth, pedidos, miniaturas):
+    for part in (root, saude, auth, pedidos, eventos, miniaturas):
         app.include_router(part.router)
     return app

@@ -16,7 +16,13 @@ from db.engines import async_engine
 from vps_readapi.auth.login import Login
 from vps_readapi.auth.tokens import Tokens
 from vps_readapi.database import Database
+from vps_readapi.events import Events
+from vps_readapi.limits import Limits
 from vps_readapi.media import MediaLinks
+from vps_readapi.memory.listing import Listing
+from vps_readapi.memory.loading import Loader
+from vps_readapi.memory.memory import Memory
+from vps_readapi.memory.plan import Plans
 from vps_readapi.settings import ApiSettings
 
 
@@ -28,6 +34,10 @@ class Services:
     tokens: Tokens
     login: Login
     media: MediaLinks
+    memory: Memory
+    loader: Loader
+    events: Events
+    limits: Limits
     version: str
 
 
@@ -39,18 +49,33 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     )
     database = Database(engine)
     tokens = Tokens(_key(settings.token_key), timedelta(days=settings.token_days))
+    media = MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir)
+    loader = Loader(database, media)
+    memory = Memory(
+        settings.dsn.get_secret_value(),
+        plans=Plans(tokens, cors_origins=settings.cors_origins),
+        load=loader.load,
+        listing=Listing(loader.read_ids, max_orders=settings.list_orders),
+        budget_bytes=settings.cache_mb * 2**20,
+    )
+    events = Events(memory, database, max_streams=settings.max_streams)
     try:
-        yield Services(
-            database=database,
-            tokens=tokens,
-            login=Login(
-                tokens,
-                credential_key=_key(settings.credential_key),
-                concurrency=settings.login_concurrency,
-            ),
-            media=MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir),
-            version=version("sgp-ponte"),
-        )
+        async with memory.follow():
+            yield Services(
+                database=database,
+                memory=memory,
+                loader=loader,
+                events=events,
+                limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
+                tokens=tokens,
+                login=Login(
+                    tokens,
+                    credential_key=_key(settings.credential_key),
+                    concurrency=settings.login_concurrency,
+                ),
+                media=media,
+                version=version("sgp-ponte"),
+            )
     finally:
         await engine.dispose()
 

@@ -12,10 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ALLOWED_HEADERS = "authorization, content-type"
+ALLOWED_HEADERS = "authorization, content-type, if-none-match, last-event-id, sync-max-age, x-request-id"
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 """All of them, so that a phone that tries to write can read why it may not."""
-EXPOSED_HEADERS = "retry-after"
+EXPOSED_HEADERS = "retry-after, etag, link, sync-as-of, sync-age, sync-state, sync-cursor, x-request-id"
 PREFLIGHT_MAX_AGE_S = 7200
 """Chromium keeps a preflight no longer than this."""
 
@@ -46,13 +46,20 @@ class CorsMiddleware:
         await app(scope, receive, send_with_headers)
 
     def _add_headers(self, headers: MutableHeaders, origin: str | None) -> None:
-        headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-        if "*" in self._origins:
-            headers["Access-Control-Allow-Origin"] = "*"
-            return
-        headers.add_vary_header("Origin")
-        if origin in self._origins:
-            headers["Access-Control-Allow-Origin"] = str(origin)
+        for name, value in cors_fields(self._origins, None if origin is None else origin.encode("latin-1")):
+            headers[name.decode()] = value.decode("latin-1")
+        if "*" not in self._origins:
+            headers.add_vary_header("Origin")
+
+
+def cors_fields(origins: frozenset[str], origin: bytes | None) -> list[tuple[bytes, bytes]]:
+    """Return the fields that let an origin read an answer."""
+    exposed = (b"access-control-expose-headers", EXPOSED_HEADERS.encode())
+    if "*" in origins:
+        return [exposed, (b"access-control-allow-origin", b"*")]
+    if origin is not None and origin.decode("latin-1") in origins:
+        return [exposed, (b"access-control-allow-origin", origin)]
+    return [exposed]
 
 
 _answer_preflight = Response(

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request, Response
@@ -18,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from vps_readapi.database import DatabaseTimeoutError
+from vps_readapi.schemas import ProblemJson
 
 MEDIA_TYPE = "application/problem+json"
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -36,11 +38,22 @@ DETAILS = {
     404: "Endereço não encontrado",
     405: "Método não permitido neste endereço",
     413: "Requisição grande demais",
+    429: "Muitas requisições; tente de novo em instantes",
     500: "Erro interno do servidor",
     503: "Banco de dados indisponível no momento; tente de novo em instantes",
 }
-READ_ONLY = "Esta API é somente leitura"
+READ_ONLY = "Esta API é somente leitura: altere o pedido no SGP e a mudança aparece aqui"
+TOO_OLD = "Os dados disponíveis são mais antigos do que o pedido aceita"
 RETRY_AFTER = {"Retry-After": "5"}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": ProblemJson.model_json_schema()}},
+    }
+    for status in (400, 401, 403, 404, 413, 422, 429, 503)
+}
+"""What the description says of answers that are no success."""
 
 log = logging.getLogger(__name__)
 

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Column,
     ColumnElement,
     Date,
     DateTime,
     Integer,
     Select,
+    Text,
     and_,
     any_,
     bindparam,
     case,
+    cast,
     func,
+    literal,
     literal_column,
     or_,
     select,
+    text,
+    tuple_,
 )
 
-from db.contract import EstadoMiniatura, Status
-from db.vps.models import window
+from db.contract import EstadoMiniatura, Prioridade, Status
+from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, SEARCHED, Xid8, epoca, mudancas, window
 
 _pedidos = window["pedidos"].c
 _imagens = window["imagens"].c
@@ -37,6 +44,8 @@ _credenciais = window["credenciais"].c
 _heartbeat = window["heartbeat"].c
 
 MAX_INT4 = 2**31 - 1
+MAX_CHANGES = 20_000
+"""A difference of more is not worth being one."""
 
 
 class DateMode(StrEnum):
@@ -57,6 +66,15 @@ class PedidoFilter:
     date_mode: DateMode = DateMode.ENTRADA
     first: date | None = None
     last: date | None = None
+    busca: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ended: the last order's date of creation and id."""
+
+    data_criacao: datetime | None
+    id: int
 
 
 def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = None) -> Select[Any]:
@@ -64,9 +82,102 @@ def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = Non
     return (
         select(*_PEDIDO_COLUMNS)
         .where(*_conditions(wanted))
-        .order_by(_pedidos.data_criacao.desc().nulls_last(), _pedidos.id.desc())
+        .order_by(*NEWEST_FIRST)
         .offset(skip or None)
         .limit(limit)
+    )
+
+
+def list_dated_after(wanted: PedidoFilter, place: Place, *, limit: int) -> Select[Any]:
+    """Select the orders that follow a place and have a date of creation."""
+    follows = tuple_(_pedidos.data_criacao, _pedidos.id) < tuple_(
+        literal(place.data_criacao, DateTime(timezone=True)), literal(place.id, Integer)
+    )
+    return select(*_PEDIDO_COLUMNS).where(*_conditions(wanted), follows).order_by(*NEWEST_FIRST).limit(limit)
+
+
+def list_undated_after(wanted: PedidoFilter, pedido_id: int, *, limit: int) -> Select[Any]:
+    """Select the orders without a date of creation whose id is below one."""
+    return (
+        select(*_PEDIDO_COLUMNS)
+        .where(*_conditions(wanted), _pedidos.data_criacao.is_(None), _pedidos.id < pedido_id)
+        .order_by(*NEWEST_FIRST)
+        .limit(limit)
+    )
+
+
+def find_pedidos(pedido_ids: Iterable[int]) -> Select[Any]:
+    """Select some orders."""
+    return select(*_PEDIDO_COLUMNS).where(
+        _pedidos.id == any_(bindparam("pedido_ids", list(pedido_ids), type_=ARRAY(Integer)))
+    )
+
+
+def list_present(pedido_ids: Iterable[int]) -> Select[Any]:
+    """Select the ids of those orders that exist."""
+    wanted = bindparam("pedido_ids", list(pedido_ids), type_=ARRAY(BigInteger))
+    return select(_pedidos.id).where(_pedidos.id == any_(wanted))
+
+
+def list_ids(limit: int) -> Select[Any]:
+    """Select ids of orders, in no order."""
+    return select(_pedidos.id).limit(limit)
+
+
+def sum_pedidos(wanted: PedidoFilter) -> Select[Any]:
+    """Select a row for each status: how many orders, how many late, and their sums."""
+    shown = case((_pedidos.status.in_([one.value for one in Status]), _pedidos.status), else_="pendente")
+    amounts = [
+        func.coalesce(func.sum(column).filter(column != literal_column("'NaN'")), 0).label(column.name)
+        for column in (_pedidos.valor_total, _pedidos.valor_frete, _pedidos.valor_itens)
+    ]
+    urgent = _pedidos.prioridade == Prioridade.ALTA.value
+    late = and_(_pedidos.data_entrega < func.current_date(), shown.in_(["pendente", "em_producao"]))
+    return (
+        select(
+            shown.label("status"),
+            func.count().label("pedidos"),
+            func.count().filter(urgent).label("urgentes"),
+            func.count().filter(late).label("atrasados"),
+            *amounts,
+        )
+        .where(*_conditions(wanted))
+        .group_by(text("1"))
+    )
+
+
+def list_changes(since: int) -> Select[Any]:
+    """Select one row: the orders that changed since a cursor, and the cursor to go on with.
+
+    `horizonte` is the oldest cursor that can be continued, `newest` a number that none can exceed.
+    """
+    photo_order = window["imagens"].alias("i")
+    chave = case((mudancas.c.tabela == "miniaturas", photo_order.c.pedido_id), else_=mudancas.c.chave)
+    changed = (
+        select(chave)
+        .distinct()
+        .select_from(
+            mudancas.outerjoin(
+                photo_order, and_(mudancas.c.tabela == "miniaturas", photo_order.c.id == mudancas.c.chave)
+            )
+        )
+        .where(
+            mudancas.c.xid >= cast(cast(literal(since, BigInteger), Text), Xid8),
+            mudancas.c.tabela != "usuarios",
+            or_(
+                mudancas.c.tabela != "miniaturas",
+                photo_order.c.pedido_id.is_not(None),
+                mudancas.c.chave.is_(None),
+            ),
+        )
+        .limit(MAX_CHANGES + 1)
+    )
+    now = func.pg_current_snapshot()
+    return select(
+        cast(func.pg_snapshot_xmin(now), Text).label("cursor"),
+        cast(func.pg_snapshot_xmax(now), Text).label("newest"),
+        cast(epoca.c.horizonte, Text).label("horizonte"),
+        func.array(changed.scalar_subquery()).label("changed"),
     )
 
 
@@ -113,11 +224,6 @@ def find_login(username: str) -> Select[Any]:
     )
 
 
-def find_user(user_id: int) -> Select[Any]:
-    """Select one user; the id must fit its column."""
-    return select(_usuarios.id, _usuarios.username, _usuarios.is_active).where(_usuarios.id == user_id)
-
-
 def read_heartbeat() -> Select[Any]:
     """Select the newest beat and `now`, by the clock that `received_at` was taken from."""
     return (
@@ -147,12 +253,25 @@ def _conditions(wanted: PedidoFilter) -> list[ColumnElement[bool]]:
     if wanted.status is not None:
         found.append(_has_status(wanted.status))
     if wanted.cliente:
-        found.append(_pedidos.cliente.icontains(wanted.cliente, autoescape=True))
+        found.append(_contains(FOLDED_CLIENTE, wanted.cliente))
+    if wanted.busca:
+        found += [_contains(SEARCHED, word) for word in wanted.busca.split()]
     if wanted.is_pronto is not None:
         found.append(_pedidos.pronto.is_(wanted.is_pronto))
     if wanted.first or wanted.last:
         found.append(_is_in_period(wanted))
     return found
+
+
+def _contains(folded: ColumnElement[Any], given: str) -> ColumnElement[bool]:
+    """Match a part of a folded text; the part is folded here, in the same way, and is no pattern."""
+    return folded.contains(fold(given), autoescape=True)
+
+
+def fold(given: str) -> str:
+    """Take accents, however composed, and case away, as `guard.fold` does."""
+    parts = unicodedata.normalize("NFKD", given)
+    return "".join(one for one in parts if not "\u0300" <= one <= "\u036f").lower()
 
 
 def _has_status(status: Status) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from db.contract import ITEM_EXTRA_KEYS, Item, Prioridade, Status
+from db.freshness import measure_freshness
 from vps_readapi.photos import Photo, match_photos
 from vps_readapi.schemas import ItemJson, PedidoJson, SincronizacaoJson
 
@@ -112,7 +113,6 @@ def render_sincronizacao(
     *, beat_at: datetime | None, received_at: datetime | None, now: datetime
 ) -> SincronizacaoJson:
     """Say how old the data is. Two clocks are compared, so the longer age counts: never a false OK."""
-    ages = [(now - then).total_seconds() for then in (beat_at, received_at) if then]
-    known = beat_at is not None and received_at is not None
-    age = max(0.0, round(max(ages), 1)) if known else None
-    return SincronizacaoJson(beat_at=beat_at, received_at=received_at, idade_s=age)
+    measured = measure_freshness(beat_at=beat_at, received_at=received_at, now=now)
+    age = None if measured.age_seconds is None else round(measured.age_seconds, 1)
+    return SincronizacaoJson(beat_at=beat_at, received_at=received_at, idade_s=age, estado=measured.state)

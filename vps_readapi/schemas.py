@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_serializer
 
-from db.contract import Item, PedidoBase
+from db.contract import Item, PedidoBase, Status
+from db.freshness import FreshnessState
 
 
 class ItemJson(Item):
@@ -43,6 +44,57 @@ class PedidoJson(PedidoBase):
     @field_serializer("data_criacao", "ultima_atualizacao", when_used="json-unless-none")
     def _write_instant(self, value: datetime) -> str:
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+class DiferencaJson(BaseModel):
+    """What `desde` answers: the difference since a cursor."""
+
+    cursor: str
+    """What to ask with the next time."""
+    completo: bool
+    """True where the cursor could not be continued: `mudou` is then everything that there is."""
+    mudou: list[PedidoJson]
+    sumiu: list[int]
+
+
+class TotaisJson(BaseModel):
+    """How many orders a filter finds, and their sums in reais."""
+
+    pedidos: int
+    urgentes: int
+    atrasados: int
+    """Not ready on the day after their delivery date."""
+    valor_total: str
+    valor_frete: str
+    valor_itens: str
+
+
+class ResumoJson(BaseModel):
+    """The shop at a glance."""
+
+    total: TotaisJson
+    por_status: dict[Status, TotaisJson]
+
+
+class VidaJson(BaseModel):
+    """The process lives."""
+
+    viva: bool = True
+
+
+class ProntaJson(BaseModel):
+    """The process can answer from the database."""
+
+    pronta: bool = True
+
+
+class ProblemJson(BaseModel):
+    """RFC 9457's body; `detail` is one sentence in Portuguese."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
 
 
 class LoginRequest(BaseModel):
@@ -82,6 +134,8 @@ class SincronizacaoJson(BaseModel):
     """When it arrived, by this server's clock."""
     idade_s: float | None
     """Seconds since then, the longer of the two; null where that isn't known."""
+    estado: FreshnessState
+    """fresh up to 15 s, lagging up to 5 minutes, silent beyond or unknown."""
 
 
 class RootJson(BaseModel):

@@ -62,3 +62,17 @@ class ApiSettings(PonteSettings):
     token_days: int = Field(default=8, ge=1, le=366)
     login_concurrency: int = Field(default=2, ge=1, le=64)
     """How many passwords are checked at the same time: each takes a core for about 0.2 s."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """How many processes answer on the one port."""
+    cache_mb: int = Field(default=64, ge=1, le=65536)
+    """How much each process keeps of single orders."""
+    list_orders: int = Field(default=20_000, ge=0)
+    """Up to so many orders each process keeps the whole list; beyond, it is read each time."""
+    max_streams: int = Field(default=500, ge=1)
+    """How many event streams one process holds open."""
+    rate_per_s: float = Field(default=50.0, gt=0)
+    """How many requests a second one user may send past the memory, to the database."""
+    rate_burst: int = Field(default=100, ge=1)
+    """How many he may send at once."""
+    keep_alive_s: int = Field(default=65, ge=1, le=3600)
+    """How long an idle connection is kept; longer than the proxy in front keeps it."""

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import UserDefinedType
 
 from db.window import define_window
 
@@ -10,3 +25,62 @@ SCHEMA = "guard"
 
 metadata = MetaData()
 window = define_window(metadata, received=True)
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction number."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Return the type's name."""
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8  # else reading the catalog back warns
+
+mudancas = Table(
+    "mudancas",
+    metadata,
+    Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("tabela", Text, nullable=False),
+    Column("chave", BigInteger),
+    Column("em", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Index("mudancas_xid", "xid"),
+    schema=SCHEMA,
+)
+"""What changed, a row a change; several rows of one transaction may be equal."""
+
+epoca = Table(
+    "epoca",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, server_default=text("1")),
+    Column("epoca", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("horizonte", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    schema=SCHEMA,
+)
+
+_pedidos = window["pedidos"].c
+NEWEST_FIRST = (_pedidos.data_criacao.desc().nulls_last(), _pedidos.id.desc())
+SEARCHED = func.guard.search_text(
+    _pedidos.numero, _pedidos.cliente, _pedidos.cidade_cliente, _pedidos.observacao, type_=Text
+)
+FOLDED_CLIENTE = func.guard.fold(_pedidos.cliente, type_=Text)
+
+Index("pedidos_newest", *NEWEST_FIRST)
+Index("pedidos_status", _pedidos.status, *NEWEST_FIRST)
+Index("imagens_pedido", window["imagens"].c.pedido_id)
+Index("usuarios_username", window["usuarios"].c.username)
+# Where pg_trgm is not to be had, these two are missing and searches read the whole table.
+Index(
+    "pedidos_search",
+    SEARCHED.label("search_text"),
+    postgresql_using="gin",
+    postgresql_ops={"search_text": "guard.gin_trgm_ops"},
+)
+Index(
+    "pedidos_cliente",
+    FOLDED_CLIENTE.label("fold"),
+    postgresql_using="gin",
+    postgresql_ops={"fold": "guard.gin_trgm_ops"},
+)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vps_readapi.app import ReadApi
 from vps_readapi.database import DatabaseTimeoutError
-from vps_readapi.errors import ProblemError, UnauthorizedError, install_handlers
+from vps_readapi.errors import READ_ONLY, ProblemError, UnauthorizedError, install_handlers
 
 pytestmark = pytest.mark.unit
 
@@ -98,7 +98,7 @@ def test_an_unknown_address_is_said_in_portuguese() -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_writing_is_refused_as_read_only(method: str) -> None:
     response = call(method, "/fine")
-    assert (response.status_code, read_detail(response)) == (405, "Esta API é somente leitura")
+    assert (response.status_code, read_detail(response)) == (405, READ_ONLY)
 
 
 def test_head_works_where_get_does() -> None:

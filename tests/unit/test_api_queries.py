@@ -82,7 +82,9 @@ def test_nothing_but_the_window_is_read() -> None:
         queries.find_pedido(1),
         queries.list_photos([1]),
         queries.find_login("admin"),
-        queries.find_user(1),
+        queries.list_present([1]),
+        queries.list_ids(5),
+        queries.sum_pedidos(PedidoFilter()),
         queries.read_heartbeat(),
     ]
     assert all(re.findall(r"(?:FROM|JOIN) (?!vitrine\.)", write(one)[0]) == [] for one in statements)

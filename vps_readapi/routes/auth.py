@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from vps_readapi.auth.login import Account
-from vps_readapi.auth.session import Session
+from vps_readapi.auth.session import BEARER, Session
 from vps_readapi.context import Used
 from vps_readapi.database import Database
-from vps_readapi.errors import DETAILS, InvalidInputError, ProblemError
+from vps_readapi.errors import DETAILS, PROBLEMS, InvalidInputError, ProblemError
 from vps_readapi.queries import find_login
 from vps_readapi.schemas import LoginJson, LoginRequest, MeJson
 
@@ -18,7 +18,15 @@ MAX_BODY_BYTES = 16 * 1024
 router = APIRouter(prefix="/auth")
 
 
-@router.post("/login")
+LOGIN_BODY = {"required": True, "content": {"application/json": {"schema": LoginRequest.model_json_schema()}}}
+"""The body is read by hand, so that its type and its size don't matter to FastAPI; here it is described."""
+
+
+@router.post(
+    "/login",
+    responses={one: PROBLEMS[one] for one in (401, 403, 413, 422, 429, 503)},
+    openapi_extra={"requestBody": LOGIN_BODY},
+)
 async def log_in(request: Request, response: Response, services: Used) -> LoginJson:
     """Give a session for a name and a password."""
     response.headers["Cache-Control"] = "no-store"
@@ -27,7 +35,7 @@ async def log_in(request: Request, response: Response, services: Used) -> LoginJ
     return await services.login.open_session(account, asked.password)
 
 
-@router.get("/me")
+@router.get("/me", responses=PROBLEMS, dependencies=[Depends(BEARER)])
 async def read_me(session: Session) -> MeJson:
     """Say whose session it is."""
     return MeJson(user_id=session.user_id, username=session.username)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 from vps_readapi.context import Used
-from vps_readapi.errors import ProblemError
+from vps_readapi.errors import PROBLEMS, ProblemError
 from vps_readapi.media import MEDIA_TYPES, PATH
 
 HEADERS = {
@@ -18,7 +18,9 @@ HEADERS = {
 router = APIRouter(prefix=PATH)
 
 
-@router.get("/{chave:path}", response_class=FileResponse)
+@router.get(
+    "/{chave:path}", response_class=FileResponse, responses={one: PROBLEMS[one] for one in (403, 404, 422)}
+)
 def read_miniatura(chave: str, services: Used, s: str = "") -> FileResponse:
     """Answer the picture; its key names one content for ever."""
     if not services.media.is_signed(chave, s):

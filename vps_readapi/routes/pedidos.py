@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy import Row
 
 from db.contract import Status
-from vps_readapi.auth.session import read_session
+from vps_readapi.auth.session import BEARER, read_session
+from vps_readapi.changes import Difference, read_difference
 from vps_readapi.context import Services, Used
-from vps_readapi.errors import ProblemError
-from vps_readapi.photos import Photo
-from vps_readapi.queries import (
-    MAX_INT4,
-    DateMode,
-    PedidoFilter,
-    find_pedido,
-    list_pedidos,
-    list_photos,
+from vps_readapi.errors import PROBLEMS, ProblemError
+from vps_readapi.paging import PLACE, read_page, read_place, write_place
+from vps_readapi.queries import MAX_INT4, DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
+from vps_readapi.rendering import encode_list
+from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
+
+STREAMED = 500
+"""Orders read at a time where a whole list is asked for."""
+MAX_PAGE = 1000
+DAY: dict[str, JsonValue] = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "maxLength": 0},
+        {"type": "null"},
+    ]
+}
+"""What a date may be; it is read by hand, because SGP answers 400 to what is none."""
+
+router = APIRouter(
+    prefix="/pedidos", dependencies=[Depends(read_session), Depends(BEARER)], responses=PROBLEMS
 )
-from vps_readapi.rendering import encode_list, encode_pedido
-from vps_readapi.schemas import PedidoJson
-
-router = APIRouter(prefix="/pedidos", dependencies=[Depends(read_session)])
 
 
-class ListQuery(BaseModel):
-    """What may stand behind the `?` of the list."""
+class FilterQuery(BaseModel):
+    """What may stand behind the `?` of everything that is about a number of orders."""
 
-    skip: int = Field(default=0, ge=0, le=MAX_INT4)
-    limit: int | None = Field(default=None, ge=0, le=MAX_INT4)
     status: Status | None = None
     cliente: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
-    data_inicio: str | None = None
-    data_fim: str | None = None
+    busca: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
+    """Words, all of which stand in the number, client, city or note, whatever their accents."""
+    data_inicio: str | None = Field(default=None, json_schema_extra=DAY)
+    data_fim: str | None = Field(default=None, json_schema_extra=DAY)
     date_mode: DateMode = DateMode.ENTRADA
     is_pronto: bool | None = None
 
-    def to_filter(self) -> PedidoFilter:
+    def to_filter(self, status: Status | None = None) -> PedidoFilter:
         """Return what is wanted. Raise ProblemError (400) for a date that is none."""
         return PedidoFilter(
-            status=self.status,
+            status=status or self.status,
             cliente=self.cliente,
+            busca=self.busca,
             is_pronto=self.is_pronto,
             date_mode=self.date_mode,
             first=_read_date("data_inicio", self.data_inicio),
@@ -54,40 +66,153 @@ class ListQuery(BaseModel):
         )
 
 
+class ListQuery(FilterQuery):
+    """The same for a list: by `skip` and `limit`, or by `depois`, the place that a page's `Link` names."""
+
+    skip: int = Field(default=0, ge=0, le=MAX_INT4)
+    limit: int | None = Field(default=None, ge=0, le=MAX_INT4)
+    depois: str | None = Field(default=None, pattern=PLACE)
+
+
+class WholeQuery(ListQuery):
+    """The same with `desde`, a cursor: then the difference since is answered, and no filter counts."""
+
+    desde: str | None = Field(default=None, max_length=64)
+
+
 @router.get("", include_in_schema=False)
-@router.get("/", response_model=list[PedidoJson])
-async def read_list(query: Annotated[ListQuery, Query()], services: Used) -> Response:
-    """Answer a bare array; without a limit, of all orders."""
-    statement = list_pedidos(query.to_filter(), skip=query.skip, limit=query.limit)
-    return _answer(encode_list(await _encode_all(services, await services.database.fetch(statement))))
+@router.get("/", response_model=list[PedidoJson] | DiferencaJson)
+async def read_list(query: Annotated[WholeQuery, Query()], services: Used, request: Request) -> Response:
+    """Answer a bare array, of all orders where there is no limit; with `desde`, the difference since."""
+    if query.desde is not None:
+        return await _answer_difference(services, query.desde)
+    return await _answer_list(services, query, query.to_filter(), request)
+
+
+@router.get("/totais")
+async def read_totals(query: Annotated[FilterQuery, Query()], services: Used) -> TotaisJson:
+    """Count and sum the orders that a filter finds."""
+    rows = await services.database.fetch(sum_pedidos(query.to_filter()))
+    return _add(rows)
+
+
+@router.get("/resumo")
+async def read_summary(services: Used) -> ResumoJson:
+    """Count and sum the orders of each status."""
+    rows = await services.database.fetch(sum_pedidos(PedidoFilter()))
+    return ResumoJson(
+        total=_add(rows), por_status={one: _add([row for row in rows if row.status == one]) for one in Status}
+    )
+
+
+@router.get("/status/{status}", response_model=list[PedidoJson])
+async def read_by_status(
+    status: Status, query: Annotated[ListQuery, Query()], services: Used, request: Request
+) -> Response:
+    """Answer the orders of one status."""
+    return await _answer_list(services, query, query.to_filter(status), request)
 
 
 @router.get("/{pedido_id}", response_model=PedidoJson)
-async def read_one(pedido_id: int, services: Used) -> Response:
+async def read_one(pedido_id: Annotated[int, Path(ge=-(2**63), lt=2**63)], services: Used) -> Response:
     """Answer one order."""
     known = 0 <= pedido_id <= MAX_INT4
-    rows = await services.database.fetch(find_pedido(pedido_id)) if known else []
-    found = await _encode_all(services, rows)
-    if not found:
+    found = await services.loader.load([pedido_id]) if known else {}
+    if pedido_id not in found:
         raise ProblemError(404, "Pedido não encontrado")
-    return _answer(found[0])
+    return _answer(found[pedido_id].identity)
 
 
-async def _encode_all(services: Services, rows: Sequence[Row[Any]]) -> list[bytes]:
-    """Encode orders with their photos, which one more query brings for all of them."""
-    photos: defaultdict[int, list[Photo]] = defaultdict(list)
-    if rows:
-        for photo in await services.database.fetch(list_photos(row.id for row in rows)):
-            photos[photo.pedido_id].append(
-                Photo(photo.id, photo.item_index, photo.item_identificador, photo.chave)
-            )
-    link = services.media.link
-    encoded = (encode_pedido(row._asdict(), photos.get(row.id, ()), link) for row in rows)
-    return [one for one in encoded if one is not None]
+async def _answer_list(
+    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request
+) -> Response:
+    if query.depois is not None or (query.limit is None and query.skip == 0):
+        return await _answer_places(services, query, wanted, request)
+    rows = await services.database.fetch(list_pedidos(wanted, skip=query.skip, limit=query.limit))
+    return _answer(encode_list(await services.loader.encode(rows)), _link(request, rows, query.limit))
 
 
-def _answer(content: bytes) -> Response:
-    return Response(content, media_type="application/json", headers={"Cache-Control": "private, no-cache"})
+async def _answer_places(
+    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request
+) -> Response:
+    """Answer a page after a place, or everything, piece by piece however much it is."""
+    if query.depois is None:
+        return StreamingResponse(
+            _stream(services, wanted), media_type="application/json", headers=dict(NO_CACHE)
+        )
+    limit = min(query.limit if query.limit is not None else MAX_PAGE, MAX_PAGE)
+    rows = await read_page(services.database, wanted, read_place(query.depois), limit)
+    return _answer(encode_list(await services.loader.encode(rows)), _link(request, rows, limit))
+
+
+async def _stream(services: Services, wanted: PedidoFilter) -> AsyncIterator[bytes]:
+    rows: Sequence[Row[Any]] = await services.database.fetch(list_pedidos(wanted, limit=STREAMED))
+    yield b"["
+    first = True
+    while rows:
+        encoded = b",".join(await services.loader.encode(rows))
+        if encoded:
+            yield encoded if first else b"," + encoded
+            first = False
+        if len(rows) < STREAMED:
+            break
+        rows = await read_page(services.database, wanted, read_place(write_place(rows[-1])), STREAMED)
+    yield b"]"
+
+
+async def _answer_difference(services: Services, since: str) -> Response:
+    found = await read_difference(services.database, services.memory.epoch, since)
+    if found.changed is None:
+        return StreamingResponse(
+            _stream_difference(services, found), media_type="application/json", headers=dict(NO_CACHE)
+        )
+    gone = set(found.vanished)
+    rows = await services.database.fetch(find_pedidos(one for one in found.changed if one not in gone))
+    changed = encode_list(await services.loader.encode(rows))
+    return _answer(_write_difference(found, complete=False) + changed + b"}")
+
+
+async def _stream_difference(services: Services, found: Difference) -> AsyncIterator[bytes]:
+    yield _write_difference(found, complete=True)
+    async for piece in _stream(services, PedidoFilter()):
+        yield piece
+    yield b"}"
+
+
+def _write_difference(found: Difference, *, complete: bool) -> bytes:
+    """Return the object up to where the orders stand."""
+    head = DiferencaJson(cursor=found.cursor, completo=complete, mudou=[], sumiu=sorted(found.vanished))
+    return head.model_dump_json(exclude={"mudou"})[:-1].encode() + b',"mudou":'
+
+
+NO_CACHE = {"Cache-Control": "private, no-cache"}
+
+
+def _answer(content: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(content, media_type="application/json", headers=NO_CACHE | (headers or {}))
+
+
+def _link(request: Request, rows: Sequence[Row[Any]], limit: int | None) -> dict[str, str]:
+    """Return the field that names the next page, if this one is full."""
+    if not rows or limit is None or len(rows) < limit:
+        return {}
+    kept = [
+        (key, value) for key, value in request.query_params.multi_items() if key not in {"skip", "depois"}
+    ]
+    address = f"{request.url.path}?{urlencode([*kept, ('depois', write_place(rows[-1]))])}"
+    return {"Link": f'<{address}>; rel="next"'}
+
+
+def _add(rows: Sequence[Row[Any]]) -> TotaisJson:
+    def add(name: str) -> Any:
+        return sum(getattr(row, name) for row in rows)
+
+    return TotaisJson(
+        pedidos=add("pedidos"),
+        urgentes=add("urgentes"),
+        atrasados=add("atrasados"),
+        **{name: f"{Decimal(add(name)):.2f}" for name in ("valor_total", "valor_frete", "valor_itens")},
+    )
 
 
 def _read_date(name: str, text: str | None) -> date | None:

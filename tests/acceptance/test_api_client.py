@@ -1,0 +1,120 @@
+"""The description is true, and the TypeScript client is what comes out of it: built, checked and used."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import vps_readapi.client
+from tests.fix_api import RunningApi, make_token, make_window, run_api, run_cluster, write_session
+from vps_readapi.client.__main__ import describe
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+
+SOURCE = Path(vps_readapi.client.__file__).parent
+PARTS = ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "openapi.json", "src")
+needs_node = pytest.mark.skipif(shutil.which("npm") is None, reason="Node is not installed")
+
+USE = """
+import { PonteClient, readFreshness } from "./dist/client.js";
+const client = new PonteClient({ baseUrl: process.argv[2], token: process.argv[3] });
+const list = await client.pedidos();
+const one = await client.pedido(1);
+const difference = await client.difference("");
+const age = readFreshness((await client.raw.GET("/pedidos/")).response);
+const stop = new AbortController();
+let seen = [];
+for await (const event of client.events({ signal: stop.signal })) {
+  seen.push(event.event);
+  if (event.event === "pulso") console.error("open");
+  if (event.event === "pedidos") { seen.push(...event.mudou); stop.abort(); }
+}
+const refused = await client.pedido(99999).catch((error) => error.message);
+console.log(JSON.stringify([list.length, one.id, difference.completo, age.state, refused, seen]));
+"""
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[tuple[RunningApi, str]]:
+    with run_cluster() as cluster:
+        dsn = make_window(cluster, "vps", pedidos=20)
+        with run_api(dsn) as running:
+            yield running, dsn
+
+
+@pytest.fixture(scope="module")
+def project() -> Path:
+    """Return a copy of the client with its tools, kept between runs as long as they stay the same."""
+    lock = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"ponte-client-{lock}"
+    if not (folder / "node_modules").is_dir():
+        folder.mkdir(exist_ok=True)
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(SOURCE / name, folder)
+        run(folder, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+    for name in PARTS:
+        source = SOURCE / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, folder)
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_committed_description_is_the_applications() -> None:
+    assert (SOURCE / "openapi.json").read_text(encoding="utf-8") == describe(), (
+        "run python -m vps_readapi.client, then npm run generate"
+    )
+    assert '"openapi": "3.1.0"' in describe()
+
+
+@needs_node
+def test_the_clients_types_are_generated_from_it(project: Path) -> None:
+    run(project, "npm", "run", "--silent", "generate")
+    assert (project / "src" / "schema.ts").read_text() == (SOURCE / "src" / "schema.ts").read_text()
+
+
+@needs_node
+def test_the_client_is_built_and_works(project: Path, api: tuple[RunningApi, str]) -> None:
+    running, dsn = api
+    run(project, "npm", "run", "--silent", "build")
+    (project / "use.mjs").write_text(USE)
+    node = subprocess.Popen(
+        ["node", "use.mjs", running.url, make_token()],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert node.stderr is not None
+    assert node.stderr.readline() == "open\n"
+    with write_session(dsn) as writer:
+        writer.execute("UPDATE vitrine.pedidos SET observacao = 'x', versao = 2 WHERE id = 7")
+    out, err = node.communicate(timeout=30)
+    assert node.returncode == 0, err
+    assert out.strip() == '[20,1,true,"fresh","Pedido não encontrado",["pulso","pedidos",7]]'
+
+
+def test_schemathesis_finds_nothing(api: tuple[RunningApi, str], tmp_path: Path) -> None:
+    running, _ = api
+    command = [
+        *(str(Path(sys.executable).with_name("st")), "run", f"{running.url}/openapi.json"),
+        *("--header", f"Authorization: Bearer {make_token()}"),
+        *("--max-examples", "8", "--phases", "coverage,fuzzing", "--seed", "1"),
+        *("--exclude-path", "/eventos"),  # it does not end
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]

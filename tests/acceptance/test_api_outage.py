@@ -1,0 +1,97 @@
+"""The VPS's database away, back, and the API's processes killed or told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from infra.devstack.clusters import Cluster
+from infra.devstack.state import wait_until
+from tests.fix_api import Client, make_window, read_events, run_api, run_cluster, write_session
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with run_cluster() as one:
+        yield one
+
+
+def touch(dsn: str, note: str) -> None:
+    with write_session(dsn) as conn:
+        conn.execute("UPDATE vitrine.pedidos SET observacao = %s, versao = versao + 1 WHERE id = 1", [note])
+
+
+def test_without_the_database_nothing_is_claimed_and_it_comes_back_by_itself(cluster: Cluster) -> None:
+    dsn = make_window(cluster, "vps", pedidos=5)
+    with run_api(dsn) as api:
+        client = Client(api.port)
+        assert client.get("/pedidos/1").status == 200
+        cluster.stop("immediate")
+        away = client.get("/pedidos/1")
+        assert (away.status, away.headers["retry-after"]) == (503, "5")
+        assert [client.get(path).status for path in ("/saude/viva", "/", "/saude/pronta")] == [200, 200, 503]
+        assert [client.get(path).status for path in ("/pedidos/", "/pedidos/?limit=1")] == [503] * 2
+        cluster.start()
+        touch(dsn, "depois")
+        assert wait_until(lambda: client.get("/pedidos/1").status == 200, 10)
+        assert client.get("/pedidos/1").json()["observacao"] == "depois"
+        client.close()
+
+
+def test_a_short_restart_of_the_database_is_waited_out(cluster: Cluster) -> None:
+    dsn = make_window(cluster, "vps", pedidos=5)
+    with run_api(dsn) as api:
+        client = Client(api.port)
+        client.get("/pedidos/1")
+        cluster.stop("fast")
+        restarted = threading.Thread(target=cluster.start)
+        restarted.start()
+        answer = client.get("/pedidos/1")
+        restarted.join()
+        assert answer.status == 200
+        client.close()
+
+
+def test_a_killed_process_is_replaced_and_the_port_goes_on(cluster: Cluster) -> None:
+    dsn = make_window(cluster, "vps", pedidos=5)
+    with run_api(dsn, processes="2") as api:
+        parent = psutil.Process(api.process.pid)
+        before = _workers(parent)
+        assert len(before) == 2
+        before[0].kill()
+        assert wait_until(lambda: len(set(_workers(parent)) - set(before[:1])) == 2, 15)
+        for _ in range(10):
+            client = Client(api.port)
+            assert client.get("/pedidos/1").status == 200
+            client.close()
+
+
+def _workers(parent: psutil.Process) -> list[psutil.Process]:
+    found = []
+    for one in parent.children():
+        with contextlib.suppress(psutil.Error):
+            if "spawn_main" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_a_stop_ends_streams_and_is_quick(cluster: Cluster) -> None:
+    dsn = make_window(cluster, "vps", pedidos=5)
+    with run_api(dsn) as api:
+        events = read_events(api.port)
+        assert next(events)["event"] == "pulso"
+        began = time.perf_counter()
+        api.process.send_signal(signal.SIGTERM)
+        assert list(events) == []
+        assert api.process.wait(10) == 0
+        assert time.perf_counter() - began < 3

@@ -1,0 +1,223 @@
+"""`?desde=` and `/eventos`: what changed and what vanished, nothing skipped, slow clients alone."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from db.engines import Connection
+from infra.devstack.state import wait_until
+from tests.fix_api import (
+    Client,
+    RunningApi,
+    make_token,
+    make_window,
+    read_events,
+    run_api,
+    run_cluster,
+    write_session,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def dsn() -> Iterator[str]:
+    with run_cluster() as cluster:
+        yield make_window(cluster, "vps", pedidos=30)
+
+
+@pytest.fixture(scope="module")
+def api(dsn: str) -> Iterator[RunningApi]:
+    with run_api(dsn) as running:
+        yield running
+
+
+@pytest.fixture
+def client(api: RunningApi) -> Iterator[Client]:
+    one = api.connect()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def writer(dsn: str) -> Iterator[Connection]:
+    with write_session(dsn) as conn:
+        yield conn
+
+
+def touch(conn: Connection, *pedido_ids: int) -> None:
+    conn.execute(
+        "UPDATE vitrine.pedidos SET observacao = observacao || '.', versao = versao + 1 WHERE id = ANY(%s)",
+        [list(pedido_ids)],
+    )
+
+
+def ask_since(client: Client, cursor: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"/pedidos/?desde={cursor}").json()
+    return found
+
+
+def test_the_difference_is_what_changed_and_what_vanished(client: Client, writer: Connection) -> None:
+    start = ask_since(client, "")
+    assert start["completo"] is True
+    assert start["mudou"] == client.get("/pedidos/").json()
+    touch(writer, 1, 2)
+    writer.execute("DELETE FROM vitrine.pedidos WHERE id = 30")
+    writer.execute("UPDATE vitrine.miniaturas SET chave = 'x.webp', versao = 2 WHERE imagem_id = 3")
+    found = ask_since(client, start["cursor"])
+    assert found["completo"] is False
+    assert {one["id"] for one in found["mudou"]} == {1, 2, 3}
+    assert found["sumiu"] == [30]
+    assert found["mudou"][0] == client.get(f"/pedidos/{found['mudou'][0]['id']}").json()
+    after = ask_since(client, found["cursor"])
+    assert (after["mudou"], after["sumiu"]) == ([], [])
+
+
+def test_a_list_and_a_detail_name_the_cursor_to_go_on_with(client: Client, writer: Connection) -> None:
+    cursor = client.get("/pedidos/").headers["sync-cursor"]
+    touch(writer, 4)
+    assert [one["id"] for one in ask_since(client, cursor)["mudou"]] == [4]
+
+
+def test_a_transaction_that_ends_late_is_not_skipped(client: Client, writer: Connection, dsn: str) -> None:
+    with write_session(dsn) as late:
+        with late.transaction():
+            touch(late, 5)  # has the older number
+            touch(writer, 6)
+            early = ask_since(client, client.get("/pedidos/1").headers["sync-cursor"])
+            assert 5 not in {one["id"] for one in early["mudou"]}
+        found = ask_since(client, early["cursor"])
+    assert 5 in {one["id"] for one in found["mudou"]}
+
+
+@pytest.mark.parametrize("cursor", ["x", "0.0", "000000000000.5", "1" * 60])
+def test_a_cursor_that_is_none_of_ours_begins_again(client: Client, cursor: str) -> None:
+    assert ask_since(client, cursor)["completo"] is True
+
+
+def test_a_cursor_from_before_the_horizon_or_from_the_future_begins_again(client: Client) -> None:
+    epoch = client.get("/pedidos/1").headers["sync-cursor"].partition(".")[0]
+    for number in ("0", "5", "99999999999"):
+        assert ask_since(client, f"{epoch}.{number}")["completo"] is True
+
+
+def test_old_changes_are_forgotten_and_their_cursors_with_them(client: Client, writer: Connection) -> None:
+    cursor = ask_since(client, "")["cursor"]
+    touch(writer, 7)
+    assert ask_since(client, cursor)["completo"] is False
+    writer.execute("UPDATE guard.mudancas SET em = em - interval '4 days'")
+    touch(writer, 8)
+    writer.execute("UPDATE vitrine.heartbeat SET beat = beat + 1, versao = versao + 1")
+    rows = writer.execute("SELECT chave FROM guard.mudancas").fetchall()
+    assert rows == [(8,)]
+    assert ask_since(client, cursor)["completo"] is True
+
+
+# ---------------------------------------------------------------- events
+
+
+class Listener:
+    """Collects a stream's events in a thread."""
+
+    def __init__(self, api: RunningApi, **headers: str) -> None:
+        self.events: list[tuple[float, dict[str, str]]] = []
+        self._thread = threading.Thread(target=self._listen, args=(api, headers), daemon=True)
+        self._thread.start()
+
+    def _listen(self, api: RunningApi, headers: dict[str, str]) -> None:
+        for event in read_events(api.port, **headers):
+            self.events.append((time.perf_counter(), event))
+
+    def wait_open(self) -> Listener:
+        assert wait_until(lambda: bool(self.events), 5)
+        return self
+
+    def changed(self) -> list[int]:
+        found: list[int] = []
+        for _, event in self.events.copy():
+            if event["event"] == "pedidos":
+                found += json.loads(event["data"])["mudou"]
+        return found
+
+    def names(self) -> list[str]:
+        return [event["event"] for _, event in self.events.copy()]
+
+
+def test_a_change_is_told_to_every_stream(api: RunningApi, writer: Connection) -> None:
+    listeners = [Listener(api).wait_open() for _ in range(5)]
+    touch(writer, 9)
+    touch(writer, 10)
+    assert wait_until(lambda: all(one.changed() == [9, 10] for one in listeners), 5)
+    assert listeners[0].events[0][1]["event"] == "pulso"
+    assert json.loads(listeners[0].events[0][1]["data"])["sync_state"] in {"fresh", "lagging", "silent"}
+
+
+def test_a_vanished_order_is_told(api: RunningApi, writer: Connection) -> None:
+    listener = Listener(api).wait_open()
+    writer.execute("DELETE FROM vitrine.pedidos WHERE id = 29")
+    assert wait_until(lambda: "pedidos" in listener.names(), 5)
+    assert json.loads(listener.events[-1][1]["data"])["sumiu"] == [29]
+
+
+def test_a_stream_resumes_where_it_was(api: RunningApi, client: Client, writer: Connection) -> None:
+    cursor = client.get("/pedidos/1").headers["sync-cursor"]
+    touch(writer, 11, 12)
+    listener = Listener(api, Last_Event_ID=cursor)
+    assert wait_until(lambda: set(listener.changed()) >= {11, 12}, 5)
+    last = listener.events[-1][1]["id"]
+    touch(writer, 13)
+    again = Listener(api, Last_Event_ID=last)
+    assert wait_until(lambda: 13 in again.changed(), 5)
+    assert 11 not in again.changed()
+    assert wait_until(lambda: "recomece" in Listener(api, Last_Event_ID="x.1").wait_open().names(), 5)
+
+
+def test_a_client_that_does_not_read_holds_nobody_back(api: RunningApi, writer: Connection) -> None:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        head = f"GET /eventos HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {make_token()}\r\n\r\n"
+        deaf.sendall(head.encode())
+        listener = Listener(api).wait_open()
+        for _ in range(300):
+            touch(writer, *range(14, 24))
+        touch(writer, 25)
+        assert wait_until(lambda: 25 in listener.changed(), 10)
+        assert listener.changed().count(14) >= 20
+
+
+def test_a_session_that_is_lost_misses_nothing(api: RunningApi, writer: Connection, client: Client) -> None:
+    listener = Listener(api).wait_open()
+    client.get("/pedidos/26")
+    for n in range(3):
+        writer.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'ponte-readapi-feed'"
+        )
+        touch(writer, 26)
+        shown = client.get("/pedidos/26").json()["observacao"]
+        row = writer.execute("SELECT observacao FROM vitrine.pedidos WHERE id = 26").fetchone()
+        assert row == (shown,)
+        assert wait_until(lambda n=n: listener.changed().count(26) == n + 1, 5)  # type: ignore[misc]
+
+
+def test_notifications_are_not_what_the_truth_rests_on(dsn: str, writer: Connection, client: Client) -> None:
+    """A change without any notification is in the next answer all the same."""
+    client.get("/pedidos/27")
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("ALTER TABLE vitrine.pedidos DISABLE TRIGGER announce")
+    try:
+        for _ in range(5):
+            before = client.get("/pedidos/27").json()["observacao"]
+            touch(writer, 27)
+            assert client.get("/pedidos/27").json()["observacao"] == before + "."
+    finally:
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute("ALTER TABLE vitrine.pedidos ENABLE ALWAYS TRIGGER announce")

@@ -1,0 +1,151 @@
+/** The orders of the shop, typed by the API's own description. */
+import createFetchClient, { type Client } from "openapi-fetch";
+import type { components, paths } from "./schema.js";
+
+export type Pedido = components["schemas"]["PedidoJson"];
+export type Diferenca = components["schemas"]["DiferencaJson"];
+export type Status = components["schemas"]["Status"];
+export type Problem = { type: string; title: string; status: number; detail: string };
+
+/** How old the data of one answer is, from its fields. */
+export interface Freshness {
+  state: "fresh" | "lagging" | "silent";
+  asOf: Date | null;
+  ageSeconds: number | null;
+}
+
+/** What happens on the stream of events; each id is a cursor for `difference` and for `events`. */
+export type Evento =
+  | { event: "pedidos"; id: string; mudou: number[]; sumiu: number[] }
+  | { event: "recomece"; id: string }
+  | { event: "pulso"; sync_state: Freshness["state"]; sync_as_of: string | null; sync_age: number | null };
+
+export interface Options {
+  baseUrl: string;
+  token?: string;
+  fetch?: typeof fetch;
+}
+
+/** An answer that is no success: `message` is its sentence in Portuguese. */
+export class ProblemError extends Error {
+  readonly status: number;
+
+  constructor(problem: Partial<Problem>, status: number) {
+    super(problem.detail ?? `HTTP ${status}`);
+    this.status = status;
+  }
+}
+
+export function readFreshness(response: Response): Freshness {
+  const state = response.headers.get("sync-state");
+  const asOf = response.headers.get("sync-as-of");
+  const age = response.headers.get("sync-age");
+  return {
+    state: state === "fresh" || state === "lagging" ? state : "silent",
+    asOf: asOf === null ? null : new Date(asOf),
+    ageSeconds: age === null ? null : Number(age),
+  };
+}
+
+export class PonteClient {
+  /** Every operation of the description, typed. */
+  readonly raw: Client<paths>;
+  readonly #options: Options;
+  #token: string | undefined;
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#token = options.token;
+    this.raw = createFetchClient<paths>({
+      baseUrl: options.baseUrl,
+      ...(options.fetch ? { fetch: options.fetch } : {}),
+    });
+    this.raw.use({
+      onRequest: ({ request }) => {
+        if (this.#token) request.headers.set("Authorization", `Bearer ${this.#token}`);
+        return request;
+      },
+    });
+  }
+
+  async login(username: string, password: string): Promise<components["schemas"]["LoginJson"]> {
+    const answer = await this.raw.POST("/auth/login", { body: { username, password } });
+    const session = take(answer);
+    this.#token = session.session_token;
+    return session;
+  }
+
+  async pedidos(query: { status?: Status; busca?: string; limit?: number } = {}): Promise<Pedido[]> {
+    const found = take(await this.raw.GET("/pedidos/", { params: { query } }));
+    if (!Array.isArray(found)) throw new TypeError("a list was expected");
+    return found;
+  }
+
+  async pedido(pedidoId: number): Promise<Pedido> {
+    return take(await this.raw.GET("/pedidos/{pedido_id}", { params: { path: { pedido_id: pedidoId } } }));
+  }
+
+  /** What changed and vanished since a cursor; an empty one brings everything. */
+  async difference(cursor: string): Promise<Diferenca> {
+    const found = take(await this.raw.GET("/pedidos/", { params: { query: { desde: cursor } } }));
+    if (Array.isArray(found)) throw new TypeError("a difference was expected");
+    return found;
+  }
+
+  /** Follow the events from a cursor on; a lost connection is taken up again where it was. */
+  async *events(options: { since?: string; signal?: AbortSignal } = {}): AsyncGenerator<Evento> {
+    let cursor = options.since ?? "";
+    while (!options.signal?.aborted) {
+      try {
+        for await (const event of this.#stream(cursor, options.signal)) {
+          if (event.event !== "pulso") cursor = event.id;
+          yield event;
+        }
+      } catch (error) {
+        if (options.signal?.aborted) return;
+        if (error instanceof ProblemError && error.status < 500) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  }
+
+  async *#stream(cursor: string, signal: AbortSignal | undefined): AsyncGenerator<Evento> {
+    const send = this.#options.fetch ?? fetch;
+    const headers: Record<string, string> = cursor ? { "Last-Event-ID": cursor } : {};
+    if (this.#token) headers["Authorization"] = `Bearer ${this.#token}`;
+    const response = await send(`${this.#options.baseUrl}/eventos`, { headers, ...(signal ? { signal } : {}) });
+    if (!response.ok || !response.body) {
+      throw new ProblemError((await response.json()) as Partial<Problem>, response.status);
+    }
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      text += piece.value;
+      const blocks = text.split("\n\n");
+      text = blocks.pop() ?? "";
+      for (const block of blocks) {
+        const event = readEvent(block);
+        if (event) yield event;
+      }
+    }
+  }
+}
+
+function readEvent(block: string): Evento | null {
+  const fields = new Map(
+    block.split("\n").map((line): [string, string] => {
+      const at = line.indexOf(": ");
+      return [line.slice(0, at), line.slice(at + 2)];
+    }),
+  );
+  const [event, data] = [fields.get("event"), fields.get("data")];
+  if (!event || !data) return null;
+  return { event, id: fields.get("id") ?? "", ...(JSON.parse(data) as object) } as Evento;
+}
+
+function take<T>(answer: { data?: T; error?: unknown; response: Response }): T {
+  if (answer.data === undefined) {
+    throw new ProblemError((answer.error ?? {}) as Partial<Problem>, answer.response.status);
+  }
+  return answer.data;
+}

@@ -1,0 +1,151 @@
+"""Server-Sent Events: which orders changed, to however many clients, from the process's one feed.
+
+An event is encoded once and waits in each client's own short queue. A client that does not keep up loses
+its queue and gets the difference from the database instead, so it costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
+
+from vps_readapi.changes import Difference, read_difference
+from vps_readapi.database import Database
+from vps_readapi.memory.memory import Memory
+from vps_readapi.memory.sql import Changes
+
+PULSE_S = 15.0
+MAX_QUEUED = 64
+
+
+@dataclass(eq=False)
+class Stream:
+    """One client: what waits for it, and up to where it has everything."""
+
+    user_id: int
+    expires_at: int
+    cursor: str
+    queue: deque[tuple[str, bytes]] = field(default_factory=deque)
+    behind: bool = False
+    """The queue was given up; the difference since `cursor` is owed."""
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def push(self, cursor: str, frame: bytes) -> None:
+        """Queue one event."""
+        if len(self.queue) >= MAX_QUEUED:
+            self.queue.clear()
+            self.behind = True
+        if not self.behind:
+            self.queue.append((cursor, frame))
+        self.woken.set()
+
+
+class Events:
+    """The open streams of one process."""
+
+    def __init__(self, memory: Memory, database: Database, *, max_streams: int) -> None:
+        self._memory = memory
+        self._database = database
+        self._max_streams = max_streams
+        self._streams: set[Stream] = set()
+        self._closed = False
+        memory.observers.append(self._publish)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether another stream would be one too many."""
+        return self._closed or len(self._streams) >= self._max_streams
+
+    def close(self) -> None:
+        """End every stream after what waits for it."""
+        self._closed = True
+        for stream in self._streams:
+            stream.woken.set()
+
+    async def follow(self, *, user_id: int, expires_at: int, since: str) -> AsyncIterator[bytes]:
+        """Yield frames until the client goes, its session ends or the process stops.
+
+        since: the client's last event id; empty to begin with what changes from now on.
+        """
+        stream = Stream(user_id, expires_at, since or self._memory.clock.cursor, behind=bool(since))
+        self._streams.add(stream)
+        try:
+            yield b"retry: 2000\n\n" + self._pulse()
+            while not self._closed and self._may_go_on(stream):
+                if stream.behind:
+                    stream.behind = False
+                    yield await self._catch_up(stream)
+                elif stream.queue:
+                    yield _take_all(stream)
+                else:
+                    yield await self._wait(stream)
+        finally:
+            self._streams.discard(stream)
+
+    def _may_go_on(self, stream: Stream) -> bool:
+        return stream.expires_at > time.time() and self._memory.find_user(stream.user_id) is not None
+
+    async def _wait(self, stream: Stream) -> bytes:
+        """Return nothing once something waits, or a pulse when nothing came."""
+        stream.woken.clear()
+        try:
+            async with asyncio.timeout(PULSE_S):
+                await stream.woken.wait()
+        except TimeoutError:
+            return self._pulse()
+        return b""
+
+    async def _catch_up(self, stream: Stream) -> bytes:
+        found = await read_difference(self._database, self._memory.epoch, stream.cursor)
+        stream.cursor = found.cursor
+        return _write_difference(found)
+
+    def _publish(self, changes: Changes) -> None:
+        if changes.pedidos == ():
+            return
+        cursor = self._memory.clock.cursor
+        if changes.pedidos is None:
+            frame = _write_frame("recomece", {"cursor": cursor}, cursor)
+        else:
+            frame = write_change(cursor, changes.pedidos, changes.sumiram)
+        for stream in self._streams:
+            stream.push(cursor, frame)
+
+    def _pulse(self) -> bytes:
+        now = self._memory.clock.measure()
+        age = None if now.age_seconds is None else round(now.age_seconds, 1)
+        as_of = now.as_of and now.as_of.isoformat()
+        return _write_frame(
+            "pulso", {"sync_state": now.state.value, "sync_as_of": as_of, "sync_age": age}, ""
+        )
+
+
+def _take_all(stream: Stream) -> bytes:
+    frames = b"".join(frame for _, frame in stream.queue)
+    stream.cursor = stream.queue[-1][0]
+    stream.queue.clear()
+    return frames
+
+
+def write_change(cursor: str, pedidos: Collection[int], sumiram: Collection[int]) -> bytes:
+    """Return the event for some orders that changed, of which some vanished."""
+    gone = set(sumiram)
+    changed = [one for one in pedidos if one not in gone]
+    return _write_frame("pedidos", {"mudou": changed, "sumiu": sorted(gone), "cursor": cursor}, cursor)
+
+
+def _write_difference(found: Difference) -> bytes:
+    if found.changed is None:
+        return _write_frame("recomece", {"cursor": found.cursor}, found.cursor)
+    if not found.changed:
+        return b""
+    return write_change(found.cursor, found.changed, found.vanished)
+
+
+def _write_frame(event: str, data: dict[str, object], event_id: str) -> bytes:
+    head = f"id: {event_id}\n" if event_id else ""
+    return f"{head}event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

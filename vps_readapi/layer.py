@@ -1,0 +1,49 @@
+"""The thin layer in front of the application: what memory can answer does not reach it."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vps_readapi.memory.answer import is_unchanged
+from vps_readapi.memory.bodies import Body
+from vps_readapi.memory.memory import Memory
+from vps_readapi.memory.plan import Plan
+
+
+class MemoryLayer:
+    """Answer authenticated reads of one order and of the whole list; hand on everything else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        plan, body = await _find(scope) if scope["type"] == "http" else (None, None)
+        if plan is None or body is None:
+            await self._app(scope, receive, send)
+        else:
+            await _answer(plan, body, send)
+
+
+async def _find(scope: Scope) -> tuple[Plan | None, Body | None]:
+    memory = scope.get("state", {}).get("memory")
+    if not isinstance(memory, Memory) or scope["query_string"]:
+        return None, None
+    plan = memory.plans.read(
+        method=scope["method"].encode(), target=scope["path"].encode(), fields=scope["headers"]
+    )
+    if plan is None or not await memory.feed.confirmed() or not memory.may_answer(plan):
+        return None, None
+    return plan, await memory.read(plan)
+
+
+async def _answer(plan: Plan, body: Body, send: Send) -> None:
+    if is_unchanged(plan, body):
+        await send({"type": "http.response.start", "status": 304, "headers": body.shared_fields()})
+        await send({"type": "http.response.body"})
+        return
+    coding = body.choose(plan.coding)
+    content = body.encode(coding)
+    fields = body.fields(coding, len(content))
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,29 @@
+"""How much one caller may ask of the database; answers from memory cost it nothing and are not counted."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+MAX_CALLERS = 4096
+
+
+class Limits:
+    """A bucket for each caller, filled at a steady rate."""
+
+    def __init__(self, *, per_second: float, burst: int) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, caller: str) -> float:
+        """Count one request; return 0 if it may pass, else the seconds until one may."""
+        now = time.monotonic()
+        left, then = self._buckets.get(caller, (self._burst, now))
+        left = min(self._burst, left + (now - then) * self._per_second)
+        allowed = left >= 1
+        self._buckets[caller] = (left - 1 if allowed else left, now)
+        self._buckets.move_to_end(caller)
+        if len(self._buckets) > MAX_CALLERS:
+            self._buckets.popitem(last=False)
+        return 0.0 if allowed else (1 - left) / self._per_second

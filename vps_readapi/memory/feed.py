@@ -1,0 +1,299 @@
+"""One session with the database that says, for all requests of the process, what changed.
+
+Who wants to answer from memory asks `confirm`: it calls back when the database has said, after the
+question, that everything visible there is known here. Questions that come while one is under way share
+the next, so under load the price of a round trip is paid by many. PostgreSQL's notifications only make
+the feed look sooner: one that comes late, or never, costs no truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import pq
+
+from db.contract import WINDOW_CHANNEL
+from vps_readapi.memory.sql import (
+    PREPARE_CONFIRM,
+    PREPARE_USERS,
+    READ_EPOCH,
+    Changes,
+    forget_since,
+    read_xmin,
+)
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn
+
+ANSWER_TIMEOUT_S = 2.0
+"""How long a request waits for the database, reconnecting included, before it is told to come back."""
+RETRY_S = 0.1
+MAX_RETRY_S = 2.0
+TICK_S = 0.25
+MAX_GATHERING = 16
+"""Turns of the loop, each some microseconds, that a question may wait for others to join it."""
+LIFE_TICKS = 8
+"""After so many a session is asked whether it still lives."""
+
+Confirmed = Callable[[bool], None]
+log = logging.getLogger(__name__)
+
+
+class FeedLostError(Exception):
+    """The session is of no use any more."""
+
+
+class Feed:
+    """Asks the database what changed; `apply` takes the changes, `flush` forgets everything."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        apply: Callable[[Changes], None],
+        replace_users: Callable[[dict[int, str]], None],
+        flush: Callable[[], None],
+    ) -> None:
+        self._conninfo = conninfo
+        self._apply = apply
+        self._replace_users = replace_users
+        self._flush = flush
+        self._waiting: list[Confirmed] = []
+        self._asked: list[Confirmed] = []
+        self._pgconn: PGconn | None = None
+        self._busy = False
+        self._scheduled = False
+        self._asked_since = 0.0
+        self._waiting_since = 0.0
+        self._down_since = float("-inf")
+        self._users_due = False
+        self._lost = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.snapshot = ""
+        self.epoch = ""
+        self.horizon = 0
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether there is a session."""
+        return self._pgconn is not None
+
+    @property
+    def xmin(self) -> int:
+        """Return the number from which on changes may still be unknown to a client that knows all of this."""
+        return read_xmin(self.snapshot) if self.snapshot else 0
+
+    def confirm(self, done: Confirmed) -> None:
+        """Call `done(True)` when all that was visible before this call is known; False if it can't be."""
+        if not self._waiting:
+            self._waiting_since = self._loop.time()
+            if self._pgconn is None and self._waiting_since - self._down_since > ANSWER_TIMEOUT_S:
+                self._loop.call_soon(done, False)
+                return
+        self._waiting.append(done)
+        if not self._busy and not self._scheduled and self._pgconn is not None:
+            self._scheduled = True
+            self._loop.call_soon(self._gather, len(self._waiting), 0)
+
+    async def confirmed(self) -> bool:
+        """Wait for `confirm`."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self.confirm(lambda known: None if future.done() else future.set_result(known))
+        return await future
+
+    async def run(self) -> None:
+        """Keep a session until cancelled."""
+        self._down_since = self._loop.time()
+        ticking = asyncio.create_task(self._tick())
+        pause_s = RETRY_S
+        try:
+            while True:
+                try:
+                    await self._serve_session()
+                except (psycopg.Error, OSError, TimeoutError, FeedLostError, ValueError) as error:
+                    log.warning(
+                        "feed_lost error=%s sqlstate=%s",
+                        type(error).__name__,
+                        getattr(error, "sqlstate", None),
+                    )
+                lived = self._loop.time() - self._down_since < ANSWER_TIMEOUT_S
+                pause_s = RETRY_S if lived else min(2 * pause_s, MAX_RETRY_S)
+                await asyncio.sleep(pause_s)
+        finally:
+            ticking.cancel()
+
+    async def _serve_session(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._conninfo,
+            autocommit=True,
+            application_name="ponte-readapi-feed",
+            client_encoding="utf8",
+            connect_timeout=5,
+        )
+        descriptor = connection.pgconn.socket
+        try:
+            await asyncio.wait_for(self._prepare(connection), ANSWER_TIMEOUT_S * 2)
+            connection.pgconn.nonblocking = 1
+            self._pgconn = connection.pgconn
+            self._lost.clear()
+            self._loop.add_reader(descriptor, self._read)
+            log.info("feed_connected")
+            self._ask()
+            await self._lost.wait()
+            raise FeedLostError
+        finally:
+            if self._pgconn is not None:
+                self._pgconn = None
+                self._down_since = self._loop.time()
+            self._loop.remove_reader(descriptor)
+            self._busy = False
+            self._scheduled = False
+            self._waiting, self._asked = self._asked + self._waiting, []
+            self._waiting_since = self._loop.time()
+            await connection.close()
+
+    async def _prepare(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        await connection.execute("SET TIME ZONE 'UTC'")
+        await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(WINDOW_CHANNEL)))
+        await connection.execute(PREPARE_CONFIRM)
+        await connection.execute(PREPARE_USERS)
+        row = await (await connection.execute(READ_EPOCH)).fetchone()
+        if row is None:
+            raise FeedLostError
+        epoch, horizon = str(row[0]), int(row[1])
+        if epoch != self.epoch or self.xmin < horizon or not self.snapshot:
+            await self._start_over(connection)
+        elif self._users_due:
+            await self._reload_users(connection)
+        self.epoch, self.horizon = epoch, horizon
+
+    async def _start_over(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Remember nothing; the snapshot comes first, so what changes meanwhile is seen as a change."""
+        self._flush()
+        row = await (await connection.execute("SELECT pg_current_snapshot()::text")).fetchone()
+        await self._reload_users(connection)
+        self.snapshot = forget_since(str(row and row[0]))
+
+    async def _reload_users(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        users = await (await connection.execute("EXECUTE ponte_users")).fetchone()
+        self._take_users(users[0] if users else None)
+
+    def _take_users(self, found: object) -> None:
+        users = {int(key): str(name) for key, name in found.items()} if isinstance(found, dict) else {}
+        self._replace_users(users)
+        self._users_due = False
+
+    async def _tick(self) -> None:
+        """Let nobody wait for ever, and see whether a quiet session still lives."""
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            ticks += 1
+            now = self._loop.time()
+            if self._busy and now - self._asked_since > ANSWER_TIMEOUT_S:
+                self._fail(self._asked)
+                self._lose()
+            if self._waiting and now - self._waiting_since > ANSWER_TIMEOUT_S:
+                self._fail(self._waiting)
+            if ticks % LIFE_TICKS == 0 and self._pgconn is not None:
+                self.confirm(_ignore)
+
+    @staticmethod
+    def _fail(waiting: list[Confirmed]) -> None:
+        late = waiting.copy()
+        waiting.clear()
+        for done in late:
+            done(False)
+
+    def _gather(self, seen: int, rounds: int) -> None:
+        """Ask once a turn of the loop brought no further question: one answer then serves them all."""
+        waiting = len(self._waiting)
+        if rounds < MAX_GATHERING and (rounds == 0 or waiting > seen):
+            self._loop.call_soon(self._gather, waiting, rounds + 1)
+            return
+        self._scheduled = False
+        self._ask()
+
+    def _ask(self) -> None:
+        if self._busy or self._pgconn is None:
+            return
+        self._busy = True
+        self._asked, self._waiting = self._waiting, []
+        self._send(b"ponte_confirm", [self.snapshot.encode()])
+
+    def _send(self, name: bytes, parameters: list[bytes | None]) -> None:
+        if self._pgconn is None:
+            return
+        try:
+            self._asked_since = self._loop.time()
+            self._pgconn.send_query_prepared(name, parameters)
+            self._pgconn.flush()
+        except psycopg.Error:
+            self._lose()
+
+    def _read(self) -> None:
+        pgconn = self._pgconn
+        if pgconn is None:
+            return
+        try:
+            pgconn.consume_input()
+            while self._busy and not pgconn.is_busy():
+                result = pgconn.get_result()
+                if result is None:
+                    break
+                self._take(result)
+            notified = False
+            while pgconn.notifies() is not None:  # after the results: libpq reads no further than one
+                notified = True
+            if pgconn.status != pq.ConnStatus.OK:
+                raise FeedLostError
+        except (psycopg.Error, FeedLostError, ValueError) as error:
+            log.warning("feed_failed error=%s", type(error).__name__)
+            self._lose()
+            return
+        if notified:
+            self.confirm(_ignore)
+
+    def _take(self, result: pq.abc.PGresult) -> None:
+        """Take one answer: what changed, or who the users are."""
+        if result.status != pq.ExecStatus.TUPLES_OK or self._pgconn is None:
+            raise FeedLostError
+        while self._pgconn.get_result() is not None:  # ends the command
+            pass
+        if result.nfields == 1:
+            self._take_users(json.loads(result.get_value(0, 0) or b"null"))
+            self._finish()
+            return
+        snapshot, changed = result.get_value(0, 0), result.get_value(0, 1)
+        if changed is not None and snapshot is not None:
+            changes = Changes.read(json.loads(changed))
+            self.snapshot = snapshot.decode()
+            self._users_due |= changes.usuarios
+            self._apply(changes)
+        if self._users_due:
+            self._send(b"ponte_users", [])
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._busy = False
+        asked, self._asked = self._asked, []
+        for done in asked:
+            done(True)
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._gather, len(self._waiting), 0)
+
+    def _lose(self) -> None:
+        self._lost.set()
+        if self._pgconn is not None:
+            self._loop.remove_reader(self._pgconn.socket)
+
+
+def _ignore(_: bool) -> None:
+    """Take a confirmation that nobody waits for."""

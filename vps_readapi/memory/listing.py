@@ -1,0 +1,103 @@
+"""The whole list, which the PWA reads on every screen: only orders that changed are read again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from hashlib import blake2b
+from operator import attrgetter
+
+from vps_readapi.memory.bodies import LARGE_BYTES, Body
+
+ReadIds = Callable[[int], Awaitable[Sequence[int]]]
+Load = Callable[[Sequence[int]], Awaitable[dict[int, Body]]]
+
+CHUNK = 200
+
+
+class TooManyError(Exception):
+    """There are more orders than are kept; the list is then read from the database each time."""
+
+
+class Listing:
+    """The orders' bodies in their order, and their join.
+
+    read_ids: returns ids, at most as many as it is asked for.
+    """
+
+    def __init__(self, read_ids: ReadIds, *, max_orders: int) -> None:
+        self.lock = asyncio.Lock()
+        self.body: Body | None = None
+        """The list as it is now, while nothing changed since it was joined."""
+        self._read_ids = read_ids
+        self._max_orders = max_orders
+        self._rows: dict[int, Body] | None = None
+        self._dirty: set[int] = set()
+        self._life = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether the rows are what was last known of the database."""
+        return self._rows is not None and not self._dirty
+
+    def mark(self, pedido_ids: Iterable[int]) -> None:
+        """Take note of orders that changed."""
+        self._dirty.update(pedido_ids)
+        self.body = None
+
+    def forget(self) -> None:
+        """Keep nothing."""
+        self._rows, self.body = None, None
+        self._dirty = set()
+        self._life += 1
+
+    async def refresh(self, load: Load) -> None:
+        """Read what changed, or everything the first time. Raise TooManyError if that is too much."""
+        life, taken = self._life, self._dirty
+        self._dirty = set()
+        try:
+            if self._rows is None:
+                rows = await self._load_all(load)
+            else:
+                found = await load(sorted(taken)) if taken else {}
+                rows = {key: body for key, body in self._rows.items() if key not in taken} | found
+        except BaseException:
+            self._dirty |= taken
+            raise
+        if life == self._life:
+            if len(rows) > self._max_orders:
+                self.forget()
+                raise TooManyError
+            self._rows = rows
+
+    async def join(self) -> Body:
+        """Return the list as the rows are, and keep it while they stay so."""
+        rows = sorted((self._rows or {}).values(), key=attrgetter("key"))
+        life = self._life
+        body = await (asyncio.to_thread(_join, rows) if _is_large(rows) else _joined(rows))
+        if life == self._life and self.is_clean:
+            self.body = body
+        return body
+
+    async def _load_all(self, load: Load) -> dict[int, Body]:
+        ids = await self._read_ids(self._max_orders + 1)
+        if len(ids) > self._max_orders:
+            raise TooManyError
+        rows: dict[int, Body] = {}
+        for start in range(0, len(ids), CHUNK):
+            rows |= await load(ids[start : start + CHUNK])
+        return rows
+
+
+def _is_large(rows: Sequence[Body]) -> bool:
+    return sum(len(row.identity) for row in rows) > LARGE_BYTES
+
+
+async def _joined(rows: Sequence[Body]) -> Body:
+    return _join(rows)
+
+
+def _join(rows: Sequence[Body]) -> Body:
+    """Join the bodies. The tag is made of theirs: no order changes without its own."""
+    tag = blake2b(b"".join(row.etag for row in rows), digest_size=12).hexdigest()
+    return Body(b"[" + b",".join([row.identity for row in rows]) + b"]", etag=f'W/"{tag}"'.encode())

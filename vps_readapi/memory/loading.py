@@ -1,0 +1,73 @@
+"""From the database to bodies: the one place where orders are read in order to be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
+
+from vps_readapi.database import Database
+from vps_readapi.media import MediaLinks
+from vps_readapi.memory.bodies import Body
+from vps_readapi.photos import Photo
+from vps_readapi.queries import find_pedidos, list_ids, list_photos
+from vps_readapi.rendering import encode_pedido
+
+BATCH = 8
+"""Orders rendered at a stretch, about a millisecond: then others have their turn."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Reads orders with their photos, and renders them."""
+
+    database: Database
+    media: MediaLinks
+
+    async def load(self, pedido_ids: Sequence[int]) -> dict[int, Body]:
+        """Return the bodies of those that exist."""
+        rows = await self.database.fetch(find_pedidos(pedido_ids))
+        bodies: dict[int, Body] = {}
+        photos = await self.read_photos([row.id for row in rows])
+        for place, row in enumerate(rows):
+            if place % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            content = encode_pedido(row._asdict(), photos.get(row.id, ()), self.media.link)
+            if content is not None:
+                bodies[row.id] = Body(content, key=sort_key(row))
+        return bodies
+
+    async def encode(self, rows: Sequence[Row[Any]]) -> list[bytes]:
+        """Return orders that were read already, as JSON and in their order."""
+        photos = await self.read_photos([row.id for row in rows])
+        encoded = []
+        for place, row in enumerate(rows):
+            if place % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            encoded.append(encode_pedido(row._asdict(), photos.get(row.id, ()), self.media.link))
+        return [one for one in encoded if one is not None]
+
+    async def read_photos(self, pedido_ids: Sequence[int]) -> dict[int, list[Photo]]:
+        """Return the photos of some orders, by order."""
+        photos: defaultdict[int, list[Photo]] = defaultdict(list)
+        if pedido_ids:
+            for row in await self.database.fetch(list_photos(pedido_ids)):
+                photos[row.pedido_id].append(Photo(row.id, row.item_index, row.item_identificador, row.chave))
+        return photos
+
+    async def read_ids(self, limit: int) -> Sequence[int]:
+        """Return the ids of orders, at most `limit`."""
+        return [row.id for row in await self.database.fetch(list_ids(limit))]
+
+
+def sort_key(row: Row[Any]) -> tuple[int, ...]:
+    """Return what sorts an order as `list_pedidos` does: the newest first, those without a date last."""
+    created: datetime | None = row.data_criacao
+    age = 0 if created is None else -((created - _EPOCH) // timedelta(microseconds=1))
+    return (int(created is None), age, -int(row.id))

@@ -1,0 +1,206 @@
+"""The memory of one process: bodies, users and the clock, always as of one snapshot of the database.
+
+A body is here only if no change of its order became visible after it was read, and an answer is given
+only after the feed has confirmed that, after the question. See docs/adr/0004.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from vps_readapi.memory.bodies import Body
+from vps_readapi.memory.clock import FreshnessClock
+from vps_readapi.memory.feed import Feed
+from vps_readapi.memory.listing import Listing, TooManyError
+from vps_readapi.memory.plan import LIST, Plan, Plans
+from vps_readapi.memory.sql import Changes, Clock
+
+Load = Callable[[Sequence[int]], Awaitable[dict[int, Body]]]
+Observer = Callable[[Changes], None]
+
+MAX_TOGETHER = 32
+"""Orders that are read with one statement."""
+MAX_TRIES = 5
+"""How often the list is read again because something changed meanwhile; then its rows may differ in age."""
+
+
+@dataclass(eq=False)
+class _Loading:
+    """An order that waits to be read, or is; `stale` once a change of it became visible since."""
+
+    pedido_id: int
+    done: asyncio.Future[Body | None]
+    stale: bool = False
+
+
+class Memory:
+    """Answers from memory what it can, and loads what it may keep."""
+
+    def __init__(
+        self, conninfo: str, *, plans: Plans, load: Load, listing: Listing, budget_bytes: int
+    ) -> None:
+        self.plans = plans
+        self.clock = FreshnessClock()
+        self.observers: list[Observer] = []
+        self._load = load
+        self._listing = listing
+        self._budget_bytes = budget_bytes
+        self._held_bytes = 0
+        self._bodies: OrderedDict[int, Body] = OrderedDict()
+        self._loading: dict[int, _Loading] = {}
+        self._queue: list[_Loading] = []
+        self._reader: asyncio.Task[None] | None = None
+        self._users: dict[int, str] = {}
+        self.feed = Feed(
+            conninfo, apply=self._apply, replace_users=self._replace_users, flush=self._forget_everything
+        )
+
+    @asynccontextmanager
+    async def follow(self) -> AsyncIterator[None]:
+        """Follow the database for the length of a block."""
+        task = asyncio.create_task(self.feed.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    # ------------------------------------------------------------------ answering, once confirmed
+
+    def find_user(self, user_id: int) -> str | None:
+        """Return the name of somebody who may read, as of the last confirmation."""
+        return self._users.get(user_id)
+
+    def may_answer(self, plan: Plan) -> bool:
+        """Tell whether the asker is known, his token lives and the data is as fresh as he demands."""
+        return (
+            plan.user_id in self._users
+            and plan.expires_at > time.time()
+            and (plan.max_age_s is None or not self.clock.is_older_than(plan.max_age_s))
+        )
+
+    def recall(self, plan: Plan) -> Body | None:
+        """Return what answers the plan, if it is there."""
+        return self._listing.body if plan.target == LIST else self._bodies.get(plan.target)
+
+    async def read(self, plan: Plan) -> Body | None:
+        """Return what answers the plan, loading it if need be; None if there is no such thing to keep."""
+        try:
+            body = await (self._read_list() if plan.target == LIST else self._read_one(plan.target))
+        except TooManyError:
+            return None
+        if body is not None and not body.is_ready(body.choose(plan.coding)):
+            await asyncio.to_thread(body.encode, body.choose(plan.coding))
+        return body
+
+    async def _read_one(self, pedido_id: int) -> Body | None:
+        body = self._bodies.get(pedido_id)
+        if body is not None:
+            self._bodies.move_to_end(pedido_id)
+            return body
+        loading = self._loading.get(pedido_id)
+        if loading is None or loading.stale:
+            loading = _Loading(pedido_id, asyncio.get_running_loop().create_future())
+            self._loading[pedido_id] = loading
+            self._queue.append(loading)
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read_queue())
+        return await asyncio.shield(loading.done)
+
+    async def _read_queue(self) -> None:
+        """Read what waits, many at a time: what comes meanwhile is the next time's."""
+        while self._queue:
+            taken, self._queue = self._queue[:MAX_TOGETHER], self._queue[MAX_TOGETHER:]
+            try:
+                bodies = await self._load([one.pedido_id for one in taken])
+            except Exception as error:  # noqa: BLE001  # each who waits is told
+                for one in taken:
+                    self._finish(one, error)
+            else:
+                for one in taken:
+                    self._finish(one, bodies.get(one.pedido_id))
+
+    def _finish(self, loading: _Loading, found: Body | Exception | None) -> None:
+        if self._loading.get(loading.pedido_id) is loading:
+            del self._loading[loading.pedido_id]
+        if isinstance(found, Exception):
+            loading.done.set_exception(found)
+            loading.done.exception()  # looked at: perhaps nobody waits any more
+            return
+        if found is not None and not loading.stale:
+            self._keep(loading.pedido_id, found)
+        loading.done.set_result(found)
+
+    async def _read_list(self) -> Body:
+        """Return the whole list: one state of the database, not older than the last confirmation."""
+        listing = self._listing
+        async with listing.lock:
+            for _ in range(MAX_TRIES):
+                if listing.body is not None:
+                    return listing.body
+                await listing.refresh(self._load)
+                # What was read is one state only if nothing became visible while it was.
+                if await self.feed.confirmed() and listing.is_clean:
+                    break
+            return await listing.join()
+
+    # ------------------------------------------------------------------ keeping in step
+
+    def _apply(self, changes: Changes) -> None:
+        self.clock.take(changes.clock, self._cursor())
+        if changes.pedidos is None:
+            self._forget_orders()
+        else:
+            for pedido_id in changes.pedidos:
+                self._drop(pedido_id)
+            if changes.pedidos:
+                self._listing.mark(changes.pedidos)
+        for observe in self.observers:
+            observe(changes)
+
+    def _cursor(self) -> str:
+        return f"{self.epoch}.{self.feed.xmin}" if self.feed.snapshot else ""
+
+    @property
+    def epoch(self) -> str:
+        """Return the short name of this database's life: a cursor of another can't be continued."""
+        return blake2b(self.feed.epoch.encode(), digest_size=6).hexdigest()
+
+    def _replace_users(self, users: dict[int, str]) -> None:
+        self._users = users
+
+    def _forget_everything(self) -> None:
+        self._users = {}
+        self.clock.take(Clock(), "")
+        self._forget_orders()
+
+    def _forget_orders(self) -> None:
+        for loading in self._loading.values():
+            loading.stale = True
+        self._bodies.clear()
+        self._held_bytes = 0
+        self._listing.forget()
+
+    def _drop(self, pedido_id: int) -> None:
+        body = self._bodies.pop(pedido_id, None)
+        if body is not None:
+            self._held_bytes -= len(body.identity)
+        loading = self._loading.get(pedido_id)
+        if loading is not None:
+            loading.stale = True
+
+    def _keep(self, pedido_id: int, body: Body) -> None:
+        self._drop(pedido_id)
+        self._bodies[pedido_id] = body
+        self._held_bytes += len(body.identity)
+        while self._held_bytes > self._budget_bytes and len(self._bodies) > 1:
+            _, oldest = self._bodies.popitem(last=False)
+            self._held_bytes -= len(oldest.identity)

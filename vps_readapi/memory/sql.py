@@ -1,0 +1,108 @@
+"""The two statements that keep the memory in step, and what their rows mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import LiteralString
+
+PREPARE_CONFIRM: LiteralString = """
+PREPARE ponte_confirm (text) AS
+SELECT s.now, CASE WHEN s.now <> $1 THEN (
+  SELECT json_build_object(
+    'pedidos', CASE WHEN count(*) > 20000 OR bool_or(c.chave IS NULL)
+               THEN NULL
+               ELSE coalesce(json_agg(DISTINCT c.pedido_id) FILTER (WHERE c.tabela <> 'usuarios'), '[]') END,
+    'sumiram', coalesce(json_agg(DISTINCT c.pedido_id) FILTER (
+               WHERE c.tabela = 'pedidos'
+                 AND NOT EXISTS (SELECT FROM vitrine.pedidos p WHERE p.id = c.pedido_id)), '[]'),
+    'usuarios', coalesce(bool_or(c.tabela = 'usuarios'), false),
+    'beat_at', (SELECT extract(epoch FROM h.beat_at) FROM vitrine.heartbeat h
+                 WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1),
+    'received_at', (SELECT extract(epoch FROM h.received_at) FROM vitrine.heartbeat h
+                     WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1),
+    'clock', extract(epoch FROM clock_timestamp()))
+  FROM (
+    SELECT m.tabela, m.chave, CASE WHEN m.tabela = 'miniaturas' THEN i.pedido_id ELSE m.chave END AS pedido_id
+      FROM guard.mudancas m
+      LEFT JOIN vitrine.imagens i ON m.tabela = 'miniaturas' AND i.id = m.chave
+     WHERE m.xid >= pg_snapshot_xmin($1::pg_snapshot)
+       AND NOT pg_visible_in_snapshot(m.xid, $1::pg_snapshot)
+     LIMIT 20001) c
+) END
+FROM (SELECT pg_current_snapshot()::text AS now) s
+"""
+"""Confirm that nothing became visible since a snapshot, or tell what did.
+
+A snapshot's text is equal to an earlier one only if no transaction that writes ended in between, in the
+whole cluster; so equality needs no table, and what differs is found in the log by transaction. Beyond
+20,000 changes everything counts as changed.
+"""
+
+PREPARE_USERS: LiteralString = """
+PREPARE ponte_users AS
+SELECT json_object_agg(u.id, u.username) FROM vitrine.usuarios u WHERE u.is_active
+"""
+
+READ_EPOCH: LiteralString = """
+SELECT e.epoca::text || '.' || c.system_identifier, e.horizonte::text::bigint
+FROM guard.epoca e, pg_control_system() c
+"""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What became visible between two snapshots."""
+
+    pedidos: tuple[int, ...] | None
+    """Orders whose body may have changed, photos included; None is all of them."""
+    sumiram: tuple[int, ...]
+    """Those of them that are not there any more."""
+    usuarios: bool
+    clock: Clock
+
+    @classmethod
+    def read(cls, row: Mapping[str, object]) -> Changes:
+        """Read the statement's JSON object."""
+        pedidos = row["pedidos"]
+        return cls(
+            pedidos=None if pedidos is None else _ids(pedidos),
+            sumiram=_ids(row["sumiram"]),
+            usuarios=bool(row["usuarios"]),
+            clock=Clock(_instant(row["beat_at"]), _instant(row["received_at"]), _instant(row["clock"])),
+        )
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The newest heartbeat, and the database's own time when it was read."""
+
+    beat_at: datetime | None = None
+    received_at: datetime | None = None
+    read_at: datetime | None = None
+
+
+def _ids(found: object) -> tuple[int, ...]:
+    return tuple(one for one in found if isinstance(one, int)) if isinstance(found, list) else ()
+
+
+def _instant(epoch: object) -> datetime | None:
+    if not isinstance(epoch, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(epoch, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def read_xmin(snapshot: str) -> int:
+    """Return the number below which every transaction has ended, as of a snapshot."""
+    return int(snapshot.partition(":")[0])
+
+
+def forget_since(snapshot: str) -> str:
+    """Return a snapshot that has seen less, and is written differently: the next one brings the clock."""
+    xmin = read_xmin(snapshot)
+    before = f"{xmin}:{xmin}:"
+    return before if before != snapshot else f"{xmin}:{xmin + 1}:{xmin}"
