@@ -65,7 +65,7 @@ def api() -> Iterator[tuple[RunningApi, str]]:
 
 def write(race: Race) -> None:
     """Count up a note, now and then in a transaction that stays open for a while."""
-    rng = random.Random(threading.get_ident())  # noqa: S311
+    rng = random.Random(threading.get_ident())
     with write_session(race.dsn) as conn:
         while not race.stopping.is_set():
             with conn.transaction():
@@ -90,7 +90,7 @@ def see(conn: Connection, pedido_id: int) -> int:
 
 def reader(port: int, seed: int) -> Callable[[Race], None]:
     def read(race: Race) -> None:
-        rng = random.Random(seed)  # noqa: S311
+        rng = random.Random(seed)
         clients = [Client(port) for _ in range(6)]  # the kernel deals them out to both processes
         etags: dict[int, tuple[str, int]] = {}
         with connect(race.dsn) as conn:

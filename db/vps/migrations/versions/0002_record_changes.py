@@ -1,8 +1,8 @@
 """Record what changes, for coherent readers; index what the API sorts, joins and searches by."""
 
-import sqlalchemy as sa
 from alembic import op
 
+from db.migrate import run_script
 from db.sqlfile import read_sql
 
 revision = "0002"
@@ -52,7 +52,7 @@ GRANT SELECT ON guard.mudancas, guard.epoca TO PUBLIC;
 def upgrade() -> None:
     parts = [read_sql("db.vps", "changes"), *(RECORD.format(name) for name in RECORDED)]
     for part in (*parts, FORGET, INDEXES, SEARCH, GRANTS):
-        op.execute(sa.text(part.replace(":", "\\:")))
+        run_script(part)
 
 
 def downgrade() -> None:
@@ -64,6 +64,7 @@ def downgrade() -> None:
         op.execute(f"DROP INDEX vitrine.{name}")
     for name in ("pedidos_search", "pedidos_cliente"):
         op.execute(f"DROP INDEX IF EXISTS vitrine.{name}")
+    op.execute("DROP EXTENSION IF EXISTS pg_trgm")
     op.execute(
         "DROP FUNCTION guard.search_text, guard.fold, guard.forget, guard.record, guard.record_truncate"
     )
