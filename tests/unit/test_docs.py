@@ -1,0 +1,63 @@
+"""The documents name what there is, and all of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from db.window import TABLES
+from infra.devstack import ports
+from thumbnail_worker.settings import WorkerSettings
+from vps_readapi.settings import ApiSettings
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+
+
+def variables(settings: type[ApiSettings] | type[WorkerSettings]) -> set[str]:
+    prefix = settings.model_config.get("env_prefix", "")
+    return {
+        str(field.validation_alias or f"{prefix}{name}").upper()
+        for name, field in settings.model_fields.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"), [("vps_readapi", ApiSettings), ("thumbnail_worker", WorkerSettings)]
+)
+def test_every_setting_is_described_and_no_other(
+    command: str, settings: type[ApiSettings] | type[WorkerSettings]
+) -> None:
+    [section] = re.findall(
+        rf"^## `python -m {command}`\n(.*?)(?=^## |\Z)", SETTINGS, re.DOTALL | re.MULTILINE
+    )
+    assert set(re.findall(r"^\| `(PONTE_\w+)`", section, re.MULTILINE)) == variables(settings)
+
+
+def test_the_dev_stacks_port_is_the_one_described() -> None:
+    assert f"| `{ports.VARIABLE}` |" in SETTINGS
+    assert f"| {ports.DEFAULT_BASE} |" in SETTINGS
+
+
+def test_the_readme_points_to_what_exists() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert len(links) > 5
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readmes_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_glossary_has_each_term_once_and_the_windows_words() -> None:
+    terms = re.findall(
+        r"^\| ([^|]+?) \|", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(terms) == len(set(terms))
+    spoken = {"imagens": "imagem", "credenciais": "credencial", "heartbeat": "heartbeat"}
+    assert {spoken.get(table, table.removesuffix("s")) for table in TABLES} <= set(terms)
