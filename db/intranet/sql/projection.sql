@@ -121,7 +121,6 @@ $$;
 CREATE OR REPLACE FUNCTION projection.project_pedido_imagens() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
-  PERFORM pg_notify('ponte_imagem', '');
   IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
     DELETE FROM vitrine.imagens WHERE id = OLD.id;
     PERFORM projection.settle(TG_RELID, OLD.id);
