@@ -143,6 +143,9 @@ BEGIN
       RETURN QUERY SELECT 0, parsed;
     WHEN jsonb_typeof(parsed) = 'null' THEN
       RETURN;
+    WHEN parsed IS NULL AND length(raw) - length(translate(raw, '[{', '')) > 20000 THEN
+      -- No order has so many brackets, and taking them apart would keep the others waiting for a second.
+      RETURN QUERY SELECT 0, NULL::jsonb;
     WHEN parsed IS NULL AND raw ~ '^\s*\[' THEN
       RETURN QUERY SELECT s.place, projection.try_jsonb(s.element) FROM projection.split_elements(raw) AS s;
     ELSE
@@ -159,6 +162,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
   one record;
   item jsonb;
+  kept jsonb[] := '{}';  -- grows in place; a jsonb list is written anew for each item
 BEGIN
   avisos := '{}';
   items := '[]';
@@ -170,9 +174,10 @@ BEGIN
     IF item IS NULL THEN
       avisos := '{item_ilegivel}';
     ELSE
-      items := items || jsonb_build_array(item);
+      kept := kept || item;
     END IF;
   END LOOP;
+  items := to_jsonb(kept);
 EXCEPTION WHEN OTHERS THEN
   items := '[]';
   avisos := '{items_ilegiveis}';
