@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,9 +52,9 @@ def api() -> Iterator[tuple[RunningApi, str]]:
 def project() -> Path:
     """Return a copy of the client with its tools, kept between runs as long as they stay the same."""
     lock = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"ponte-client-{lock}"
+    folder = SOURCE.parents[1] / ".pytest_cache" / f"client-{lock}"
     if not (folder / "node_modules").is_dir():
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(SOURCE / name, folder)
         run(folder, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
