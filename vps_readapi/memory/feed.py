@@ -22,6 +22,7 @@ from vps_readapi.memory.sql import (
     PREPARE_CONFIRM,
     PREPARE_USERS,
     READ_EPOCH,
+    SET_UP_SESSION,
     Changes,
     forget_since,
     read_xmin,
@@ -158,7 +159,7 @@ class Feed:
             await connection.close()
 
     async def _prepare(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        await connection.execute("SET TIME ZONE 'UTC'")
+        await connection.execute(SET_UP_SESSION)
         await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(WINDOW_CHANNEL)))
         await connection.execute(PREPARE_CONFIRM)
         await connection.execute(PREPARE_USERS)

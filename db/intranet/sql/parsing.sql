@@ -33,7 +33,7 @@ END
 $$;
 
 -- 'YYYY-MM-DD' with anything after a 'T' or a blank, or 'dd/mm/yyyy'.
-CREATE OR REPLACE FUNCTION projection.parse_date(value text) RETURNS date
+CREATE OR REPLACE FUNCTION projection.parse_odd_date(value text) RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
   ymd text[] := regexp_match(value, '^\s*([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ].*)?\s*$');
@@ -46,6 +46,18 @@ BEGIN
   RETURN make_date(ymd[1]::int, ymd[2]::int, ymd[3]::int);
 EXCEPTION WHEN datetime_field_overflow THEN
   RETURN NULL;
+END
+$$;
+
+-- The same; the usual form, of a day that every month has, costs a tenth of what catching errors does.
+CREATE OR REPLACE FUNCTION projection.parse_date(value text) RETURNS date
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN CASE
+    WHEN value IS NULL OR value = '' THEN NULL
+    WHEN value ~ '^[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$' THEN value::date
+    ELSE projection.parse_odd_date(value)
+  END;
 END
 $$;
 

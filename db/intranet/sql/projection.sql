@@ -20,6 +20,24 @@ BEGIN
 END
 $$;
 
+-- The list that the window holds of an order, and the words about it. NULL where there is no such order, or
+-- where its last change could not be written, so that the list may be of an older text.
+CREATE OR REPLACE FUNCTION projection.held_items(pedido_id integer, OUT items jsonb, OUT avisos text[])
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  -- The empty path makes a large list a new value: one kept as it lies would not travel to a subscriber
+  -- whose filter the order now enters.
+  SELECT held.items #> '{}', CASE
+           WHEN held.avisos @> '{items_ilegiveis}' THEN '{items_ilegiveis}'::text[]
+           WHEN held.avisos @> '{item_ilegivel}' THEN '{item_ilegivel}'
+           ELSE '{}' END
+    INTO items, avisos
+    FROM vitrine.pedidos AS held
+   WHERE held.id = held_items.pedido_id
+     AND NOT EXISTS (SELECT FROM projection.dead_letters AS d WHERE d.landing = 'public.pedidos' AND d.key = held.id);
+END
+$$;
+
 -- A word in `avisos` for a value that was there and could not be read.
 CREATE OR REPLACE FUNCTION projection.unread(field text, given text, got anyelement) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -49,7 +67,14 @@ BEGIN
     RETURN NULL;
   END IF;
   city := projection.split_city(NEW.cidade_cliente);
-  list := projection.project_items(NEW.items, NEW.id);
+  -- Reading the list is most of the work and most changes leave it alone. A row written as it stands is
+  -- read anew: that is how it is projected again.
+  IF TG_OP = 'UPDATE' AND NEW.id = OLD.id AND NEW.items = OLD.items AND NEW IS DISTINCT FROM OLD THEN
+    list := projection.held_items(NEW.id);
+  END IF;
+  IF list IS NULL THEN
+    list := projection.project_items(NEW.items, NEW.id);
+  END IF;
   entrada := projection.parse_date(NEW.data_entrada);
   entrega := projection.parse_date(NEW.data_entrega);
   total := projection.parse_money(NEW.valor_total);
