@@ -336,6 +336,25 @@ def test_the_same_key_may_land_twice(landing: Connection) -> None:
     assert read(landing)["observacao"] == "de novo"
 
 
+def test_an_order_changed_step_by_step_is_as_if_read_at_once(landing: Connection) -> None:
+    """Whatever was taken over from the order before, projecting it again changes nothing."""
+    rng = random.Random(11)
+    rows = [build_row(name) for name in CASES]
+    values = {name: sorted({row[name] for row in rows}, key=repr) for name in PEDIDOS if name != "id"}
+    land(landing, rows[0])
+    for _ in range(400):
+        changed = rng.sample(sorted(values), rng.randint(1, 3))
+        assignments = sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in changed
+        )
+        given = {name: rng.choice(values[name]) for name in changed}
+        landing.execute(sql.SQL("UPDATE public.pedidos SET {}").format(assignments), given)
+        stepwise = read(landing)
+        landing.execute("UPDATE public.pedidos SET id = id")
+        assert read(landing) == stepwise, changed
+    assert read_letters(landing) == []
+
+
 def block(conn: Connection) -> None:
     conn.execute("ALTER TABLE vitrine.pedidos ADD CONSTRAINT trouble CHECK (observacao <> 'trouble')")
 

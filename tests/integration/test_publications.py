@@ -98,6 +98,8 @@ def test_a_row_enters_and_leaves_a_filter_whole(road: Road) -> None:
         road.run("sgp", "UPDATE pedidos SET status = %s WHERE id = 1", status)
         road.wait_arrival()
         assert road.run("vps", "SELECT id FROM vitrine.pedidos WHERE id = 1") == there
+    large = [{"descricao": " ".join(str(number * 7919) for number in range(4000))}]
+    road.run("sgp", "UPDATE pedidos SET items = %s WHERE id = 1", json.dumps(large))
     road.run("sgp", "UPDATE pedidos SET status = 'pronto' WHERE id = 1")
     road.wait_arrival()
     query = "SELECT items, observacao FROM vitrine.pedidos WHERE id = 1"
