@@ -96,8 +96,8 @@ def _make_role(conn: Connection) -> None:
     if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
         conn.execute(psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
     conn.execute(psycopg.sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(role))
-    conn.execute(psycopg.sql.SQL("GRANT USAGE ON SCHEMA vitrine TO {}").format(role))
-    conn.execute(psycopg.sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA vitrine TO {}").format(role))
+    conn.execute(psycopg.sql.SQL("GRANT USAGE ON SCHEMA vitrine, guard TO {}").format(role))
+    conn.execute(psycopg.sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA vitrine, guard TO {}").format(role))
 
 
 def fill(conn: Connection, pedidos: int) -> None:
