@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
-import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +26,7 @@ from db.migrate import History, migrate
 from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
 from infra.devstack.state import wait_until
+from tests.ports import find_free_port
 from vps_readapi.auth.tokens import Claims, Tokens
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -45,14 +43,6 @@ ITEM: dict[str, Any] = {
     "vendedor": "Ana",
     "tipo_producao": "painel",
 }
-
-
-def find_free_port() -> int:
-    """Return a port below those that systems take for outgoing connections."""
-    while True:
-        port = 20000 + secrets.randbelow(10000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @contextmanager

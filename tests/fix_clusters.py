@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from db.migrate import History, migrate
 from infra.devstack.clusters import HOST, Cluster, ClusterSpec
 from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
 from infra.devstack.seed import DIRT, create_schema, seed
+from tests.ports import find_free_ports
 
 NAMES = ("sgp", "vitrine", "vps")
 ORDERS = len(DIRT) + 20
@@ -42,16 +42,7 @@ PARAMETERS = {
 }
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on at this moment."""
-    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports: list[int] = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-PORTS: Mapping[str, int] = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
+PORTS: Mapping[str, int] = dict(zip(NAMES, find_free_ports(len(NAMES)), strict=True))
 
 
 @pytest.fixture(scope="session")
@@ -129,21 +120,23 @@ class Servers:
     """The running clusters and how to clone their templates."""
 
     clusters: dict[str, Cluster]
+    templates: dict[str, str]
+    """The template database of each endpoint; where tests run in several processes each has its own name."""
 
     def connect(self, name: str, dbname: str | None = None) -> Connection:
         """Open a superuser's session in the endpoint's database, or another one of its cluster."""
         return connect(self.clusters[name].conninfo(dbname or name))
 
     @contextmanager
-    def clone(self, name: str) -> Iterator[None]:
-        """Have the endpoint's database, made from its template, for the length of a block."""
+    def clone(self, name: str, dbname: str | None = None) -> Iterator[None]:
+        """Have the endpoint's database, or one of another name, made from its template, for a block."""
         with DatabaseJanitor(
             user="postgres",
             password=PASSWORD,
             host=HOST,
             port=PORTS[name],
-            dbname=name,
-            template_dbname=f"{name}_tmpl",
+            dbname=dbname or name,
+            template_dbname=self.templates[name],
         ):
             yield
 
@@ -152,9 +145,8 @@ class Servers:
 def servers(clusters: dict[str, Cluster], request: pytest.FixtureRequest, server_root: Path) -> Servers:
     """The clusters, with SGP seeded and both windows migrated in their templates."""
     MEDIA["root"] = server_root / "media"
-    for name in NAMES:
-        request.getfixturevalue(f"{name}_template")
-    return Servers(clusters)
+    made = {name: request.getfixturevalue(f"{name}_template").template_dbname for name in NAMES}
+    return Servers(clusters, made)
 
 
 @contextmanager

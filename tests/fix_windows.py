@@ -5,31 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pytest_postgresql.janitor import DatabaseJanitor
 
 from db.engines import Connection
-from infra.devstack.clusters import HOST
 from publications.catalog import read_source
 from publications.changes import CreateTable
 from publications.ddl import to_sql
 from publications.declaration import read_declaration
 from publications.spec import TableName
 from publications.wanted import derive_wanted
-from tests.fix_clusters import PASSWORD, PORTS, Servers
+from tests.fix_clusters import Servers
 
 ALONE = "alone"
 """The name of a module's own database, beside the road's."""
-
-
-def _clone(name: str) -> DatabaseJanitor:
-    return DatabaseJanitor(
-        user="postgres",
-        password=PASSWORD,
-        host=HOST,
-        port=PORTS[name],
-        dbname=ALONE,
-        template_dbname=f"{name}_tmpl",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +24,10 @@ def landing_database(servers: Servers) -> Iterator[str]:
     """The vitrine with the landing tables that `ponte apply` makes for this SGP; gives its name."""
     declaration = read_declaration()
     names = [TableName.parse(table.name) for table in declaration.intake.tables]
-    with servers.connect("sgp", "sgp_tmpl") as sgp:
+    with servers.connect("sgp", servers.templates["sgp"]) as sgp:
         source = read_source(sgp, names)
     wanted = derive_wanted(declaration, source=source, conninfos={}, filters={})
-    with _clone("vitrine"):
+    with servers.clone("vitrine", ALONE):
         with servers.connect("vitrine", ALONE) as conn:
             for table in wanted["vitrine"].tables.values():
                 for statement in to_sql(CreateTable("vitrine", table)):
@@ -59,7 +46,7 @@ def landing(servers: Servers, landing_database: str) -> Iterator[Connection]:
 @pytest.fixture(scope="module")
 def arrival_database(servers: Servers) -> Iterator[str]:
     """The VPS's window behind its guard; gives its name."""
-    with _clone("vps"):
+    with servers.clone("vps", ALONE):
         yield ALONE
 
 

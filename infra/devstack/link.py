@@ -171,9 +171,12 @@ class Link:
         asyncio.run_coroutine_threadsafe(command, self._loop).result(COMMAND_TIMEOUT_S)
 
     def _run(self, listener: socket.socket, ready: threading.Event) -> None:
-        with listener, contextlib.suppress(asyncio.CancelledError):
-            with asyncio.Runner(loop_factory=_find_loop()) as runner:
-                runner.run(self._accept(listener, ready))
+        with (
+            listener,
+            contextlib.suppress(asyncio.CancelledError),
+            asyncio.Runner(loop_factory=_find_loop()) as runner,
+        ):
+            runner.run(self._accept(listener, ready))
 
     async def _accept(self, listener: socket.socket, ready: threading.Event) -> None:
         """Accept until cancelled; the end of the loop then breaks what is still carried."""

@@ -16,24 +16,11 @@ import pytest
 
 from infra.devstack.clusters import HOST
 from infra.devstack.postgres import find_bindir, runtime_root, server_version
-from tests.fix_clusters import free_ports
+from tests.ports import find_free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 100
 ORDERS = 520
-
-
-def find_port_base() -> int:
-    """Find a base from which the stack's ports are free at this moment."""
-    for _ in range(50):
-        base = 20000 + free_ports(1)[0] % 10000
-        try:
-            for port in range(base + 1, base + 6):
-                socket.create_server((HOST, port)).close()
-        except OSError:
-            continue
-        return base
-    raise AssertionError("no free ports")
 
 
 class Devstack:
@@ -41,7 +28,7 @@ class Devstack:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.base = find_port_base()
+        self.base = find_free_ports(5)[0] - 1
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end; stdout and stderr are kept apart."""

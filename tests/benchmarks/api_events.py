@@ -25,7 +25,8 @@ from infra.devstack.postgres import runtime_root
 from infra.devstack.seed import DEMO_LOGIN
 from infra.devstack.stack import Stack, StackSettings
 from infra.devstack.state import wait_until
-from tests.fix_api import find_free_port, make_token, make_window, percentile, run_api, run_cluster
+from tests.fix_api import make_token, make_window, percentile, run_api, run_cluster
+from tests.ports import find_free_ports
 
 CHANGES_PER_S = 50
 CHANGES = 500
@@ -40,7 +41,7 @@ def run_stack() -> Iterator[Stack]:
     """Run the whole of Ponte in a folder of its own."""
     with tempfile.TemporaryDirectory() as repository:
         root = runtime_root(Path(repository))
-        ports = Ports(*(find_free_port() for _ in range(5)))
+        ports = Ports(*find_free_ports(5))
         stack = Stack(
             StackSettings(root=root, ports=ports, environ=os.environ, parameters={}), say=lambda _: None
         )

@@ -24,12 +24,12 @@ from infra.devstack.state import wait_until
 from tests.fix_api import (
     ROLE,
     RunningApi,
-    find_free_port,
     make_token,
     make_window,
     run_api,
     run_cluster,
 )
+from tests.ports import find_free_port
 
 PEDIDOS = 520
 """What the shop has."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -18,11 +17,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from db.engines import Connection, connect
-from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
 from infra.devstack.stack import Stack, StackSettings
 from infra.devstack.state import wait_until
+from tests.ports import find_free_ports
 
 ROUNDS = 200
 WARM_UP = 20
@@ -81,7 +80,7 @@ def _wait_visible(conn: Connection, table: str, mark: str) -> None:
 
 def _start_stack() -> Stack:
     folder = Path(tempfile.mkdtemp(prefix="ponte-bench-"))
-    ports = Ports(*_free_ports(5))
+    ports = Ports(*find_free_ports(5))
     settings = StackSettings(runtime_root(folder), ports, os.environ, parameters={})
     stack = Stack(settings, say=lambda text: print(text, file=sys.stderr))
     atexit.register(_remove, stack, folder)
@@ -93,14 +92,6 @@ def _remove(stack: Stack, folder: Path) -> None:
     stack.stop()
     shutil.rmtree(stack.settings.root, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def _subscribe_plainly(stack: Stack) -> None:

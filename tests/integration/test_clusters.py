@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -20,6 +19,7 @@ import pytest
 from infra.devstack import errors, postgres
 from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.state import ProcessState, runs, wait_until
+from tests.ports import find_free_port
 
 pytestmark = pytest.mark.integration
 
@@ -67,14 +67,6 @@ def other(spec: ClusterSpec) -> Iterator[Cluster]:
     yield one
     one.stop("immediate")
     shutil.rmtree(data_dir.parent, ignore_errors=True)
-
-
-def find_free_port() -> int:
-    """Return a port below those that systems take for outgoing connections."""
-    while True:
-        port = 20000 + secrets.randbelow(10000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def ask(cluster: Cluster, statement: str) -> str:

@@ -11,17 +11,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from pytest_postgresql.janitor import DatabaseJanitor
 
 from db.errors import PonteError
-from infra.devstack.clusters import HOST
 from publications.apply import BusyError, apply, run_step
 from publications.changes import Change, DropSlot
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
 from publications.release import release
 from publications.render import describe
 from publications.spec import SlotSpec
-from tests.fix_clusters import PASSWORD, PORTS
 from tests.fix_road import Road
 
 
@@ -286,14 +283,7 @@ def test_a_second_subscriber_has_its_own_view_and_is_removed_cleanly(road: Road)
         "# ---------------------------------------------------------------- roles of the services", OTHER, 1
     )
     road.servers.clusters["other"] = road.servers.clusters["vps"]
-    with DatabaseJanitor(
-        user="postgres",
-        password=PASSWORD,
-        host=HOST,
-        port=PORTS["vps"],
-        dbname="other",
-        template_dbname="vps_tmpl",
-    ):
+    with road.servers.clone("vps", "other"):
         dsns = {**road.settings.dsns, "other": SecretStr(road.servers.clusters["vps"].conninfo("other"))}
         road.settings = replace(road.settings, dsns=dsns)
         declared = parse_declaration(both, origin="test")
