@@ -30,7 +30,7 @@ status: setup ## ask each part of the dev stack whether it runs
 
 .PHONY: test
 test: setup ## run the tests; PONTE_PG_BINDIR selects another PostgreSQL, ARGS goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: setup ## format, lint, types, layers

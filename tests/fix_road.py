@@ -19,7 +19,7 @@ from infra.devstack.postgres import find_server_user
 from infra.devstack.state import wait_until
 from publications.apply import apply, wait_for_copies
 from publications.changes import Change
-from publications.declaration import Declaration, read_declaration
+from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration, read_declaration
 from publications.plan import Plan
 from publications.session import Reading, Session
 from publications.settings import PublicationsSettings
@@ -89,6 +89,14 @@ class Road:
             row = conn.execute(query).fetchone()
         assert row is not None
         return row
+
+
+def with_filter(where: str) -> Declaration:
+    """Return the declaration with a filter on the orders that the VPS gets."""
+    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    mark = 'publication = "pub_vps_pedidos"\n'
+    assert mark in text
+    return parse_declaration(text.replace(mark, f'{mark}where = """{where}"""\n'), origin="test")
 
 
 def _passfile(root: Path, name: str, port: int) -> Path:

@@ -12,32 +12,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from db.errors import PonteError
 from publications.apply import BusyError, apply, run_step
 from publications.changes import Change, DropSlot
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
 from publications.release import release
 from publications.render import describe
 from publications.spec import SlotSpec
-from tests.fix_road import Road
+from tests.fix_road import Road, with_filter
 
 
 def plan_lines(road: Road, declaration: Declaration | None = None) -> list[str]:
     return [f"{step.endpoint}: {describe(step)}" for step in road.read(declaration).plan.steps]
-
-
-def with_filter(where: str) -> Declaration:
-    text = DEFAULT_PATH.read_text(encoding="utf-8")
-    mark = 'publication = "pub_vps_pedidos"\n'
-    assert mark in text
-    return parse_declaration(text.replace(mark, f'{mark}where = """{where}"""\n'), origin="test")
-
-
-def test_a_second_plan_is_empty_and_a_second_apply_does_nothing(road: Road) -> None:
-    reading = road.read()
-    assert reading.plan.steps == ()
-    assert reading.objections == ()
-    assert road.apply().steps == ()
 
 
 GONE = {
@@ -101,22 +86,6 @@ def test_a_row_enters_and_leaves_a_filter_whole(road: Road) -> None:
     road.wait_arrival()
     query = "SELECT items, observacao FROM vitrine.pedidos WHERE id = 1"
     assert road.run("vps", query) == road.run("vitrine", query)
-
-
-@pytest.mark.parametrize(
-    ("where", "fact"),
-    [
-        ("numero = '1'", "the filter of pub_vps_pedidos reads vitrine.pedidos.numero, which may be NULL"),
-        ("cursor > 1", "the server refuses the filter of vitrine.pedidos"),
-        ("now() > '2020-01-01'", "the server refuses the filter of vitrine.pedidos"),
-    ],
-)
-def test_a_filter_that_cannot_be_is_refused(road: Road, where: str, fact: str) -> None:
-    try:
-        facts = [refusal.fact for refusal in road.read(with_filter(where)).refusals]
-    except PonteError as error:  # a filter that the server does not even read
-        facts = [error.fact]
-    assert any(found.startswith(fact) for found in facts)
 
 
 def test_a_table_that_was_made_anew_is_published_and_copied_again(road: Road) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from db.errors import PonteError
 from publications.apply import BusyError, RefusedError, apply, hold_lock
 from publications.declaration import DEFAULT_PATH, parse_declaration
 from publications.render import describe
-from tests.fix_road import Road
+from tests.fix_road import Road, with_filter
 
 
 @pytest.fixture
@@ -23,6 +24,29 @@ def road(mended_road: Road) -> Iterator[Road]:
 
 def plan_lines(road: Road) -> list[str]:
     return [f"{step.endpoint}: {describe(step)}" for step in road.read().plan.steps]
+
+
+def test_a_second_plan_is_empty_and_a_second_apply_does_nothing(road: Road) -> None:
+    reading = road.read()
+    assert reading.plan.steps == ()
+    assert reading.objections == ()
+    assert road.apply().steps == ()
+
+
+@pytest.mark.parametrize(
+    ("where", "fact"),
+    [
+        ("numero = '1'", "the filter of pub_vps_pedidos reads vitrine.pedidos.numero, which may be NULL"),
+        ("cursor > 1", "the server refuses the filter of vitrine.pedidos"),
+        ("now() > '2020-01-01'", "the server refuses the filter of vitrine.pedidos"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_refused(road: Road, where: str, fact: str) -> None:
+    try:
+        facts = [refusal.fact for refusal in road.read(with_filter(where)).refusals]
+    except PonteError as error:  # a filter that the server does not even read
+        facts = [error.fact]
+    assert any(found.startswith(fact) for found in facts)
 
 
 HAND_EDITS = {

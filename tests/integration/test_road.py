@@ -16,6 +16,12 @@ from tests.fix_road import Road
 CHANGES = 60
 
 
+@pytest.fixture
+def road(mended_road: Road) -> Road:
+    """One road for all: each test leaves it healed, whatever orders are on it then."""
+    return mended_road
+
+
 def read_window(road: Road, name: str) -> list[dict[str, object]]:
     rows = road.run(name, "SELECT to_jsonb(p) - 'cursor' FROM vitrine.pedidos AS p ORDER BY id")
     return [row for (row,) in rows]  # type: ignore[misc]
