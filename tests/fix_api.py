@@ -86,6 +86,7 @@ def _make_role(conn: Connection) -> None:
     if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
         conn.execute(psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
     conn.execute(psycopg.sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(role))
+    conn.execute(psycopg.sql.SQL("ALTER ROLE {} SET random_page_cost = 1.1").format(role))
     conn.execute(psycopg.sql.SQL("GRANT USAGE ON SCHEMA vitrine, guard TO {}").format(role))
     conn.execute(psycopg.sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA vitrine, guard TO {}").format(role))
 

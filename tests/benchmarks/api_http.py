@@ -6,7 +6,6 @@ best counts, because the machine is shared.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -193,19 +192,24 @@ def warm_list_vs_plain() -> float:
     return _against_plain("/pedidos/")
 
 
-WALK = """
-local n = 0
-request = function()
-  n = n + 7919
-  return wrk.format("GET", "/pedidos/" .. (n % {pedidos}) + 1)
-end
-"""
 COLD = {"cache_mb": "1", "list_orders": "0"}
 
 
-def measure_cold(api: RunningApi, pedidos: int) -> float:
+def walk(path: str, pedidos: int) -> str:
+    """Return a script that asks for `path` with one order's number after the other in place of `ID`."""
+    before, _, after = path.partition("ID")
+    return f"""
+        local n = 0
+        request = function()
+          n = n + 7919
+          return wrk.format("GET", "{before}" .. (n % {pedidos}) + 1 .. "{after}")
+        end"""
+
+
+def measure_cold(api: RunningApi, pedidos: int, path: str = "/pedidos/ID") -> float:
     """Return the answers a second for orders that are in nobody's memory."""
-    return measure(api.url, script=WALK.format(pedidos=pedidos), connections=8)
+    script = walk(path, pedidos) if "ID" in path else ""
+    return measure(api.url + ("" if script else path), script=script, connections=8)
 
 
 def cold_detail_vs_pgbench() -> float:
@@ -242,21 +246,6 @@ def _run_pgbench(port: int, dsn: str, script: Path) -> float:
     return float(found[1]) if found else 0.0
 
 
-def detail_1m_vs_10k() -> float:
-    """Compare the time for an order that must be read, among a million and among ten thousand."""
-    with run_cluster(FAST) as cluster, contextlib.ExitStack() as stack:
-        sizes = (10_000, 1_000_000)
-        apis = {
-            size: stack.enter_context(run_api(make_window(cluster, f"of_{size}", pedidos=size), **COLD))
-            for size in sizes
-        }
-        small, large = (
-            max(measure_cold(apis[size], 10_000 if size == sizes[0] else size) for _ in range(ROUNDS))
-            for size in sizes
-        )
-        return small / large
-
-
 FIGURES = {
     one.__name__: one
     for one in (
@@ -265,6 +254,5 @@ FIGURES = {
         list_304_vs_nginx,
         warm_list_vs_plain,
         cold_detail_vs_pgbench,
-        detail_1m_vs_10k,
     )
 }
