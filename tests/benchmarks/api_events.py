@@ -25,6 +25,7 @@ from infra.devstack.postgres import runtime_root
 from infra.devstack.seed import DEMO_LOGIN
 from infra.devstack.stack import Stack, StackSettings
 from infra.devstack.state import wait_until
+from infra.vps import read_assignments
 from tests.fix_api import make_token, make_window, percentile, run_api, run_cluster
 from tests.ports import find_free_ports
 
@@ -156,9 +157,13 @@ def commit_to_event_ms_p99() -> float:
 
 def vps_memory_mb() -> float:
     """Return what the API and PostgreSQL take together, with the list kept and many streams open."""
-    with run_cluster({"shared_buffers": "64MB"}) as cluster:
+    given = read_assignments("api-1gb.env")
+    settings = {name.removeprefix("PONTE_API_"): value for name, value in given.items()}
+    with run_cluster(read_assignments("postgresql-1gb.conf")) as cluster:
         dsn = make_window(cluster, "bench", pedidos=PEDIDOS)
-        with run_api(dsn) as api:
+        with run_api(
+            dsn, **{name.removeprefix("PONTE_API_"): value for name, value in settings.items()}
+        ) as api:
             client = api.connect()
             for coding in ("", "gzip", "br", "zstd"):
                 answer = client.get("/pedidos/", Accept_Encoding=coding)
