@@ -29,11 +29,17 @@ from db.migrate import History, migrate
 from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
 from infra.devstack.state import wait_until
-from vps_readapi.auth.tokens import Claims, Tokens
+from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TOKEN_KEY = "t" * 40
+TOKEN_KEYS = TokenKeys("t1", {"t1": TOKEN_KEY.encode()})
+SGP_KEY = "g" * 40
+CREDENTIAL_KEY = "c" * 40
 ROLE = "ponte_api"
+EASY = "x"
+"""What the roles log in with."""
+AUTH_ROLE = "ponte_auth"
 TABLES = ("pedidos", "imagens", "miniaturas", "usuarios")
 ITEM: dict[str, Any] = {
     "id": 7000,
@@ -92,12 +98,19 @@ def make_window(cluster: Cluster, name: str, *, pedidos: int) -> str:
 
 
 def _make_role(conn: Connection) -> None:
+    for name in (ROLE, AUTH_ROLE):
+        if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
+            made = psycopg.sql.Identifier(name)
+            conn.execute(psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(made))
     role = psycopg.sql.Identifier(ROLE)
-    if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
-        conn.execute(psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
     conn.execute(psycopg.sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(role))
     conn.execute(psycopg.sql.SQL("GRANT USAGE ON SCHEMA vitrine TO {}").format(role))
     conn.execute(psycopg.sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA vitrine TO {}").format(role))
+    conn.execute("GRANT USAGE ON SCHEMA auth TO ponte_api, ponte_auth")
+    conn.execute("GRANT SELECT ON auth.revoked TO ponte_api")
+    conn.execute(
+        "GRANT EXECUTE ON FUNCTION auth.take, auth.settle, auth.revoke(bytea, timestamptz) TO ponte_auth"
+    )
 
 
 def fill(conn: Connection, pedidos: int) -> None:
@@ -173,7 +186,7 @@ def beat(conn: Connection, *, age: timedelta = timedelta(0)) -> None:
 
 def make_token(user_id: int = 1, *, lifetime: timedelta = timedelta(days=1)) -> str:
     """Return a session token of the API's."""
-    return Tokens(TOKEN_KEY.encode(), lifetime).issue(Claims(user_id, "admin"))
+    return Tokens(TOKEN_KEYS, lifetime).issue(Claims(user_id, "admin"))
 
 
 @dataclass
@@ -228,11 +241,12 @@ class Client:
         self._connection.close()
 
 
-def api_environment(dsn: str, port: int, **settings: str) -> dict[str, str]:
+def api_environment(dsn: str, port: int, *, password: str = EASY, **settings: str) -> dict[str, str]:
     """Return the variables of an API on a database; `settings` are further `PONTE_API_*`."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PONTE_")}
     ours = {
-        "DSN": make_conninfo(dsn, user=ROLE, password="x"),
+        "DSN": make_conninfo(dsn, user=ROLE, password=password),
+        "AUTH_DSN": make_conninfo(dsn, user=AUTH_ROLE, password=password),
         "PORT": str(port),
         "TOKEN_KEY": TOKEN_KEY,
         "MEDIA_KEY": "m" * 40,
@@ -242,7 +256,8 @@ def api_environment(dsn: str, port: int, **settings: str) -> dict[str, str]:
         "RATE_BURST": "100000",
         **{key.upper(): value for key, value in settings.items()},
     }
-    return inherited | {"PONTE_CREDENTIAL_KEY": "c" * 40} | {f"PONTE_API_{k}": v for k, v in ours.items()}
+    shared = {"PONTE_CREDENTIAL_KEY": CREDENTIAL_KEY, "PONTE_AUTH_MAX_OFFLINE": "72"}
+    return inherited | shared | {f"PONTE_API_{k}": v for k, v in ours.items()}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated
 
@@ -13,8 +14,10 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from db.engines import async_engine
-from vps_readapi.auth.login import Login
-from vps_readapi.auth.tokens import Tokens
+from vps_readapi.auth.ledger import Ledger
+from vps_readapi.auth.login import Account, Login
+from vps_readapi.auth.passwords import PasswordPool
+from vps_readapi.auth.tokens import TokenKeys, Tokens
 from vps_readapi.database import Database
 from vps_readapi.events import Events
 from vps_readapi.limits import Limits
@@ -22,8 +25,14 @@ from vps_readapi.media import MediaLinks
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
 from vps_readapi.memory.memory import Memory
+from vps_readapi.memory.people import People
 from vps_readapi.memory.plan import Plans
+from vps_readapi.queries import find_login
 from vps_readapi.settings import ApiSettings
+from vps_readapi.visibility import VisibilityPolicy
+
+AUTH_POOL_SIZE = 2
+"""Sessions that count and revoke: each statement takes a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Services:
     database: Database
     tokens: Tokens
     login: Login
+    ledger: Ledger
+    max_offline_h: float
     media: MediaLinks
     memory: Memory
     loader: Loader
@@ -47,16 +58,23 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     engine = async_engine(
         settings.dsn.get_secret_value(), pool_size=settings.pool_size, application="ponte-readapi"
     )
+    auth_engine = async_engine(
+        settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
+    )
     database = Database(engine)
-    tokens = Tokens(_key(settings.token_key), timedelta(days=settings.token_days))
+    ledger = Ledger(Database(auth_engine), key=_key(settings.credential_key))
+    pool = PasswordPool(concurrency=settings.login_concurrency)
+    tokens = Tokens(_token_keys(settings), timedelta(days=settings.token_days))
+    policy = VisibilityPolicy.of(money=settings.money_setores, phone=settings.phone_setores)
     media = MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir)
     loader = Loader(database, media)
     memory = Memory(
         settings.dsn.get_secret_value(),
         plans=Plans(tokens, cors_origins=settings.cors_origins),
+        people=People(policy),
         load=loader.load,
         listing=Listing(loader.read_ids, max_orders=settings.list_orders),
-        budget_bytes=settings.cache_mb * 2**20,
+        budget_bytes=settings.cache_mb * 2**20 // policy.forms,
     )
     events = Events(memory, database, max_streams=settings.max_streams)
     try:
@@ -70,14 +88,35 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                 tokens=tokens,
                 login=Login(
                     tokens,
-                    credential_key=_key(settings.credential_key),
-                    concurrency=settings.login_concurrency,
+                    keys=settings.credential_keys(),
+                    ledger=ledger,
+                    pool=pool,
+                    find=partial(find_account, database),
                 ),
+                ledger=ledger,
+                max_offline_h=settings.auth_max_offline,
                 media=media,
                 version=version("sgp-ponte"),
             )
     finally:
+        pool.close()
         await engine.dispose()
+        await auth_engine.dispose()
+
+
+async def find_account(database: Database, username: str) -> Account | None:
+    """Return who has exactly this name."""
+    if "\0" in username:  # PostgreSQL has no such text
+        return None
+    row = await database.fetch_first(find_login(username))
+    return Account(**row._asdict()) if row else None
+
+
+def _token_keys(settings: ApiSettings) -> TokenKeys:
+    keys = {settings.token_key_id: _key(settings.token_key)}
+    if settings.previous_token_key_id:
+        keys[settings.previous_token_key_id] = _key(settings.previous_token_key)
+    return TokenKeys(settings.token_key_id, keys, sgp=_key(settings.sgp_token_key) or None)
 
 
 def _key(secret: SecretStr) -> bytes:
