@@ -236,13 +236,22 @@ class Client:
         found = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, found, answer.read())
 
+    def log_in(self, username: str, password: str, *, host: str = "192.0.2.1") -> Answer:
+        """Ask for a session, as somebody behind the proxy at some address."""
+        body = json.dumps({"username": username, "password": password})
+        return self.get("/auth/login", method="POST", body=body, X_Forwarded_For=host)
+
+    def log_out(self) -> Answer:
+        """End the session."""
+        return self.get("/auth/logout", method="POST")
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
 
 def api_environment(dsn: str, port: int, *, password: str = EASY, **settings: str) -> dict[str, str]:
-    """Return the variables of an API on a database; `settings` are further `PONTE_API_*`."""
+    """Return the variables of an API on a database; `settings` are further ones, `PONTE_API_*` if bare."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PONTE_")}
     ours = {
         "DSN": make_conninfo(dsn, user=ROLE, password=password),
@@ -254,10 +263,10 @@ def api_environment(dsn: str, port: int, *, password: str = EASY, **settings: st
         "PUBLIC_URL": "http://127.0.0.1",
         "RATE_PER_S": "100000",
         "RATE_BURST": "100000",
-        **{key.upper(): value for key, value in settings.items()},
     }
-    shared = {"PONTE_CREDENTIAL_KEY": CREDENTIAL_KEY, "PONTE_AUTH_MAX_OFFLINE": "72"}
-    return inherited | shared | {f"PONTE_API_{k}": v for k, v in ours.items()}
+    given = {"PONTE_CREDENTIAL_KEY": CREDENTIAL_KEY} | ours | settings
+    names = {key: key if key.startswith("PONTE_") else f"PONTE_API_{key.upper()}" for key in given}
+    return inherited | {names[key]: value for key, value in given.items()}
 
 
 @contextmanager

@@ -28,7 +28,7 @@ async def read_readiness(response: Response, services: Used) -> ProntaJson:
     return ProntaJson()
 
 
-@router.get("/status", responses={503: PROBLEMS[503]})
+@router.get("/status")
 async def read_status(response: Response, services: Used) -> StatusJson:
     """Say how old the data is, and whether that still lets people log in."""
     response.headers["Cache-Control"] = "no-store"
