@@ -199,7 +199,7 @@ def log_out_in_sgp(conn: Connection, client: Client, number: int) -> float:
 
 
 def password_change_max_s() -> float:
-    """From SGP's commit until the new password opens the VPS and the old one does not: two bcrypts are in it."""
+    """From SGP's commit until only the new password opens the VPS, two bcrypts included."""
     return measure_sgp()[0]
 
 
