@@ -2,157 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
-import json
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import bcrypt
-import jwt
 import pytest
-from psycopg.conninfo import make_conninfo
-from pydantic import SecretStr
 
-from db.credentials import CredentialKeys
-from db.sqlfile import read_blocks
-from infra.devstack.seed import DEMO_JWT_SECRET, USERS, sign_token
-from tests.fix_api import Client, RunningApi, run_api
-from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road
-from thumbnail_worker.credentials import CredentialsJob
-from thumbnail_worker.job import Job, keep_running
-from thumbnail_worker.revocations import RevocationsJob
-from thumbnail_worker.session import Session
+from infra.devstack.seed import DEMO_JWT_SECRET, USERS
+from tests.fix_api import TOKEN_KEY
+from tests.fix_attacks import ATTACKS, GOOD, HOSTS, NAMES, NOW
+from tests.fix_road import Road
+from tests.fix_shop import IDS, NEW_KEY, NO_TOKEN, OLD_KEY, PASSWORDS, TURNED, Shop, Worker, sgp_token
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
-COST = 12
-"""SGP's."""
-OLD_KEY, NEW_KEY = "o" * 40, "n" * 40
-BEFORE = CredentialKeys("k1", {"k1": OLD_KEY.encode()})
-TURNED = CredentialKeys("k2", {"k2": NEW_KEY.encode(), "k1": OLD_KEY.encode()})
-TOKEN_KEY = "t" * 40
-IDS = {user.username: number for number, user in enumerate(USERS, start=1)}
-PASSWORDS = {user.username: user.password for user in USERS}
-NO_TOKEN = "-"
 MARK = "marca-que-pode-estar-na-vps"
-
-
-class Worker:
-    """The worker's two jobs that logins depend on, with its own roles' rights."""
-
-    def __init__(self, road: Road, keys: CredentialKeys) -> None:
-        listen = read_blocks("thumbnail_worker", "queries")
-        self._road = road
-        self._stop = threading.Event()
-        jobs: Sequence[Job] = (
-            CredentialsJob(self._session("sgp"), self._session("vitrine", listen["listen_users"]), keys=keys),
-            RevocationsJob(self._session("sgp"), self._session("vitrine", listen["listen_revocations"])),
-        )
-        self._threads = [threading.Thread(target=keep_running, args=(job, self._stop)) for job in jobs]
-        for thread in self._threads:
-            thread.start()
-
-    def _session(self, name: str, on_open: str | None = None) -> Session:
-        conninfo = self._road.servers.clusters[name].conninfo(name)
-        given = make_conninfo(conninfo, user="ponte_worker", password=ROLE_PASSWORD)
-        return Session(name, SecretStr(given), on_open=on_open)
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(DEADLINE_S)
-
-
-@dataclass
-class Shop:
-    """The road, the API on its far end, and who writes in SGP."""
-
-    road: Road
-    api: RunningApi
-    worker: Worker
-    clients: list[Client] = field(default_factory=list)
-
-    def open(self, token: str = NO_TOKEN) -> Client:
-        client = Client(self.api.port, token=token)
-        self.clients.append(client)
-        return client
-
-    def log_in(self, username: str, password: str | None = None) -> Client:
-        """Return a client with a new session."""
-        client = self.open()
-        answer = client.log_in(username, password or PASSWORDS[username])
-        assert answer.status == 200, answer.content
-        client.token = answer.json()["session_token"]
-        return client
-
-    def set_password(self, username: str, password: str, *, cost: int = COST) -> str:
-        """Set a password as SGP does; return what it stores."""
-        stored = bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
-        statement = 'UPDATE "user" SET (password_hash, password_plain) = (%s, %s) WHERE id = %s'
-        self.road.run("sgp", statement, stored, password, IDS[username])
-        return stored
-
-    def log_out_in_sgp(self, token: str) -> None:
-        ends = datetime.fromtimestamp(jwt.decode(token, options={"verify_signature": False})["exp"], UTC)
-        self.road.run(
-            "sgp",
-            "INSERT INTO revoked_tokens (token, expires_at, revoked_at) VALUES (%s, %s, %s)",
-            token,
-            ends.isoformat(),
-            datetime.now(UTC).isoformat(),
-        )
-
-    def wait_status(self, client: Client, status: int, what: str) -> None:
-        self.road.wait(lambda: client.get("/auth/me").status == status, what)
-
-    def wait_login(self, username: str, password: str, status: int) -> None:
-        """Try until the answer is that, as if nobody had failed before."""
-        client = self.open()
-
-        def tries() -> bool:
-            self.road.run("vps", "TRUNCATE auth.attempts")
-            return client.log_in(username, password).status == status
-
-        self.road.wait(tries, f"a login with {status}")
-
-
-@pytest.fixture(scope="module")
-def shop(mended_road: Road) -> Iterator[Shop]:
-    settings = {
-        "PONTE_CREDENTIAL_KEY": NEW_KEY,
-        "PONTE_CREDENTIAL_KEY_ID": "k2",
-        "PONTE_PREVIOUS_CREDENTIAL_KEY": OLD_KEY,
-        "PONTE_PREVIOUS_CREDENTIAL_KEY_ID": "k1",
-        "sgp_token_key": DEMO_JWT_SECRET,
-        "processes": "2",
-    }
-    vps = mended_road.servers.clusters["vps"].conninfo("vps")
-    with run_api(vps, password=ROLE_PASSWORD, **settings) as api:
-        one = Shop(mended_road, api, Worker(mended_road, BEFORE))
-        mended_road.wait(lambda: _is_sealed(mended_road), "the credentials on the VPS")
-        yield one
-        for client in one.clients:
-            client.close()
-        one.worker.stop()
-
-
-def _is_sealed(road: Road) -> bool:
-    [[count]] = road.run("vps", "SELECT count(*) FROM vitrine.credenciais")
-    return count == sum(user.stored != "plain" for user in USERS)
 
 
 @pytest.fixture(autouse=True)
 def patient(shop: Shop) -> None:
     """No test is slowed down by the failures of another."""
     shop.road.run("vps", "TRUNCATE auth.attempts")
-
-
-def sgp_token(username: str, *, age: timedelta = timedelta(0), life: timedelta = timedelta(days=8)) -> str:
-    return sign_token(IDS[username], expires_at=datetime.now(UTC) - age + life)
 
 
 def test_every_active_user_logs_in_with_what_opens_sgp(shop: Shop) -> None:
@@ -252,59 +120,6 @@ def test_a_key_is_turned_and_nobody_notices(shop: Shop) -> None:
 # ---------------------------------------------------------------- attacks
 
 
-def encode(part: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
-
-
-def forge(
-    header: Mapping[str, object], payload: Mapping[str, object], key: str, digest: str = "sha256"
-) -> str:
-    signed = f"{encode(header)}.{encode(payload)}"
-    signature = base64.urlsafe_b64encode(hmac.digest(key.encode(), signed.encode(), digest))
-    return f"{signed}.{signature.rstrip(b'=').decode()}"
-
-
-NOW = int(time.time())
-OURS = {"alg": "HS256", "typ": "JWT", "kid": "t1"}
-SGPS = {"alg": "HS256", "typ": "JWT"}
-CLAIMS = {"sub": "admin", "user_id": 1, "exp": NOW + 86400, "iat": NOW, "jti": "x", "cred": 0}
-SGP_CLAIMS = {"sub": "admin", "user_id": 1, "exp": NOW + 86400}
-GOOD = {"ours": forge(OURS, CLAIMS, TOKEN_KEY), "sgp's": forge(SGPS, SGP_CLAIMS, DEMO_JWT_SECRET)}
-ATTACKS = {
-    "no token": "",
-    "nonsense": "abc",
-    "alg none": forge(OURS | {"alg": "none"}, CLAIMS, TOKEN_KEY).rpartition(".")[0] + ".",
-    "alg none, signed": forge(OURS | {"alg": "none"}, CLAIMS, TOKEN_KEY),
-    "alg none, sgp's": forge(SGPS | {"alg": "none"}, SGP_CLAIMS, DEMO_JWT_SECRET),
-    "another algorithm": forge(OURS | {"alg": "HS512"}, CLAIMS, TOKEN_KEY, "sha512"),
-    "a public key's algorithm": forge(OURS | {"alg": "RS256"}, CLAIMS, TOKEN_KEY),
-    "expired": forge(OURS, CLAIMS | {"exp": NOW - 1, "iat": NOW - 9}, TOKEN_KEY),
-    "expired, sgp's": forge(SGPS, SGP_CLAIMS | {"exp": NOW - 1}, DEMO_JWT_SECRET),
-    "from the future": forge(OURS, CLAIMS | {"iat": NOW + 7200}, TOKEN_KEY),
-    "from the future, sgp's": forge(SGPS, SGP_CLAIMS | {"exp": NOW + 9 * 86400}, DEMO_JWT_SECRET),
-    "not yet": forge(OURS, CLAIMS | {"nbf": NOW + 7200}, TOKEN_KEY),
-    "a foreign key's id": forge(OURS | {"kid": "t9"}, CLAIMS, TOKEN_KEY),
-    "a key's id that is a path": forge(OURS | {"kid": "/dev/null"}, CLAIMS, ""),
-    "a key's id that is SQL": forge(OURS | {"kid": "' OR '1'='1"}, CLAIMS, TOKEN_KEY),
-    "our key without its id": forge(SGPS, SGP_CLAIMS, TOKEN_KEY),
-    "sgp's key under our id": forge(OURS, CLAIMS, DEMO_JWT_SECRET),
-    "sgp's claims with our key": forge(OURS, SGP_CLAIMS, TOKEN_KEY),
-    "a guessed key": forge(OURS, CLAIMS, "secret"),
-    "a key of its own": forge(OURS | {"jwk": {"kty": "oct", "k": "eHh4"}}, CLAIMS, "xxx"),
-    "the signature of another": GOOD["ours"].rpartition(".")[0] + "." + GOOD["sgp's"].rpartition(".")[2],
-    "somebody inactive": forge(OURS, CLAIMS | {"user_id": IDS["yara.inativa"]}, TOKEN_KEY),
-    "somebody inactive, sgp's": sign_token(
-        IDS["yara.inativa"], expires_at=datetime.now(UTC) + timedelta(days=1)
-    ),
-    "nobody": forge(OURS, CLAIMS | {"user_id": 999}, TOKEN_KEY),
-    "an id that is SQL": forge(OURS, CLAIMS | {"user_id": "1 OR true"}, TOKEN_KEY),
-    "an id out of range": forge(OURS, CLAIMS | {"user_id": 2**40}, TOKEN_KEY),
-    "a password of another time": forge(OURS, CLAIMS | {"cred": 1}, TOKEN_KEY),
-    "oversized": forge(OURS, CLAIMS | {"sub": "a" * 5000}, TOKEN_KEY),
-    "nested deep": encode(OURS) + "." + "W" * 3000 + "." + "A" * 43,
-}
-
-
 @pytest.mark.parametrize("kind", GOOD)
 def test_what_the_attacks_are_made_of_is_good(shop: Shop, kind: str) -> None:
     assert shop.open(GOOD[kind]).get("/pedidos/1").status == 200
@@ -334,28 +149,17 @@ def test_a_session_that_was_ended_is_not_revived_by_writing_it_otherwise(shop: S
         assert {shop.open(twin).get(path).status for path in ("/pedidos/1", "/auth/me")} == {401}
 
 
-NAMES = [
-    "admin' --",
-    "' OR '1'='1",
-    "admin'; DROP TABLE vitrine.usuarios; --",
-    "ADMIN",
-    " admin",
-    "admin ",
-    "admin\x00",
-    "admin\r\nSet-Cookie: a=b",
-    "%",
-    "\ud800",
-    "\u200badmin",
-    "",
-]
-
-
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_a_name_that_is_not_quite_one_opens_nothing(shop: Shop, name: str) -> None:
     answer = shop.open().log_in(name, PASSWORDS["admin"])
     assert answer.status in {401, 422}
     assert "set-cookie" not in answer.headers
     assert b"Traceback" not in answer.content
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=ascii)
+def test_an_address_that_is_none_is_only_counted(shop: Shop, host: str) -> None:
+    assert shop.open().log_in("admin", "errada", host=host).status == 401
 
 
 @pytest.mark.parametrize(
