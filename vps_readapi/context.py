@@ -58,12 +58,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     engine = async_engine(
         settings.dsn.get_secret_value(), pool_size=settings.pool_size, application="ponte-readapi"
     )
-    auth_engine = async_engine(
-        settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
-    )
     database = Database(engine)
-    ledger = Ledger(Database(auth_engine), key=_key(settings.credential_key))
-    pool = PasswordPool(concurrency=settings.login_concurrency)
     tokens = Tokens(_token_keys(settings), timedelta(days=settings.token_days))
     policy = VisibilityPolicy.of(money=settings.money_setores, phone=settings.phone_setores)
     media = MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir)
@@ -78,7 +73,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     )
     events = Events(memory, database, max_streams=settings.max_streams)
     try:
-        async with memory.follow():
+        async with memory.follow(), open_logins(settings, database, tokens) as (login, ledger):
             yield Services(
                 database=database,
                 memory=memory,
@@ -86,22 +81,32 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                 events=events,
                 limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
                 tokens=tokens,
-                login=Login(
-                    tokens,
-                    keys=settings.credential_keys(),
-                    ledger=ledger,
-                    pool=pool,
-                    find=partial(find_account, database),
-                ),
+                login=login,
                 ledger=ledger,
                 max_offline_h=settings.auth_max_offline,
                 media=media,
                 version=version("sgp-ponte"),
             )
     finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def open_logins(
+    settings: ApiSettings, database: Database, tokens: Tokens
+) -> AsyncIterator[tuple[Login, Ledger]]:
+    """Build what gives and ends sessions, with its own way to the database and its own threads."""
+    engine = async_engine(
+        settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
+    )
+    ledger = Ledger(Database(engine), key=_key(settings.credential_key))
+    pool = PasswordPool(concurrency=settings.login_concurrency)
+    find = partial(find_account, database)
+    try:
+        yield Login(tokens, keys=settings.credential_keys(), ledger=ledger, pool=pool, find=find), ledger
+    finally:
         pool.close()
         await engine.dispose()
-        await auth_engine.dispose()
 
 
 async def find_account(database: Database, username: str) -> Account | None:
