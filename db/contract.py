@@ -175,6 +175,17 @@ class Credencial(_Model):
     digest: bytes
     """HMAC-SHA256 of the whole bcrypt string under the key named `key_id`."""
     key_id: str
+    mudou_em: datetime | None = None
+    """When the worker saw that the password had changed; sessions of the former password end with it."""
+
+
+class Revogacao(_Model):
+    """A session that SGP ended before its time."""
+
+    digest: bytes
+    """SHA-256 of the token's text."""
+    expira_em: datetime | None
+    """When the token would have ended by itself."""
 
 
 class Miniatura(_Model):

@@ -1,13 +1,15 @@
 """Passwords, as far as they leave the intranet: a bcrypt salt and a keyed digest, never the hash.
 
 The worker seals on the intranet, the VPS checks; both hold the key in their environment, neither in
-its database, so a dump of either window checks no password.
+its database, so a dump of either window checks no password. While a key is being changed both ends
+hold the former one too: what is written with either can be read.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -15,6 +17,7 @@ import bcrypt
 
 _BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 _SALT_LENGTH = 29
+_COST = slice(4, 6)
 MAX_PASSWORD_BYTES = 72
 """What bcrypt reads; SGP's bcrypt 5 refuses longer ones, so no valid password is longer."""
 
@@ -27,6 +30,18 @@ class SealedPassword:
     digest: bytes
 
 
+@dataclass(frozen=True)
+class CredentialKeys:
+    """The keys by their ids; what is sealed from now on is sealed with the current one."""
+
+    current: str
+    by_id: Mapping[str, bytes]
+
+    def seal(self, stored: str) -> SealedPassword:
+        """Seal with the current key. Raise ValueError if the stored value is no bcrypt hash."""
+        return seal(stored, self.by_id[self.current])
+
+
 def is_bcrypt(stored: str) -> bool:
     """Tell whether SGP's stored value is a bcrypt hash; where it is not, SGP compares plain text."""
     return _BCRYPT.fullmatch(stored) is not None
@@ -37,6 +52,22 @@ def seal(stored: str, key: bytes) -> SealedPassword:
     if not is_bcrypt(stored):
         raise ValueError("not a bcrypt hash")
     return SealedPassword(salt=stored[:_SALT_LENGTH], digest=_digest(stored.encode(), key))
+
+
+def is_other_password(stored: str, held: SealedPassword, key: bytes | None) -> bool:
+    """Tell whether a bcrypt hash is another one than that which was sealed.
+
+    key: the one that it was sealed with, None where it is not at hand. Each hash has a salt of its own, so
+    the salt alone tells nearly all; with the key nothing escapes.
+    """
+    if stored[:_SALT_LENGTH] != held.salt:
+        return True
+    return key is not None and not hmac.compare_digest(_digest(stored.encode(), key), held.digest)
+
+
+def with_cost(salt: str, cost: int) -> str:
+    """Return a bcrypt salt as it would be at another cost."""
+    return f"{salt[: _COST.start]}{cost:02d}{salt[_COST.stop :]}"
 
 
 def check(password: str, sealed: SealedPassword, key: bytes) -> bool:

@@ -30,8 +30,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
 SCHEMA = "vitrine"
-TABLES = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartbeat")
-KEYS = {"credenciais": "user_id", "miniaturas": "imagem_id"}
+TABLES = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartbeat", "revogacoes")
+KEYS = {"credenciais": "user_id", "miniaturas": "imagem_id", "revogacoes": "digest"}
 """The key column of the tables in which it is not `id`."""
 
 Type = TypeEngine[Any] | type[TypeEngine[Any]]
@@ -139,6 +139,7 @@ def _credenciais() -> list[Column[Any]]:
         _filled("digest", LargeBinary, "''"),
         _filled("key_id", Text, "''"),
         _versao(),
+        _null("mudou_em", _INSTANT),
     ]
 
 
@@ -166,6 +167,10 @@ def _heartbeat() -> list[Column[Any]]:
     ]
 
 
+def _revogacoes() -> list[Column[Any]]:
+    return [_key("digest", LargeBinary), _null("expira_em", _INSTANT), _versao()]
+
+
 _COLUMNS = {
     "pedidos": _pedidos,
     "imagens": _imagens,
@@ -173,4 +178,5 @@ _COLUMNS = {
     "credenciais": _credenciais,
     "miniaturas": _miniaturas,
     "heartbeat": _heartbeat,
+    "revogacoes": _revogacoes,
 }

@@ -27,11 +27,17 @@ from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
 from infra.devstack.state import wait_until
 from tests.ports import find_free_port
-from vps_readapi.auth.tokens import Claims, Tokens
+from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TOKEN_KEY = "t" * 40
+TOKEN_KEYS = TokenKeys("t1", {"t1": TOKEN_KEY.encode()})
+SGP_KEY = "g" * 40
+CREDENTIAL_KEY = "c" * 40
 ROLE = "ponte_api"
+EASY = "x"
+"""What the roles log in with."""
+AUTH_ROLE = "ponte_auth"
 TABLES = ("pedidos", "imagens", "miniaturas", "usuarios")
 ITEM: dict[str, Any] = {
     "id": 7000,
@@ -82,13 +88,20 @@ def make_window(cluster: Cluster, name: str, *, pedidos: int) -> str:
 
 
 def _make_role(conn: Connection) -> None:
+    for name in (ROLE, AUTH_ROLE):
+        if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
+            made = psycopg.sql.Identifier(name)
+            conn.execute(psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(made))
     role = psycopg.sql.Identifier(ROLE)
-    if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
-        conn.execute(psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
     conn.execute(psycopg.sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(role))
     conn.execute(psycopg.sql.SQL("ALTER ROLE {} SET random_page_cost = 1.1").format(role))
     conn.execute(psycopg.sql.SQL("GRANT USAGE ON SCHEMA vitrine, guard TO {}").format(role))
     conn.execute(psycopg.sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA vitrine, guard TO {}").format(role))
+    conn.execute("GRANT USAGE ON SCHEMA auth TO ponte_api, ponte_auth")
+    conn.execute("GRANT SELECT ON auth.revoked TO ponte_api")
+    conn.execute(
+        "GRANT EXECUTE ON FUNCTION auth.take, auth.settle, auth.revoke(bytea, timestamptz) TO ponte_auth"
+    )
 
 
 def fill(conn: Connection, pedidos: int) -> None:
@@ -164,7 +177,7 @@ def beat(conn: Connection, *, age: timedelta = timedelta(0)) -> None:
 
 def make_token(user_id: int = 1, *, lifetime: timedelta = timedelta(days=1)) -> str:
     """Return a session token of the API's."""
-    return Tokens(TOKEN_KEY.encode(), lifetime).issue(Claims(user_id, "admin"))
+    return Tokens(TOKEN_KEYS, lifetime).issue(Claims(user_id, "admin"))
 
 
 @dataclass
@@ -214,16 +227,26 @@ class Client:
         found = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, found, answer.read())
 
+    def log_in(self, username: str, password: str, *, host: str = "192.0.2.1") -> Answer:
+        """Ask for a session, as somebody behind the proxy at some address."""
+        body = json.dumps({"username": username, "password": password})
+        return self.get("/auth/login", method="POST", body=body, X_Forwarded_For=host)
+
+    def log_out(self) -> Answer:
+        """End the session."""
+        return self.get("/auth/logout", method="POST")
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
 
-def api_environment(dsn: str, port: int, **settings: str) -> dict[str, str]:
-    """Return the variables of an API on a database; `settings` are further `PONTE_API_*`."""
+def api_environment(dsn: str, port: int, *, password: str = EASY, **settings: str) -> dict[str, str]:
+    """Return the variables of an API on a database; `settings` are further ones, `PONTE_API_*` if bare."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PONTE_")}
     ours = {
-        "DSN": make_conninfo(dsn, user=ROLE, password="x"),
+        "DSN": make_conninfo(dsn, user=ROLE, password=password),
+        "AUTH_DSN": make_conninfo(dsn, user=AUTH_ROLE, password=password),
         "PORT": str(port),
         "TOKEN_KEY": TOKEN_KEY,
         "MEDIA_KEY": "m" * 40,
@@ -231,9 +254,10 @@ def api_environment(dsn: str, port: int, **settings: str) -> dict[str, str]:
         "PUBLIC_URL": "http://127.0.0.1",
         "RATE_PER_S": "100000",
         "RATE_BURST": "100000",
-        **{key.upper(): value for key, value in settings.items()},
     }
-    return inherited | {"PONTE_CREDENTIAL_KEY": "c" * 40} | {f"PONTE_API_{k}": v for k, v in ours.items()}
+    given = {"PONTE_CREDENTIAL_KEY": CREDENTIAL_KEY} | ours | settings
+    names = {key: key if key.startswith("PONTE_") else f"PONTE_API_{key.upper()}" for key in given}
+    return inherited | {names[key]: value for key, value in given.items()}
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+from time import monotonic
 from typing import LiteralString
 
 import psycopg
@@ -11,6 +13,7 @@ from db.engines import Connection, connect
 from thumbnail_worker.errors import UnreachableError
 
 APPLICATION = "ponte-worker"
+_STOP_CHECK_S = 0.5
 
 
 class Session:
@@ -49,3 +52,11 @@ class Session:
                 f"the database {self._database} can't be reached: {reason}",
                 f"check PONTE_WORKER_{self._database.upper()}_DSN and that the server is up",
             ) from error
+
+
+def wait_for_notice(connection: Connection, stop: Event, seconds: float) -> None:
+    """Wait until a notification arrives, the time is over or `stop` is set."""
+    deadline = monotonic() + seconds
+    while not stop.is_set() and (left := deadline - monotonic()) > 0:
+        if list(connection.notifies(timeout=min(left, _STOP_CHECK_S), stop_after=1)):
+            return

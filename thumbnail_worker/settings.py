@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from db.settings import PREFIX, PonteSettings
+from db.settings import PREFIX, CredentialSettings
 
 
 class StorageKind(StrEnum):
@@ -40,7 +40,7 @@ Conninfo = Annotated[SecretStr, AfterValidator(_check_conninfo)]
 AbsolutePath = Annotated[Path, AfterValidator(_check_absolute)]
 
 
-class WorkerSettings(PonteSettings):
+class WorkerSettings(CredentialSettings):
     """What one worker needs to know."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}WORKER_", env_ignore_empty=True)
@@ -49,8 +49,6 @@ class WorkerSettings(PonteSettings):
     vitrine_dsn: Conninfo
     media_root: AbsolutePath
     """SGP's own MEDIA_ROOT; `pedido_imagens.path` is relative to it."""
-    credential_key: SecretStr = Field(min_length=16, validation_alias=f"{PREFIX}CREDENTIAL_KEY")
-    credential_key_id: str = Field("k1", validation_alias=f"{PREFIX}CREDENTIAL_KEY_ID")
     beat_seconds: float = Field(2.0, gt=0)
     max_bytes: int = Field(40 * 1024 * 1024, gt=0)
     """The largest original that is read."""

@@ -19,6 +19,7 @@ from thumbnail_worker.media import Media
 from thumbnail_worker.miniaturas import MiniaturasJob
 from thumbnail_worker.published import PublishedJob
 from thumbnail_worker.render import arm_pixel_guard
+from thumbnail_worker.revocations import RevocationsJob
 from thumbnail_worker.session import Session
 from thumbnail_worker.settings import StorageKind, WorkerSettings
 from thumbnail_worker.storage import Storage
@@ -29,17 +30,19 @@ _LOOK_EVERY_S = 0.5
 
 
 def build_jobs(settings: WorkerSettings) -> list[Job]:
-    """Return the five jobs; nothing is connected yet."""
+    """Return the six jobs; nothing is connected yet."""
     arm_pixel_guard(settings.max_pixels)
     sgp, vitrine = settings.sgp_dsn, settings.vitrine_dsn
-    listen = read_blocks("thumbnail_worker", "queries")["listen_users"]
+    listen = read_blocks("thumbnail_worker", "queries")
     return [
         HeartbeatJob(Session("sgp", sgp), interval_s=settings.beat_seconds),
         CredentialsJob(
             Session("sgp", sgp),
-            Session("vitrine", vitrine, on_open=listen),
-            key=settings.credential_key,
-            key_id=settings.credential_key_id,
+            Session("vitrine", vitrine, on_open=listen["listen_users"]),
+            keys=settings.credential_keys(),
+        ),
+        RevocationsJob(
+            Session("sgp", sgp), Session("vitrine", vitrine, on_open=listen["listen_revocations"])
         ),
         MiniaturasJob(
             Backlog(Session("vitrine", vitrine)),

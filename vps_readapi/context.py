@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated
 
@@ -13,8 +14,10 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from db.engines import async_engine
-from vps_readapi.auth.login import Login
-from vps_readapi.auth.tokens import Tokens
+from vps_readapi.auth.ledger import Ledger
+from vps_readapi.auth.login import Account, Login
+from vps_readapi.auth.passwords import PasswordPool
+from vps_readapi.auth.tokens import TokenKeys, Tokens
 from vps_readapi.database import Database
 from vps_readapi.events import Events
 from vps_readapi.limits import Limits
@@ -22,8 +25,14 @@ from vps_readapi.media import MediaLinks
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
 from vps_readapi.memory.memory import Memory
+from vps_readapi.memory.people import People
 from vps_readapi.memory.plan import Plans
+from vps_readapi.queries import find_login
 from vps_readapi.settings import ApiSettings
+from vps_readapi.visibility import VisibilityPolicy
+
+AUTH_POOL_SIZE = 2
+"""Sessions that count and revoke: each statement takes a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Services:
     database: Database
     tokens: Tokens
     login: Login
+    ledger: Ledger
+    max_offline_h: float
     media: MediaLinks
     memory: Memory
     loader: Loader
@@ -48,19 +59,21 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
         settings.dsn.get_secret_value(), pool_size=settings.pool_size, application="ponte-readapi"
     )
     database = Database(engine)
-    tokens = Tokens(_key(settings.token_key), timedelta(days=settings.token_days))
+    tokens = Tokens(_token_keys(settings), timedelta(days=settings.token_days))
+    policy = VisibilityPolicy.of(money=settings.money_setores, phone=settings.phone_setores)
     media = MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir)
     loader = Loader(database, media)
     memory = Memory(
         settings.dsn.get_secret_value(),
         plans=Plans(tokens, cors_origins=settings.cors_origins),
+        people=People(policy),
         load=loader.load,
         listing=Listing(loader.read_ids, max_orders=settings.list_orders),
-        budget_bytes=settings.cache_mb * 2**20,
+        budget_bytes=settings.cache_mb * 2**20 // policy.forms,
     )
     events = Events(memory, database, max_streams=settings.max_streams)
     try:
-        async with memory.follow():
+        async with memory.follow(), open_logins(settings, database, tokens) as (login, ledger):
             yield Services(
                 database=database,
                 memory=memory,
@@ -68,16 +81,47 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                 events=events,
                 limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
                 tokens=tokens,
-                login=Login(
-                    tokens,
-                    credential_key=_key(settings.credential_key),
-                    concurrency=settings.login_concurrency,
-                ),
+                login=login,
+                ledger=ledger,
+                max_offline_h=settings.auth_max_offline,
                 media=media,
                 version=version("sgp-ponte"),
             )
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def open_logins(
+    settings: ApiSettings, database: Database, tokens: Tokens
+) -> AsyncIterator[tuple[Login, Ledger]]:
+    """Build what gives and ends sessions, with its own way to the database and its own threads."""
+    engine = async_engine(
+        settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
+    )
+    ledger = Ledger(Database(engine), key=_key(settings.credential_key))
+    pool = PasswordPool(concurrency=settings.login_concurrency)
+    find = partial(find_account, database)
+    try:
+        yield Login(tokens, keys=settings.credential_keys(), ledger=ledger, pool=pool, find=find), ledger
+    finally:
+        pool.close()
+        await engine.dispose()
+
+
+async def find_account(database: Database, username: str) -> Account | None:
+    """Return who has exactly this name."""
+    if "\0" in username:  # PostgreSQL has no such text
+        return None
+    row = await database.fetch_first(find_login(username))
+    return Account(**row._asdict()) if row else None
+
+
+def _token_keys(settings: ApiSettings) -> TokenKeys:
+    keys = {settings.token_key_id: _key(settings.token_key)}
+    if settings.previous_token_key_id:
+        keys[settings.previous_token_key_id] = _key(settings.previous_token_key)
+    return TokenKeys(settings.token_key_id, keys, sgp=_key(settings.sgp_token_key) or None)
 
 
 def _key(secret: SecretStr) -> bytes:

@@ -19,7 +19,7 @@ class DatabaseTimeoutError(Exception):
 
 
 class Database:
-    """Reads through an engine; there is no way to write."""
+    """Runs SELECTs through an engine; what they may do is the role's rights."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

@@ -14,7 +14,9 @@ from vps_readapi.memory.answer import next_request_id
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.plan import read_max_age
 
-ANY_AGE = frozenset(("/", "/auth/login", "/saude/viva", "/saude/pronta", "/openapi.json"))
+ANY_AGE = frozenset(
+    ("/", "/auth/login", "/auth/logout", "/saude/viva", "/saude/pronta", "/saude/status", "/openapi.json")
+)
 """What answers whatever age is demanded: it says itself how things stand, or shows no data."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

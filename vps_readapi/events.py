@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 
+from vps_readapi.auth.tokens import Verified
 from vps_readapi.changes import Difference, read_difference
 from vps_readapi.database import Database
 from vps_readapi.memory.memory import Memory
@@ -26,8 +26,7 @@ MAX_QUEUED = 64
 class Stream:
     """One client: what waits for it, and up to where it has everything."""
 
-    user_id: int
-    expires_at: int
+    token: Verified
     cursor: str
     queue: deque[tuple[str, bytes]] = field(default_factory=deque)
     behind: bool = False
@@ -54,6 +53,7 @@ class Events:
         self._streams: set[Stream] = set()
         self._closed = False
         memory.observers.append(self._publish)
+        memory.people_observers.append(self._wake)
 
     @property
     def is_full(self) -> bool:
@@ -63,15 +63,19 @@ class Events:
     def close(self) -> None:
         """End every stream after what waits for it."""
         self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have every stream look whether it may go on."""
         for stream in self._streams:
             stream.woken.set()
 
-    async def follow(self, *, user_id: int, expires_at: int, since: str) -> AsyncIterator[bytes]:
+    async def follow(self, token: Verified, *, since: str) -> AsyncIterator[bytes]:
         """Yield frames until the client goes, its session ends or the process stops.
 
         since: the client's last event id; empty to begin with what changes from now on.
         """
-        stream = Stream(user_id, expires_at, since or self._memory.clock.cursor, behind=bool(since))
+        stream = Stream(token, since or self._memory.clock.cursor, behind=bool(since))
         self._streams.add(stream)
         try:
             yield b"retry: 2000\n\n" + self._pulse()
@@ -87,7 +91,7 @@ class Events:
             self._streams.discard(stream)
 
     def _may_go_on(self, stream: Stream) -> bool:
-        return stream.expires_at > time.time() and self._memory.find_user(stream.user_id) is not None
+        return self._memory.people.find(stream.token) is not None
 
     async def _wait(self, stream: Stream) -> bytes:
         """Return nothing once something waits, or a pulse when nothing came."""

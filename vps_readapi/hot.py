@@ -65,7 +65,8 @@ class HotProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         memory = self._memory
-        body = memory.recall(plan) if known and memory.may_answer(plan) else None
+        person = memory.admit(plan) if known else None
+        body = memory.recall(plan, person.hidden) if person is not None else None
         if body is not None and body.is_ready(body.choose(plan.coding)):
             self.server_state.total_requests += 1
             write_answer(self.transport.write, plan, body, memory.clock.block())

@@ -32,9 +32,8 @@ async def _find(scope: Scope) -> tuple[Plan | None, Body | None]:
     plan = memory.plans.read(
         method=scope["method"].encode(), target=scope["path"].encode(), fields=scope["headers"]
     )
-    if plan is None or not await memory.feed.confirmed() or not memory.may_answer(plan):
-        return None, None
-    return plan, await memory.read(plan)
+    person = memory.admit(plan) if plan is not None and await memory.feed.confirmed() else None
+    return (None, None) if plan is None or person is None else (plan, await memory.read(plan, person.hidden))
 
 
 async def _answer(plan: Plan, body: Body, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Every statement that the API sends: SELECTs over the window, nothing else."""
+"""Every statement that the API sends: SELECTs over the window, and three functions that count and revoke."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    BindParameter,
     Column,
     ColumnElement,
     Date,
     DateTime,
+    Float,
     Integer,
+    LargeBinary,
     Select,
     Text,
     and_,
@@ -42,6 +45,9 @@ _miniaturas = window["miniaturas"].c
 _usuarios = window["usuarios"].c
 _credenciais = window["credenciais"].c
 _heartbeat = window["heartbeat"].c
+
+_OF_PEDIDOS = ("pedidos", "imagens", "miniaturas")
+"""The tables whose changes are an order's."""
 
 MAX_INT4 = 2**31 - 1
 MAX_CHANGES = 20_000
@@ -163,7 +169,7 @@ def list_changes(since: int) -> Select[Any]:
         )
         .where(
             mudancas.c.xid >= cast(cast(literal(since, BigInteger), Text), Xid8),
-            mudancas.c.tabela != "usuarios",
+            mudancas.c.tabela.in_(_OF_PEDIDOS),
             or_(
                 mudancas.c.tabela != "miniaturas",
                 photo_order.c.pedido_id.is_not(None),
@@ -214,6 +220,8 @@ def find_login(username: str) -> Select[Any]:
             _usuarios.is_active,
             _credenciais.salt,
             _credenciais.digest,
+            _credenciais.key_id,
+            _readable(_credenciais.mudou_em),
         )
         .select_from(
             window["usuarios"].outerjoin(window["credenciais"], _credenciais.user_id == _usuarios.id)
@@ -222,6 +230,26 @@ def find_login(username: str) -> Select[Any]:
         .order_by(_usuarios.versao.desc())
         .limit(1)
     )
+
+
+def take_attempt(account: bytes, address: bytes) -> Select[Any]:
+    """Count a login before its password is checked; `wait_s` is 0, or how long to wait instead."""
+    return select(func.auth.take(_bytes(account), _bytes(address), type_=Float).label("wait_s"))
+
+
+def settle_attempt(account: bytes, address: bytes) -> Select[Any]:
+    """Take back the count of a login whose password was right."""
+    return select(cast(func.auth.settle(_bytes(account), _bytes(address)), Text))
+
+
+def revoke_token(digest: bytes, expires_at: datetime) -> Select[Any]:
+    """End a session before its time."""
+    end = literal(expires_at, DateTime(timezone=True))
+    return select(cast(func.auth.revoke(_bytes(digest), end), Text))
+
+
+def _bytes(value: bytes) -> BindParameter[bytes]:
+    return literal(value, LargeBinary)
 
 
 def read_heartbeat() -> Select[Any]:

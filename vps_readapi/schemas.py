@@ -118,6 +118,13 @@ class LoginJson(BaseModel):
     message: str = "Login realizado com sucesso"
 
 
+class LogoutJson(BaseModel):
+    """The session has ended."""
+
+    success: bool = True
+    message: str = "Logout realizado com sucesso"
+
+
 class MeJson(BaseModel):
     """Whose session it is."""
 
@@ -136,6 +143,24 @@ class SincronizacaoJson(BaseModel):
     """Seconds since then, the longer of the two; null where that isn't known."""
     estado: FreshnessState
     """fresh up to 15 s, lagging up to 5 minutes, silent beyond or unknown."""
+
+
+class LoginsJson(BaseModel):
+    """Whether somebody who is not logged in can log in, as far as the intranet's silence decides it."""
+
+    aceita: bool
+    limite_s: float
+    """After so many seconds without word from the intranet nobody can."""
+    restam_s: float | None
+    """How long that would last if no word came; null where the age of the data isn't known."""
+
+
+class StatusJson(BaseModel):
+    """How things stand."""
+
+    estado: FreshnessState
+    idade_s: float | None
+    logins: LoginsJson
 
 
 class RootJson(BaseModel):

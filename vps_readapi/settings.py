@@ -7,12 +7,15 @@ from typing import Annotated
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from db.settings import PREFIX, PonteSettings
+from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
+from db.settings import PREFIX, CredentialSettings, check_key_pair
+from vps_readapi.visibility import ANY
 
 MIN_KEY_BYTES = 32
+KEY_ID = r"^[A-Za-z0-9._-]{1,32}$"
 
 
 def _check_dsn(dsn: SecretStr) -> SecretStr:
@@ -37,7 +40,7 @@ Key = Annotated[SecretStr, AfterValidator(_check_key)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 
 
-class ApiSettings(PonteSettings):
+class ApiSettings(CredentialSettings):
     """The settings of one API process; a field `x` is the variable `PONTE_API_X`."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}API_", populate_by_name=True)
@@ -47,7 +50,21 @@ class ApiSettings(PonteSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     token_key: Key
-    """What session tokens are signed with; SGP's own key lets one login serve both sides."""
+    """What session tokens are signed with; SGP's key is another one."""
+    token_key_id: str = Field(default="t1", pattern=KEY_ID)
+    previous_token_key: SecretStr = SecretStr("")
+    """The key before, until the last token that was signed with it has ended."""
+    previous_token_key_id: str = Field(default="", pattern=f"{KEY_ID}|^$", validate_default=True)
+    sgp_token_key: SecretStr = SecretStr("")
+    """SGP's own secret: a session of SGP's is then one here too, and who steals it is anybody in both."""
+    auth_dsn: Annotated[SecretStr, AfterValidator(_check_dsn)]
+    """libpq's connection string of the role that counts failed logins and writes logouts."""
+    auth_max_offline: MaxOfflineHours = DEFAULT_MAX_OFFLINE_H
+    """After so many hours without word from the intranet nobody can log in any more."""
+    money_setores: Words = (ANY,)
+    """Setores that see amounts, parted by commas or blanks; `*` is all, and administrators always do."""
+    phone_setores: Words = (ANY,)
+    """Setores that see customers' telephone numbers."""
     credential_key: Key = Field(validation_alias=f"{PREFIX}CREDENTIAL_KEY")
     """What the worker sealed the passwords with; `PONTE_CREDENTIAL_KEY` on both ends."""
     public_url: str = Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")
@@ -60,7 +77,7 @@ class ApiSettings(PonteSettings):
     """Origins that may read answers, parted by commas or blanks; `*` is any."""
     pool_size: int = Field(default=4, ge=1, le=100)
     token_days: int = Field(default=8, ge=1, le=366)
-    login_concurrency: int = Field(default=2, ge=1, le=64)
+    login_concurrency: int = Field(default=1, ge=1, le=64)
     """How many passwords are checked at the same time: each takes a core for about 0.2 s."""
     processes: int = Field(default=1, ge=1, le=64)
     """How many processes answer on the one port."""
@@ -76,3 +93,18 @@ class ApiSettings(PonteSettings):
     """How many he may send at once."""
     keep_alive_s: int = Field(default=65, ge=1, le=3600)
     """How long an idle connection is kept; longer than the proxy in front keeps it."""
+
+    @field_validator("previous_token_key", "sgp_token_key")
+    @classmethod
+    def _check_optional_key(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not given.get_secret_value():
+            return given
+        current = info.data.get("token_key")
+        if current and current.get_secret_value() == given.get_secret_value():
+            raise ValueError("It is the same key as the token key")
+        return _check_key(given)
+
+    @field_validator("previous_token_key_id")
+    @classmethod
+    def _need_previous_token_key(cls, given: str, info: ValidationInfo) -> str:
+        return check_key_pair(given, info, current_id="token_key_id", key="previous_token_key")

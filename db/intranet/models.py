@@ -37,6 +37,16 @@ fingerprints = Table(
     schema=SCHEMA,
 )
 
+unsynced_credentials = Table(
+    "unsynced_credentials",
+    metadata,
+    Column("user_id", Integer, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    schema=SCHEMA,
+)
+"""Who can't log in on the VPS, and why; it does not leave the intranet."""
+
 LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
     "public.pedidos": (
         "id",
@@ -77,6 +87,7 @@ LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
         "criado_em",
     ),
     "public.user": ("id", "username", "is_admin", "setor", "is_active"),
+    "public.revoked_tokens": ("id", "expires_at"),
     "ponte.heartbeat": ("id", "beat", "beat_at"),
 }
 """The columns that the projection reads: a landing table has them even when SGP does not send them."""

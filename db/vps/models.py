@@ -8,6 +8,8 @@ from sqlalchemy import (
     Column,
     DateTime,
     Index,
+    Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -59,6 +61,30 @@ epoca = Table(
     Column("horizonte", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     schema=SCHEMA,
 )
+
+AUTH = "auth"
+"""What the VPS knows by itself, and what no replication brings or overwrites."""
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("blocked_until", DateTime(timezone=True)),
+    Index("attempts_last_at", "last_at"),
+    schema=AUTH,
+)
+"""Failed logins by account and by address, both as keyed digests."""
+
+revoked = Table(
+    "revoked",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    schema=AUTH,
+)
+"""Sessions that ended on the VPS before their time, by the SHA-256 of their tokens."""
 
 _pedidos = window["pedidos"].c
 NEWEST_FIRST = (_pedidos.data_criacao.desc().nulls_last(), _pedidos.id.desc())

@@ -29,7 +29,7 @@ from infra.devstack.secrets import (
     once,
     service_dsn,
 )
-from infra.devstack.seed import create_schema, seed
+from infra.devstack.seed import DEMO_JWT_SECRET, create_schema, seed
 from infra.devstack.state import ProcessState, StackState, read_state, remove_state, write_state
 from infra.devstack.supervisor import ServiceSpec, Supervisor, end_leftovers
 from publications.apply import apply, wait_for_copies
@@ -148,6 +148,8 @@ class Stack:
         for variable in ("PONTE_API_TOKEN_KEY", "PONTE_API_MEDIA_KEY"):
             once(folders.api, variable)
         keep(folders.api, "PONTE_API_DSN", service_dsn(folders, "vps", "ponte_api", port=ports.vps))
+        keep(folders.api, "PONTE_API_AUTH_DSN", service_dsn(folders, "vps", "ponte_auth", port=ports.vps))
+        keep(folders.api, "PONTE_API_SGP_TOKEN_KEY", DEMO_JWT_SECRET)
         worker_dsns = {"sgp": ports.sgp, "vitrine": ports.vitrine}
         for name, port in worker_dsns.items():
             dsn = service_dsn(folders, name, "ponte_worker", port=port)

@@ -110,7 +110,7 @@ def test_two_sessions_with_the_same_key(
 def test_every_window_table_is_guarded(arrival: Connection, table: str) -> None:
     key = KEYS.get(table, "id")
     name = sql.Identifier("vitrine", table)
-    statement = sql.SQL("INSERT INTO {} ({}, versao) VALUES (1, %s)").format(name, sql.Identifier(key))
+    statement = sql.SQL("INSERT INTO {} ({}, versao) VALUES ('1', %s)").format(name, sql.Identifier(key))
     for versao in (5, 6, 4):
         arrival.execute(statement, [versao])
     rows = arrival.execute(sql.SQL("SELECT versao, cursor > 0 FROM {}").format(name)).fetchall()

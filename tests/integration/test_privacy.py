@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import ExecStatus
 from pydantic import SecretStr
 
+from db.credentials import CredentialKeys
 from infra.devstack.seed import CANARIES, ITEM_CANARIES, insert_order
 from tests.fix_clusters import PASSWORD
 from tests.fix_road import ROLE_PASSWORD, Road
@@ -81,8 +82,7 @@ def busy_road(road: Road) -> Road:
     job = CredentialsJob(
         WorkerSession("sgp", sgp),
         WorkerSession("vitrine", vitrine),
-        key=SecretStr(CREDENTIAL_KEY),
-        key_id="k1",
+        keys=CredentialKeys("k1", {"k1": CREDENTIAL_KEY.encode()}),
     )
     job.run(threading.Event())
     job.close()

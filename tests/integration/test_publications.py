@@ -242,6 +242,10 @@ on = "other"
 name = "ponte_api"
 settings = { default_transaction_read_only = "on" }
 
+[[roles]]
+on = "other"
+name = "ponte_auth"
+
 # roles of the services
 """
 

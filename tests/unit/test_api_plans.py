@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from vps_readapi.auth.tokens import Claims, Tokens
+from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 from vps_readapi.limits import Limits
 from vps_readapi.memory.bodies import BROTLI, GZIP, IDENTITY, ZSTD, Body
 from vps_readapi.memory.plan import LIST, Plan, Plans, choose_coding, read_etags, read_max_age
@@ -14,7 +14,7 @@ from vps_readapi.memory.sql import forget_since, read_xmin
 
 pytestmark = pytest.mark.unit
 
-TOKENS = Tokens(b"t" * 32, timedelta(days=1))
+TOKENS = Tokens(TokenKeys("t1", {"t1": b"t" * 32}), timedelta(days=1))
 TOKEN = TOKENS.issue(Claims(7, "ana"))
 AUTHORIZATION = f"Authorization: Bearer {TOKEN}"
 
@@ -27,7 +27,7 @@ def read(*lines: str, first: str = "GET /pedidos/12 HTTP/1.1", host: str = "Host
 def test_an_order_and_the_list_are_understood() -> None:
     plan = read(AUTHORIZATION, "Accept-Encoding: gzip, br", 'If-None-Match: "a", W/"b"', "Sync-Max-Age: 9")
     assert plan is not None
-    assert (plan.target, plan.user_id, plan.coding, plan.max_age_s) == (12, 7, BROTLI, 9.0)
+    assert (plan.target, plan.token.claims.user_id, plan.coding, plan.max_age_s) == (12, 7, BROTLI, 9.0)
     assert plan.etags == {b'W/"a"', b'W/"b"'}
     for path in ("/pedidos", "/pedidos/"):
         listed = read(AUTHORIZATION, first=f"GET {path} HTTP/1.1")

@@ -14,10 +14,21 @@ pytestmark = pytest.mark.unit
 
 ENVIRONMENT = {
     "PONTE_API_DSN": "host=127.0.0.1 dbname=vps",
+    "PONTE_API_AUTH_DSN": "host=127.0.0.1 dbname=vps user=ponte_auth",
     "PONTE_API_TOKEN_KEY": "t" * 32,
     "PONTE_CREDENTIAL_KEY": "c" * 32,
     "PONTE_API_MEDIA_KEY": "m" * 32,
     "PONTE_API_PUBLIC_URL": "https://loja.example/api",
+}
+
+
+TURNED = {
+    "PONTE_PREVIOUS_CREDENTIAL_KEY": "C" * 32,
+    "PONTE_PREVIOUS_CREDENTIAL_KEY_ID": "k0",
+    "PONTE_API_PREVIOUS_TOKEN_KEY": "T" * 32,
+    "PONTE_API_PREVIOUS_TOKEN_KEY_ID": "t0",
+    "PONTE_API_SGP_TOKEN_KEY": "g" * 32,
+    "PONTE_AUTH_MAX_OFFLINE": "12.5",
 }
 
 
@@ -35,6 +46,49 @@ def test_reads_the_environment() -> None:
     assert (settings.host, settings.port, settings.cors_origins) == ("127.0.0.1", 8080, ("*",))
     assert "t" * 32 not in repr(settings)
     assert "vps" not in repr(settings.dsn)
+
+
+def test_the_former_keys_and_sgps_are_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TURNED.items():
+        monkeypatch.setenv(name, value)
+    settings = ApiSettings.load()
+    assert settings.credential_keys().by_id == {"k1": b"c" * 32, "k0": b"C" * 32}
+    assert settings.previous_token_key.get_secret_value() == "T" * 32
+    assert settings.auth_max_offline == 12.5
+    assert not any(letter * 32 in repr(settings) for letter in "cCtTg")
+
+
+def test_without_former_keys_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ApiSettings.load()
+    assert settings.credential_keys().by_id == {"k1": b"c" * 32}
+    assert (settings.auth_max_offline, settings.money_setores, settings.phone_setores) == (72, ("*",), ("*",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PONTE_PREVIOUS_CREDENTIAL_KEY", ""),
+        ("PONTE_PREVIOUS_CREDENTIAL_KEY_ID", ""),
+        ("PONTE_PREVIOUS_CREDENTIAL_KEY_ID", "k1"),
+        ("PONTE_API_PREVIOUS_TOKEN_KEY", ""),
+        ("PONTE_API_PREVIOUS_TOKEN_KEY", "short"),
+        ("PONTE_API_PREVIOUS_TOKEN_KEY", "t" * 32),
+        ("PONTE_API_PREVIOUS_TOKEN_KEY_ID", ""),
+        ("PONTE_API_PREVIOUS_TOKEN_KEY_ID", "t1"),
+        ("PONTE_API_TOKEN_KEY_ID", "two words"),
+        ("PONTE_API_SGP_TOKEN_KEY", "short"),
+        ("PONTE_API_SGP_TOKEN_KEY", "t" * 32),
+        ("PONTE_AUTH_MAX_OFFLINE", "0"),
+        ("PONTE_AUTH_MAX_OFFLINE", "nan"),
+    ],
+)
+def test_half_a_key_or_the_same_twice_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for given, text in (TURNED | {name: value}).items():
+        monkeypatch.setenv(given, text)
+    with pytest.raises(SettingsError, match="PONTE_"):
+        ApiSettings.load()
 
 
 def test_reads_secrets_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

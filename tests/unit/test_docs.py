@@ -59,5 +59,5 @@ def test_the_glossary_has_each_term_once_and_the_windows_words() -> None:
         r"^\| ([^|]+?) \|", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert len(terms) == len(set(terms))
-    spoken = {"imagens": "imagem", "credenciais": "credencial", "heartbeat": "heartbeat"}
+    spoken = {"imagens": "imagem", "credenciais": "credencial", "revogacoes": "revogacao"}
     assert {spoken.get(table, table.removesuffix("s")) for table in TABLES} <= set(terms)

@@ -9,6 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
+from db.credentials import CredentialKeys
 from db.errors import PonteError
 from thumbnail_worker.credentials import seal_users
 from thumbnail_worker.events import JsonLines
@@ -112,7 +113,8 @@ def test_pauses_double_up_to_a_cap_and_are_never_short(failures: int, longest: f
 
 def test_what_is_no_bcrypt_is_set_aside() -> None:
     stored = "$2b$12$" + "a" * 53
-    users = seal_users([(1, stored), (9, "senha"), (3, ""), (4, None), (2, "$2y$" + stored[4:])], b"k" * 32)
+    given = [(1, stored), (9, "senha"), (3, ""), (4, None), (2, "$2y$" + stored[4:])]
+    users = seal_users(given, {}, CredentialKeys("k1", {"k1": b"k" * 32}))
     assert sorted(users.sealed) == [1, 2]
     assert users.not_bcrypt == (3, 4, 9)
 

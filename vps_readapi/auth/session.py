@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from vps_readapi.auth.tokens import Claims, TokenError, Verified
+from vps_readapi.auth.tokens import TokenError, Verified
 from vps_readapi.context import Services, Used
 from vps_readapi.errors import DETAILS, RETRY_AFTER, ProblemError, UnauthorizedError
 
@@ -16,26 +17,45 @@ BEARER = HTTPBearer(auto_error=False)
 """Says in the description what `read_session` demands."""
 
 
-async def read_session(request: Request, services: Used) -> Claims:
-    """Return the user as the database knows him now.
+@dataclass(frozen=True)
+class Asker:
+    """Somebody with a session, as the database knows him now."""
 
-    Raise UnauthorizedError unless the token is good and its user is still there and active, and
-    ProblemError (503) while the database can't be asked.
+    user_id: int
+    username: str
+    setor: str
+    is_admin: bool
+    hidden: int
+    """What he does not see, as bits of `visibility`."""
+    token: Verified
+
+
+async def read_session(request: Request, services: Used) -> Asker:
+    """Return who asks.
+
+    Raise UnauthorizedError unless the token is good, was not revoked, is of the user's present password
+    and its user is still there and active; ProblemError (503) while the database can't be asked.
     """
-    verified = _read_claims(request, services)
-    wait_s = services.limits.take(str(verified.claims.user_id))
+    token = _read_token(request, services)
+    wait_s = services.limits.take(str(token.claims.user_id))
     if wait_s:
         raise ProblemError(429, DETAILS[429], {"Retry-After": str(ceil(wait_s))})
     if not await services.memory.feed.confirmed():
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
-    username = services.memory.find_user(verified.claims.user_id)
-    if username is None:
+    person = services.memory.people.find(token)
+    if person is None:
         raise UnauthorizedError
-    request.state.expires_at = verified.expires_at
-    return Claims(user_id=verified.claims.user_id, username=username)
+    return Asker(
+        user_id=token.claims.user_id,
+        username=person.username,
+        setor=person.setor,
+        is_admin=person.is_admin,
+        hidden=person.hidden,
+        token=token,
+    )
 
 
-def _read_claims(request: Request, services: Services) -> Verified:
+def _read_token(request: Request, services: Services) -> Verified:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise UnauthorizedError("Não autenticado; entre para continuar")
@@ -45,4 +65,4 @@ def _read_claims(request: Request, services: Services) -> Verified:
         raise UnauthorizedError from error
 
 
-Session = Annotated[Claims, Depends(read_session)]
+Session = Annotated[Asker, Depends(read_session)]

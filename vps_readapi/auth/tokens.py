@@ -1,17 +1,38 @@
-"""Session tokens as SGP makes them: HS256, the claims `sub`, `user_id` and `exp`."""
+"""Session tokens: our own, signed with a named key, and SGP's, where its secret was given.
+
+SGP's are HS256 with exactly the claims `sub`, `user_id` and `exp`, and name no key; a token that names
+none can only be SGP's. Which key checks a token is decided by that name, and the algorithm by the key.
+"""
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Any
 
 import jwt
 
 ALGORITHM = "HS256"
 MAX_TOKEN_CHARS = 4096
-"""A token for the longest name that may log in has about 3,300."""
+"""A token for the longest name that may log in has about 3,500."""
 MAX_USER_ID = 2**31 - 1
 """What the id's column holds."""
+MAX_SKEW_S = 300
+"""How far ahead the clock that issued a token may be: SGP's is another machine's."""
+SGP_LIFE_S = 8 * 86400
+"""How long SGP's tokens live: what they say of when they were issued."""
+CREDENTIAL = "cred"
+"""The claim that names the password which opened the session, by when it was set."""
+
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+"""The one way to write a token: decoders let stray characters pass, and another text has another digest."""
+_OURS = ("sub", "user_id", "exp", "iat", "jti", CREDENTIAL)
+_SGPS = ("sub", "user_id", "exp")
 
 
 class TokenError(Exception):
@@ -26,43 +47,92 @@ class Claims:
     username: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verified:
-    """A token that is ours, with the second of 1970 in which it ends."""
+    """A token that was well signed and has not ended; whether it was revoked is another question."""
 
     claims: Claims
     expires_at: int
+    """In seconds since 1970."""
+    issued_at: int
+    credential_at: int | None
+    """When the password that opened the session was set, in microseconds; None in SGP's, which do not say."""
+    digest: bytes
+    """SHA-256 of the text."""
+
+
+@dataclass(frozen=True)
+class TokenKeys:
+    """The keys that tokens are checked with; new ones are signed with the current one."""
+
+    current: str
+    by_id: Mapping[str, bytes]
+    sgp: bytes | None = None
+    """SGP's secret, where its sessions are good here too."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Issues and verifies tokens under one key."""
+    """Issues and verifies tokens."""
 
-    key: bytes
+    keys: TokenKeys
     lifetime: timedelta
 
-    def issue(self, claims: Claims) -> str:
+    def issue(self, claims: Claims, *, credential_at: int = 0) -> str:
         """Return a signed token that lives for the lifetime."""
-        expires = int((datetime.now(UTC) + self.lifetime).timestamp())
-        payload = {"sub": claims.username, "user_id": claims.user_id, "exp": expires}
-        return jwt.encode(payload, self.key, algorithm=ALGORITHM)
+        now = int(time.time())
+        payload = {
+            "sub": claims.username,
+            "user_id": claims.user_id,
+            "exp": now + int(self.lifetime.total_seconds()),
+            "iat": now,
+            "jti": token_urlsafe(12),
+            CREDENTIAL: credential_at,
+        }
+        key = self.keys.by_id[self.keys.current]
+        return jwt.encode(payload, key, algorithm=ALGORITHM, headers={"kid": self.keys.current})
 
     def verify(self, token: str) -> Claims:
-        """Return whose token it is. Raise TokenError unless it is ours and still lives."""
+        """Return whose token it is. Raise TokenError unless it is good and still lives."""
         return self.read(token).claims
 
     def read(self, token: str) -> Verified:
-        """Return what the token says. Raise TokenError unless it is ours and still lives."""
-        if len(token) > MAX_TOKEN_CHARS:
-            raise TokenError("too long")
+        """Return what the token says. Raise TokenError unless it is good and still lives."""
+        if len(token) > MAX_TOKEN_CHARS or not _FORM.fullmatch(token):
+            raise TokenError("no token's form")
         try:
+            kid = jwt.get_unverified_header(token).get("kid")
+            key, demanded = self._choose_key(kid)
             payload = jwt.decode(
-                token, self.key, algorithms=[ALGORITHM], options={"require": ["sub", "user_id", "exp"]}
+                token, key, algorithms=[ALGORITHM], options={"require": demanded, "verify_iat": False}
             )
         except (jwt.InvalidTokenError, RecursionError, OverflowError) as error:
             raise TokenError(type(error).__name__) from error
-        user_id = payload["user_id"]
-        if type(user_id) is not int or not 0 <= user_id <= MAX_USER_ID:
-            raise TokenError("user_id is no id")
-        claims = Claims(user_id=user_id, username=payload["sub"])
-        return Verified(claims, int(payload["exp"]))
+        return _read_payload(payload, ours=kid is not None, digest=sha256(token.encode()).digest())
+
+    def _choose_key(self, kid: str | None) -> tuple[bytes, list[str]]:
+        """Return the key that the header names, and the claims that such tokens have."""
+        key = self.keys.sgp if kid is None else self.keys.by_id.get(kid)
+        if key is None:
+            raise TokenError("no such key")
+        return key, list(_SGPS if kid is None else _OURS)
+
+
+def _read_payload(payload: Mapping[str, Any], *, ours: bool, digest: bytes) -> Verified:
+    user_id, expires_at = _read_int(payload["user_id"], MAX_USER_ID), int(payload["exp"])
+    issued_at = _read_int(payload["iat"], expires_at) if ours else expires_at - SGP_LIFE_S
+    if issued_at > time.time() + MAX_SKEW_S:
+        raise TokenError("issued in the future")
+    return Verified(
+        claims=Claims(user_id=user_id, username=payload["sub"]),
+        expires_at=expires_at,
+        issued_at=issued_at,
+        credential_at=_read_int(payload[CREDENTIAL], 2**63) if ours else None,
+        digest=digest,
+    )
+
+
+def _read_int(value: object, most: int) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise TokenError("no such number")
+    return value

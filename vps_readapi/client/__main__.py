@@ -16,7 +16,12 @@ def describe() -> str:
     """Return the API's OpenAPI description as text. It needs no database and no real key."""
     key = SecretStr("-" * 32)
     settings = ApiSettings(
-        dsn=SecretStr(""), token_key=key, media_key=key, credential_key=key, public_url="http://localhost"
+        dsn=SecretStr(""),
+        auth_dsn=SecretStr(""),
+        token_key=key,
+        media_key=key,
+        credential_key=key,
+        public_url="http://localhost",
     )
     return json.dumps(create_app(settings).openapi(), ensure_ascii=False, indent=1) + "\n"
 

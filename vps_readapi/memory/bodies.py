@@ -9,6 +9,8 @@ from hashlib import blake2b
 import brotli
 import zstandard
 
+from vps_readapi.visibility import NOTHING, hide
+
 IDENTITY, GZIP, BROTLI, ZSTD = range(4)
 CODINGS = ("identity", "gzip", "br", "zstd")
 """By number; where a client takes several equally, the last one wins."""
@@ -37,7 +39,7 @@ _PACKERS: tuple[Callable[[bytes], bytes], ...] = (bytes, _gzip, _brotli, _zstd)
 class Body:
     """One answer's content in all its codings, with the lines of its head that never change."""
 
-    __slots__ = ("_coded", "_heads", "etag", "identity", "key")
+    __slots__ = ("_coded", "_heads", "_views", "etag", "identity", "key")
 
     def __init__(self, identity: bytes, *, key: tuple[int, ...] = (), etag: bytes | None = None) -> None:
         self.identity = identity
@@ -46,6 +48,16 @@ class Body:
         self.etag = etag or make_etag(identity)
         self._coded: dict[int, bytes] = {IDENTITY: identity}
         self._heads: dict[int, bytes] = {}
+        self._views: dict[int, Body] = {}
+
+    def view(self, hidden: int) -> Body:
+        """Return an order's body without what is hidden, made when first asked for."""
+        if hidden == NOTHING:
+            return self
+        view = self._views.get(hidden)
+        if view is None:
+            view = self._views[hidden] = Body(hide(self.identity, hidden), key=self.key)
+        return view
 
     def choose(self, coding: int) -> int:
         """Return the coding to answer with: small bodies are not worth one."""

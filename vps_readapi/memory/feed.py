@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,7 +20,7 @@ from psycopg import pq
 from db.contract import WINDOW_CHANNEL
 from vps_readapi.memory.sql import (
     PREPARE_CONFIRM,
-    PREPARE_USERS,
+    PREPARE_PEOPLE,
     READ_EPOCH,
     SET_UP_SESSION,
     Changes,
@@ -57,12 +57,12 @@ class Feed:
         conninfo: str,
         *,
         apply: Callable[[Changes], None],
-        replace_users: Callable[[dict[int, str]], None],
+        replace_people: Callable[[Mapping[str, Any] | None], None],
         flush: Callable[[], None],
     ) -> None:
         self._conninfo = conninfo
         self._apply = apply
-        self._replace_users = replace_users
+        self._replace_people = replace_people
         self._flush = flush
         self._waiting: list[Confirmed] = []
         self._asked: list[Confirmed] = []
@@ -72,7 +72,7 @@ class Feed:
         self._asked_since = 0.0
         self._waiting_since = 0.0
         self._down_since = float("-inf")
-        self._users_due = False
+        self._people_due = False
         self._lost = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.snapshot = ""
@@ -162,32 +162,31 @@ class Feed:
         await connection.execute(SET_UP_SESSION)
         await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(WINDOW_CHANNEL)))
         await connection.execute(PREPARE_CONFIRM)
-        await connection.execute(PREPARE_USERS)
+        await connection.execute(PREPARE_PEOPLE)
         row = await (await connection.execute(READ_EPOCH)).fetchone()
         if row is None:
             raise FeedLostError
         epoch, horizon = str(row[0]), int(row[1])
         if epoch != self.epoch or self.xmin < horizon or not self.snapshot:
             await self._start_over(connection)
-        elif self._users_due:
-            await self._reload_users(connection)
+        elif self._people_due:
+            await self._reload_people(connection)
         self.epoch, self.horizon = epoch, horizon
 
     async def _start_over(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Remember nothing; the snapshot comes first, so what changes meanwhile is seen as a change."""
         self._flush()
         row = await (await connection.execute("SELECT pg_current_snapshot()::text")).fetchone()
-        await self._reload_users(connection)
+        await self._reload_people(connection)
         self.snapshot = forget_since(str(row and row[0]))
 
-    async def _reload_users(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        users = await (await connection.execute("EXECUTE ponte_users")).fetchone()
-        self._take_users(users[0] if users else None)
+    async def _reload_people(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        row = await (await connection.execute("EXECUTE ponte_people")).fetchone()
+        self._take_people(row[0] if row else None)
 
-    def _take_users(self, found: object) -> None:
-        users = {int(key): str(name) for key, name in found.items()} if isinstance(found, dict) else {}
-        self._replace_users(users)
-        self._users_due = False
+    def _take_people(self, found: object) -> None:
+        self._replace_people(found if isinstance(found, dict) else None)
+        self._people_due = False
 
     async def _tick(self) -> None:
         """Let nobody wait for ever, and see whether a quiet session still lives."""
@@ -261,23 +260,23 @@ class Feed:
             self.confirm(_ignore)
 
     def _take(self, result: pq.abc.PGresult) -> None:
-        """Take one answer: what changed, or who the users are."""
+        """Take one answer: what changed, or who may read."""
         if result.status != pq.ExecStatus.TUPLES_OK or self._pgconn is None:
             raise FeedLostError
         while self._pgconn.get_result() is not None:  # ends the command
             pass
         if result.nfields == 1:
-            self._take_users(json.loads(result.get_value(0, 0) or b"null"))
+            self._take_people(json.loads(result.get_value(0, 0) or b"null"))
             self._finish()
             return
         snapshot, changed = result.get_value(0, 0), result.get_value(0, 1)
         if changed is not None and snapshot is not None:
             changes = Changes.read(json.loads(changed))
             self.snapshot = snapshot.decode()
-            self._users_due |= changes.usuarios
+            self._people_due |= changes.sessoes
             self._apply(changes)
-        if self._users_due:
-            self._send(b"ponte_users", [])
+        if self._people_due:
+            self._send(b"ponte_people", [])
         else:
             self._finish()
 

@@ -27,8 +27,8 @@ class Listing:
 
     def __init__(self, read_ids: ReadIds, *, max_orders: int) -> None:
         self.lock = asyncio.Lock()
-        self.body: Body | None = None
-        """The list as it is now, while nothing changed since it was joined."""
+        self.bodies: dict[int, Body] = {}
+        """The list as it is now, by what is hidden in it, while nothing changed since it was joined."""
         self._read_ids = read_ids
         self._max_orders = max_orders
         self._rows: dict[int, Body] | None = None
@@ -43,11 +43,11 @@ class Listing:
     def mark(self, pedido_ids: Iterable[int]) -> None:
         """Take note of orders that changed."""
         self._dirty.update(pedido_ids)
-        self.body = None
+        self.bodies = {}
 
     def forget(self) -> None:
         """Keep nothing."""
-        self._rows, self.body = None, None
+        self._rows, self.bodies = None, {}
         self._dirty = set()
         self._life += 1
 
@@ -70,13 +70,14 @@ class Listing:
                 raise TooManyError
             self._rows = rows
 
-    async def join(self) -> Body:
-        """Return the list as the rows are, and keep it while they stay so."""
+    async def join(self, hidden: int) -> Body:
+        """Return the list as the rows are, without what is hidden, and keep it while they stay so."""
         rows = sorted((self._rows or {}).values(), key=attrgetter("key"))
         life = self._life
-        body = await (asyncio.to_thread(_join, rows) if _is_large(rows) else _joined(rows))
+        large = _is_large(rows)
+        body = await asyncio.to_thread(_join, rows, hidden) if large else _join(rows, hidden)
         if life == self._life and self.is_clean:
-            self.body = body
+            self.bodies[hidden] = body
         return body
 
     async def _load_all(self, load: Load) -> dict[int, Body]:
@@ -93,11 +94,8 @@ def _is_large(rows: Sequence[Body]) -> bool:
     return sum(len(row.identity) for row in rows) > LARGE_BYTES
 
 
-async def _joined(rows: Sequence[Body]) -> Body:
-    return _join(rows)
-
-
-def _join(rows: Sequence[Body]) -> Body:
+def _join(given: Sequence[Body], hidden: int) -> Body:
     """Join the bodies. The tag is made of theirs: no order changes without its own."""
+    rows = [row.view(hidden) for row in given]
     tag = blake2b(b"".join(row.etag for row in rows), digest_size=12).hexdigest()
     return Body(b"[" + b",".join([row.identity for row in rows]) + b"]", etag=f'W/"{tag}"'.encode())

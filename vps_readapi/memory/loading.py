@@ -17,6 +17,7 @@ from vps_readapi.memory.bodies import Body
 from vps_readapi.photos import Photo
 from vps_readapi.queries import find_pedidos, list_ids, list_photos
 from vps_readapi.rendering import encode_pedido
+from vps_readapi.visibility import hide
 
 BATCH = 8
 """Orders rendered at a stretch, about a millisecond: then others have their turn."""
@@ -43,15 +44,15 @@ class Loader:
                 bodies[row.id] = Body(content, key=sort_key(row))
         return bodies
 
-    async def encode(self, rows: Sequence[Row[Any]]) -> list[bytes]:
-        """Return orders that were read already, as JSON and in their order."""
+    async def encode(self, rows: Sequence[Row[Any]], *, hidden: int) -> list[bytes]:
+        """Return orders that were read already, without what is hidden, as JSON and in their order."""
         photos = await self.read_photos([row.id for row in rows])
         encoded = []
         for place, row in enumerate(rows):
             if place % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
             encoded.append(encode_pedido(row._asdict(), photos.get(row.id, ()), self.media.link))
-        return [one for one in encoded if one is not None]
+        return [hide(one, hidden) for one in encoded if one is not None]
 
     async def read_photos(self, pedido_ids: Sequence[int]) -> dict[int, list[Photo]]:
         """Return the photos of some orders, by order."""

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.feed import Feed
 from vps_readapi.memory.listing import Listing, TooManyError
+from vps_readapi.memory.people import People, Person
 from vps_readapi.memory.plan import LIST, Plan, Plans
 from vps_readapi.memory.sql import Changes, Clock
 
@@ -44,11 +45,21 @@ class Memory:
     """Answers from memory what it can, and loads what it may keep."""
 
     def __init__(
-        self, conninfo: str, *, plans: Plans, load: Load, listing: Listing, budget_bytes: int
+        self,
+        conninfo: str,
+        *,
+        plans: Plans,
+        people: People,
+        load: Load,
+        listing: Listing,
+        budget_bytes: int,
     ) -> None:
         self.plans = plans
+        self.people = people
         self.clock = FreshnessClock()
         self.observers: list[Observer] = []
+        self.people_observers: list[Callable[[], None]] = []
+        """Called when somebody's session may have ended."""
         self._load = load
         self._listing = listing
         self._budget_bytes = budget_bytes
@@ -57,9 +68,8 @@ class Memory:
         self._loading: dict[int, _Loading] = {}
         self._queue: list[_Loading] = []
         self._reader: asyncio.Task[None] | None = None
-        self._users: dict[int, str] = {}
         self.feed = Feed(
-            conninfo, apply=self._apply, replace_users=self._replace_users, flush=self._forget_everything
+            conninfo, apply=self._apply, replace_people=self._replace_people, flush=self._forget_everything
         )
 
     @asynccontextmanager
@@ -75,28 +85,27 @@ class Memory:
 
     # ------------------------------------------------------------------ answering, once confirmed
 
-    def find_user(self, user_id: int) -> str | None:
-        """Return the name of somebody who may read, as of the last confirmation."""
-        return self._users.get(user_id)
+    def admit(self, plan: Plan) -> Person | None:
+        """Return who asks; None unless his session goes on and the data is as fresh as he demands."""
+        if plan.max_age_s is not None and self.clock.is_older_than(plan.max_age_s):
+            return None
+        return self.people.find(plan.token)
 
-    def may_answer(self, plan: Plan) -> bool:
-        """Tell whether the asker is known, his token lives and the data is as fresh as he demands."""
-        return (
-            plan.user_id in self._users
-            and plan.expires_at > time.time()
-            and (plan.max_age_s is None or not self.clock.is_older_than(plan.max_age_s))
-        )
+    def recall(self, plan: Plan, hidden: int) -> Body | None:
+        """Return what answers the plan, if it is there; hidden: what the asker does not see."""
+        if plan.target == LIST:
+            return self._listing.bodies.get(hidden)
+        body = self._bodies.get(plan.target)
+        return body.view(hidden) if body is not None and hidden else body
 
-    def recall(self, plan: Plan) -> Body | None:
-        """Return what answers the plan, if it is there."""
-        return self._listing.body if plan.target == LIST else self._bodies.get(plan.target)
-
-    async def read(self, plan: Plan) -> Body | None:
+    async def read(self, plan: Plan, hidden: int) -> Body | None:
         """Return what answers the plan, loading it if need be; None if there is no such thing to keep."""
         try:
-            body = await (self._read_list() if plan.target == LIST else self._read_one(plan.target))
+            body = await (self._read_list(hidden) if plan.target == LIST else self._read_one(plan.target))
         except TooManyError:
             return None
+        if body is not None and plan.target != LIST:
+            body = body.view(hidden)
         if body is not None and not body.is_ready(body.choose(plan.coding)):
             await asyncio.to_thread(body.encode, body.choose(plan.coding))
         return body
@@ -139,18 +148,21 @@ class Memory:
             self._keep(loading.pedido_id, found)
         loading.done.set_result(found)
 
-    async def _read_list(self) -> Body:
+    async def _read_list(self, hidden: int) -> Body:
         """Return the whole list: one state of the database, not older than the last confirmation."""
         listing = self._listing
         async with listing.lock:
             for _ in range(MAX_TRIES):
-                if listing.body is not None:
-                    return listing.body
+                if hidden in listing.bodies:
+                    return listing.bodies[hidden]
+                # Perhaps it was joined for others only, who see more or less.
+                if listing.is_clean and await self.feed.confirmed() and listing.is_clean:
+                    break
                 await listing.refresh(self._load)
                 # What was read is one state only if nothing became visible while it was.
                 if await self.feed.confirmed() and listing.is_clean:
                     break
-            return await listing.join()
+            return await listing.join(hidden)
 
     # ------------------------------------------------------------------ keeping in step
 
@@ -174,11 +186,13 @@ class Memory:
         """Return the short name of this database's life: a cursor of another can't be continued."""
         return blake2b(self.feed.epoch.encode(), digest_size=6).hexdigest()
 
-    def _replace_users(self, users: dict[int, str]) -> None:
-        self._users = users
+    def _replace_people(self, found: Mapping[str, Any] | None) -> None:
+        self.people.replace(found)
+        for observe in self.people_observers:
+            observe()
 
     def _forget_everything(self) -> None:
-        self._users = {}
+        self.people.replace(None)
         self.clock.take(Clock(), "")
         self._forget_orders()
 

@@ -41,9 +41,8 @@ class Plan:
 
     target: int
     """An order's id, or LIST."""
-    user_id: int
-    expires_at: int
-    """When the token ends, in seconds since 1970."""
+    token: Verified
+    """Who asks; whether his session goes on is looked up for each answer."""
     coding: int
     etags: frozenset[bytes]
     """What `If-None-Match` lists; `*` among them is any."""
@@ -87,8 +86,7 @@ class Plans:
             return None
         return Plan(
             target=int(wanted[1]) if wanted[1] else LIST,
-            user_id=verified.claims.user_id,
-            expires_at=verified.expires_at,
+            token=verified,
             coding=choose_coding(found.get(b"accept-encoding", b"")),
             etags=read_etags(found.get(b"if-none-match", b"")),
             max_age_s=read_max_age(found.get(b"sync-max-age")),

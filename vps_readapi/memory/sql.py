@@ -22,11 +22,12 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
   SELECT json_build_object(
     'pedidos', CASE WHEN count(*) > 20000 OR bool_or(c.chave IS NULL)
                THEN NULL
-               ELSE coalesce(json_agg(DISTINCT c.pedido_id) FILTER (WHERE c.tabela <> 'usuarios'), '[]') END,
+               ELSE coalesce(json_agg(DISTINCT c.pedido_id)
+                      FILTER (WHERE c.tabela <> ALL ({sessoes})), '[]') END,
     'sumiram', coalesce(json_agg(DISTINCT c.pedido_id) FILTER (
                WHERE c.tabela = 'pedidos'
                  AND NOT EXISTS (SELECT FROM vitrine.pedidos p WHERE p.id = c.pedido_id)), '[]'),
-    'usuarios', coalesce(bool_or(c.tabela = 'usuarios'), false),
+    'sessoes', coalesce(bool_or(c.tabela = ANY ({sessoes})), false),
     'beat_at', (SELECT extract(epoch FROM h.beat_at) FROM vitrine.heartbeat h
                  WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1),
     'received_at', (SELECT extract(epoch FROM h.received_at) FROM vitrine.heartbeat h
@@ -41,7 +42,7 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
      LIMIT 20001) c
 ) END
 FROM (SELECT pg_current_snapshot()::text AS now) s
-"""
+""".replace("{sessoes}", "ARRAY['usuarios', 'credenciais', 'revogacoes', 'revoked']")
 """Confirm that nothing became visible since a snapshot, or tell what did.
 
 A snapshot's text is equal to an earlier one only if no transaction that writes ended in between, in the
@@ -49,10 +50,25 @@ whole cluster; so equality needs no table, and what differs is found in the log 
 20,000 changes everything counts as changed.
 """
 
-PREPARE_USERS: LiteralString = """
-PREPARE ponte_users AS
-SELECT json_object_agg(u.id, u.username) FROM vitrine.usuarios u WHERE u.is_active
+PREPARE_PEOPLE: LiteralString = """
+PREPARE ponte_people AS
+SELECT json_build_object(
+  'usuarios', (
+    SELECT json_object_agg(u.id, json_build_array(u.username, u.is_admin, u.setor,
+             CASE WHEN c.mudou_em IS NULL THEN 0
+                  WHEN isfinite(c.mudou_em) THEN (extract(epoch FROM c.mudou_em) * 1000000)::bigint
+                  ELSE -1 END))
+      FROM vitrine.usuarios u LEFT JOIN vitrine.credenciais c ON c.user_id = u.id
+     WHERE u.is_active),
+  'revogados', (
+    SELECT json_agg(encode(r.digest, 'hex'))
+      FROM (SELECT digest FROM vitrine.revogacoes WHERE expira_em IS NULL OR expira_em > now()
+            UNION SELECT digest FROM auth.revoked WHERE expires_at > now()) r),
+  'custo', (
+    SELECT mode() WITHIN GROUP (ORDER BY substr(c.salt, 5, 2)) FROM vitrine.credenciais c
+     WHERE c.salt ~ '^[$]2[aby][$](0[4-9]|1[0-4])[$]'))
 """
+"""Who may read: active users, with when their passwords changed (0: never seen), and what was revoked."""
 
 READ_EPOCH: LiteralString = """
 SELECT e.epoca::text || '.' || c.system_identifier, e.horizonte::text::bigint
@@ -68,7 +84,8 @@ class Changes:
     """Orders whose body may have changed, photos included; None is all of them."""
     sumiram: tuple[int, ...]
     """Those of them that are not there any more."""
-    usuarios: bool
+    sessoes: bool
+    """Somebody may read now who could not, or the other way round."""
     clock: Clock
 
     @classmethod
@@ -78,7 +95,7 @@ class Changes:
         return cls(
             pedidos=None if pedidos is None else _ids(pedidos),
             sumiram=_ids(row["sumiram"]),
-            usuarios=bool(row["usuarios"]),
+            sessoes=bool(row["sessoes"]),
             clock=Clock(_instant(row["beat_at"]), _instant(row["received_at"]), _instant(row["clock"])),
         )
 

@@ -1,17 +1,15 @@
-"""`/auth`: logging in, as SGP does it."""
+"""`/auth`: logging in and out, as SGP does it."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
-from vps_readapi.auth.login import Account
+from db.offline import measure_offline_trust
 from vps_readapi.auth.session import BEARER, Session
 from vps_readapi.context import Used
-from vps_readapi.database import Database
-from vps_readapi.errors import DETAILS, PROBLEMS, InvalidInputError, ProblemError
-from vps_readapi.queries import find_login
-from vps_readapi.schemas import LoginJson, LoginRequest, MeJson
+from vps_readapi.errors import DETAILS, PROBLEMS, RETRY_AFTER, InvalidInputError, ProblemError
+from vps_readapi.schemas import LoginJson, LoginRequest, LogoutJson, MeJson
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -31,21 +29,29 @@ async def log_in(request: Request, response: Response, services: Used) -> LoginJ
     """Give a session for a name and a password."""
     response.headers["Cache-Control"] = "no-store"
     asked = await _read_request(request)
-    account = await _find_account(services.database, asked.username)
-    return await services.login.open_session(account, asked.password)
+    if not await services.memory.feed.confirmed():  # how old the data is would not be known
+        raise ProblemError(503, DETAILS[503], RETRY_AFTER)
+    return await services.login.open_session(
+        asked,
+        host=request.client.host if request.client else "",
+        cost=services.memory.people.cost,
+        trust=measure_offline_trust(
+            services.memory.clock.measure().age_seconds, max_offline_h=services.max_offline_h
+        ),
+    )
+
+
+@router.post("/logout", responses=PROBLEMS, dependencies=[Depends(BEARER)])
+async def log_out(session: Session, services: Used) -> LogoutJson:
+    """End the session whose token asks: nobody comes in with it any more."""
+    await services.ledger.revoke(session.token)
+    return LogoutJson()
 
 
 @router.get("/me", responses=PROBLEMS, dependencies=[Depends(BEARER)])
 async def read_me(session: Session) -> MeJson:
     """Say whose session it is."""
     return MeJson(user_id=session.user_id, username=session.username)
-
-
-async def _find_account(database: Database, username: str) -> Account | None:
-    if "\0" in username:  # PostgreSQL has no such text
-        return None
-    row = await database.fetch_first(find_login(username))
-    return Account(**row._asdict()) if row else None
 
 
 async def _read_request(request: Request) -> LoginRequest:

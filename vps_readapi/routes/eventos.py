@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -49,7 +49,6 @@ class EventResponse(StreamingResponse):
 async def follow_events(
     session: Session,
     services: Used,
-    request: Request,
     last_event_id: Annotated[str, Header(max_length=64)] = "",
 ) -> EventResponse:
     """Stream `pedidos` (ids that changed and vanished), `recomece` (read the list again) and `pulso`.
@@ -58,7 +57,5 @@ async def follow_events(
     """
     if services.events.is_full:
         raise ProblemError(503, "Muitos dispositivos conectados; tente de novo em instantes", RETRY_AFTER)
-    frames: AsyncIterator[bytes] = services.events.follow(
-        user_id=session.user_id, expires_at=request.state.expires_at, since=last_event_id
-    )
+    frames: AsyncIterator[bytes] = services.events.follow(session.token, since=last_event_id)
     return EventResponse(frames, headers=HEADERS)

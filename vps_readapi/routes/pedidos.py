@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy import Row
 
 from db.contract import Status
-from vps_readapi.auth.session import BEARER, read_session
+from vps_readapi.auth.session import BEARER, Session, read_session
 from vps_readapi.changes import Difference, read_difference
 from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
@@ -22,6 +22,7 @@ from vps_readapi.paging import PLACE, read_page, read_place, write_place
 from vps_readapi.queries import MAX_INT4, DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
 from vps_readapi.rendering import encode_list
 from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
+from vps_readapi.visibility import MONEY
 
 STREAMED = 500
 """Orders read at a time where a whole list is asked for."""
@@ -82,75 +83,88 @@ class WholeQuery(ListQuery):
 
 @router.get("", include_in_schema=False)
 @router.get("/", response_model=list[PedidoJson] | DiferencaJson)
-async def read_list(query: Annotated[WholeQuery, Query()], services: Used, request: Request) -> Response:
+async def read_list(
+    query: Annotated[WholeQuery, Query()], services: Used, session: Session, request: Request
+) -> Response:
     """Answer a bare array, of all orders where there is no limit; with `desde`, the difference since."""
     if query.desde is not None:
-        return await _answer_difference(services, query.desde)
-    return await _answer_list(services, query, query.to_filter(), request)
+        return await _answer_difference(services, query.desde, session.hidden)
+    return await _answer_list(services, query, query.to_filter(), request, hidden=session.hidden)
 
 
 @router.get("/totais")
-async def read_totals(query: Annotated[FilterQuery, Query()], services: Used) -> TotaisJson:
+async def read_totals(query: Annotated[FilterQuery, Query()], services: Used, session: Session) -> TotaisJson:
     """Count and sum the orders that a filter finds."""
     rows = await services.database.fetch(sum_pedidos(query.to_filter()))
-    return _add(rows)
+    return _add(rows, session.hidden)
 
 
 @router.get("/resumo")
-async def read_summary(services: Used) -> ResumoJson:
+async def read_summary(services: Used, session: Session) -> ResumoJson:
     """Count and sum the orders of each status."""
     rows = await services.database.fetch(sum_pedidos(PedidoFilter()))
     return ResumoJson(
-        total=_add(rows), por_status={one: _add([row for row in rows if row.status == one]) for one in Status}
+        total=_add(rows, session.hidden),
+        por_status={one: _add([row for row in rows if row.status == one], session.hidden) for one in Status},
     )
 
 
 @router.get("/status/{status}", response_model=list[PedidoJson])
 async def read_by_status(
-    status: Status, query: Annotated[ListQuery, Query()], services: Used, request: Request
+    status: Status,
+    query: Annotated[ListQuery, Query()],
+    services: Used,
+    session: Session,
+    request: Request,
 ) -> Response:
     """Answer the orders of one status."""
-    return await _answer_list(services, query, query.to_filter(status), request)
+    return await _answer_list(services, query, query.to_filter(status), request, hidden=session.hidden)
 
 
 @router.get("/{pedido_id}", response_model=PedidoJson)
-async def read_one(pedido_id: Annotated[int, Path(ge=-(2**63), lt=2**63)], services: Used) -> Response:
+async def read_one(
+    pedido_id: Annotated[int, Path(ge=-(2**63), lt=2**63)], services: Used, session: Session
+) -> Response:
     """Answer one order."""
     known = 0 <= pedido_id <= MAX_INT4
     found = await services.loader.load([pedido_id]) if known else {}
     if pedido_id not in found:
         raise ProblemError(404, "Pedido não encontrado")
-    return _answer(found[pedido_id].identity)
+    return _answer(found[pedido_id].view(session.hidden).identity)
 
 
 async def _answer_list(
-    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request
+    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, *, hidden: int
 ) -> Response:
     if query.depois is not None or (query.limit is None and query.skip == 0):
-        return await _answer_places(services, query, wanted, request)
+        return await _answer_places(services, query, wanted, request, hidden=hidden)
     rows = await services.database.fetch(list_pedidos(wanted, skip=query.skip, limit=query.limit))
-    return _answer(encode_list(await services.loader.encode(rows)), _link(request, rows, query.limit))
+    return _answer(
+        encode_list(await services.loader.encode(rows, hidden=hidden)), _link(request, rows, query.limit)
+    )
 
 
 async def _answer_places(
-    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request
+    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, *, hidden: int
 ) -> Response:
     """Answer a page after a place, or everything, piece by piece however much it is."""
     if query.depois is None:
         return StreamingResponse(
-            _stream(services, wanted), media_type="application/json", headers=dict(NO_CACHE)
+            _stream(services, wanted, hidden), media_type="application/json", headers=dict(NO_CACHE)
         )
     limit = min(query.limit if query.limit is not None else MAX_PAGE, MAX_PAGE)
     rows = await read_page(services.database, wanted, read_place(query.depois), limit)
-    return _answer(encode_list(await services.loader.encode(rows)), _link(request, rows, limit))
+    return _answer(
+        encode_list(await services.loader.encode(rows, hidden=hidden)), _link(request, rows, limit)
+    )
 
 
-async def _stream(services: Services, wanted: PedidoFilter) -> AsyncIterator[bytes]:
+async def _stream(services: Services, wanted: PedidoFilter, hidden: int) -> AsyncIterator[bytes]:
     rows: Sequence[Row[Any]] = await services.database.fetch(list_pedidos(wanted, limit=STREAMED))
     yield b"["
     first = True
     while rows:
-        encoded = b",".join(await services.loader.encode(rows))
+        encoded = b",".join(await services.loader.encode(rows, hidden=hidden))
         if encoded:
             yield encoded if first else b"," + encoded
             first = False
@@ -160,21 +174,21 @@ async def _stream(services: Services, wanted: PedidoFilter) -> AsyncIterator[byt
     yield b"]"
 
 
-async def _answer_difference(services: Services, since: str) -> Response:
+async def _answer_difference(services: Services, since: str, hidden: int) -> Response:
     found = await read_difference(services.database, services.memory.epoch, since)
     if found.changed is None:
         return StreamingResponse(
-            _stream_difference(services, found), media_type="application/json", headers=dict(NO_CACHE)
+            _stream_difference(services, found, hidden), media_type="application/json", headers=dict(NO_CACHE)
         )
     gone = set(found.vanished)
     rows = await services.database.fetch(find_pedidos(one for one in found.changed if one not in gone))
-    changed = encode_list(await services.loader.encode(rows))
+    changed = encode_list(await services.loader.encode(rows, hidden=hidden))
     return _answer(_write_difference(found, complete=False) + changed + b"}")
 
 
-async def _stream_difference(services: Services, found: Difference) -> AsyncIterator[bytes]:
+async def _stream_difference(services: Services, found: Difference, hidden: int) -> AsyncIterator[bytes]:
     yield _write_difference(found, complete=True)
-    async for piece in _stream(services, PedidoFilter()):
+    async for piece in _stream(services, PedidoFilter(), hidden):
         yield piece
     yield b"}"
 
@@ -203,15 +217,18 @@ def _link(request: Request, rows: Sequence[Row[Any]], limit: int | None) -> dict
     return {"Link": f'<{address}>; rel="next"'}
 
 
-def _add(rows: Sequence[Row[Any]]) -> TotaisJson:
+def _add(rows: Sequence[Row[Any]], hidden: int) -> TotaisJson:
     def add(name: str) -> Any:
         return sum(getattr(row, name) for row in rows)
+
+    def add_money(name: str) -> str:
+        return "0.00" if hidden & MONEY else f"{Decimal(add(name)):.2f}"
 
     return TotaisJson(
         pedidos=add("pedidos"),
         urgentes=add("urgentes"),
         atrasados=add("atrasados"),
-        **{name: f"{Decimal(add(name)):.2f}" for name in ("valor_total", "valor_frete", "valor_itens")},
+        **{name: add_money(name) for name in ("valor_total", "valor_frete", "valor_itens")},
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from db.offline import measure_offline_trust
 from vps_readapi.context import Used
 from vps_readapi.errors import DETAILS, PROBLEMS, RETRY_AFTER, ProblemError
-from vps_readapi.schemas import ProntaJson, VidaJson
+from vps_readapi.schemas import LoginsJson, ProntaJson, StatusJson, VidaJson
 
 router = APIRouter(prefix="/saude")
 
@@ -25,3 +26,14 @@ async def read_readiness(response: Response, services: Used) -> ProntaJson:
     if not await services.memory.feed.confirmed():
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
     return ProntaJson()
+
+
+@router.get("/status")
+async def read_status(response: Response, services: Used) -> StatusJson:
+    """Say how old the data is, and whether that still lets people log in."""
+    response.headers["Cache-Control"] = "no-store"
+    await services.memory.feed.confirmed()  # else what was known last, grown older
+    now = services.memory.clock.measure()
+    trust = measure_offline_trust(now.age_seconds, max_offline_h=services.max_offline_h)
+    logins = LoginsJson(aceita=trust.accepts_logins, limite_s=trust.max_offline_s, restam_s=trust.left_s)
+    return StatusJson(estado=now.state, idade_s=now.age_seconds, logins=logins)

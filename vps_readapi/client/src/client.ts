@@ -75,6 +75,12 @@ export class PonteClient {
     return session;
   }
 
+  /** End the session, on every device that holds its token. */
+  async logout(): Promise<void> {
+    take(await this.raw.POST("/auth/logout"));
+    this.#token = undefined;
+  }
+
   async pedidos(query: { status?: Status; busca?: string; limit?: number } = {}): Promise<Pedido[]> {
     const found = take(await this.raw.GET("/pedidos/", { params: { query } }));
     if (!Array.isArray(found)) throw new TypeError("a list was expected");

@@ -1,0 +1,12 @@
+-- SGP's logouts. The token itself never lands here: its row's arrival only tells the worker to look.
+CREATE OR REPLACE FUNCTION projection.project_revoked_tokens() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM pg_notify('ponte_revogacao', '');
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER stamp_versao BEFORE INSERT OR UPDATE ON vitrine.revogacoes
+  FOR EACH ROW EXECUTE FUNCTION projection.stamp_versao();
+ALTER TABLE vitrine.revogacoes ENABLE ALWAYS TRIGGER stamp_versao;

@@ -1,0 +1,93 @@
+-- What ends sessions early and slows down who guesses passwords. The schema `auth` is the VPS's own: nothing
+-- replicates into it. Its one writer, the role `ponte_auth`, has no right on the tables: it may run three
+-- functions, so that whoever steals its password can neither bring a session back nor read a digest.
+
+-- A password or a revocation changed: readers look again at who may read. 0 stands for nobody in particular.
+CREATE OR REPLACE FUNCTION guard.record_session() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  INSERT INTO guard.mudancas (tabela, chave) VALUES (TG_TABLE_NAME, 0);
+  RETURN NULL;
+END
+$$;
+
+CREATE SCHEMA auth;
+
+CREATE TABLE auth.attempts (
+  subject bytea PRIMARY KEY,          -- a keyed digest of an account's name or of an address
+  failures integer NOT NULL DEFAULT 0,
+  last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  blocked_until timestamptz
+);
+CREATE INDEX attempts_last_at ON auth.attempts (last_at);
+
+CREATE TABLE auth.revoked (
+  digest bytea PRIMARY KEY,           -- SHA-256 of a token
+  expires_at timestamptz NOT NULL
+);
+
+-- How long one must wait after so many failures, of which some are free: doubling, up to five minutes.
+CREATE FUNCTION auth.pause(failures integer, free integer) RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
+  SELECT CASE WHEN failures < free THEN interval '0'
+              ELSE least(300, 2 ^ least(failures - free, 20)) * interval '1 second' END
+$$;
+
+-- Count an attempt before the password is checked, so that many at once can't slip by, and return 0; or
+-- return how many seconds to wait, and count nothing. An account has 5 free failures, an address, behind
+-- which a whole shop may stand, has 30; after a quarter of an hour without any, all is forgotten.
+CREATE FUNCTION auth.take(account bytea, address bytea) RETURNS double precision
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  waiting double precision;
+BEGIN
+  DELETE FROM auth.attempts AS old USING (
+    SELECT a.subject FROM auth.attempts AS a WHERE a.last_at < clock_timestamp() - interval '1 hour'
+     LIMIT 100 FOR UPDATE SKIP LOCKED) AS aged
+   WHERE old.subject = aged.subject;
+  INSERT INTO auth.attempts (subject) VALUES (account), (address) ON CONFLICT DO NOTHING;
+  PERFORM FROM auth.attempts AS a WHERE a.subject IN (account, address) ORDER BY a.subject FOR UPDATE;
+  SELECT extract(epoch FROM max(a.blocked_until) - clock_timestamp()) INTO waiting
+    FROM auth.attempts AS a WHERE a.subject IN (account, address);
+  IF waiting > 0 THEN
+    RETURN waiting;
+  END IF;
+  UPDATE auth.attempts AS a
+     SET failures = counted.failures,
+         last_at = clock_timestamp(),
+         blocked_until = clock_timestamp()
+           + auth.pause(counted.failures, CASE WHEN a.subject = account THEN 5 ELSE 30 END)
+    FROM (SELECT b.subject,
+                 CASE WHEN b.last_at < clock_timestamp() - interval '15 minutes' THEN 1
+                      ELSE b.failures + 1 END AS failures
+            FROM auth.attempts AS b WHERE b.subject IN (account, address)) AS counted
+   WHERE a.subject = counted.subject;
+  RETURN 0;
+END
+$$;
+
+-- The password was right: the account begins anew, and the address has this one attempt back.
+CREATE FUNCTION auth.settle(account bytea, address bytea) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  DELETE FROM auth.attempts AS a WHERE a.subject = account;
+  UPDATE auth.attempts AS a
+     SET failures = greatest(a.failures - 1, 0),
+         blocked_until = CASE WHEN a.failures <= 30 THEN NULL ELSE a.blocked_until END
+   WHERE a.subject = address;
+END
+$$;
+
+-- End a session, in every process: what is written down is heard as any change of the window is.
+CREATE FUNCTION auth.revoke(digest bytea, expires_at timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  DELETE FROM auth.revoked AS r WHERE r.expires_at < clock_timestamp();
+  INSERT INTO auth.revoked VALUES ($1, $2) ON CONFLICT DO NOTHING;
+  INSERT INTO guard.mudancas (tabela, chave) VALUES ('revoked', 0);
+  PERFORM pg_notify('vitrine', 'revoked');
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION auth.pause(integer, integer), auth.take(bytea, bytea), auth.settle(bytea, bytea),
+  auth.revoke(bytea, timestamptz) FROM public;

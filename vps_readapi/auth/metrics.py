@@ -1,0 +1,24 @@
+"""What the API counts of logins, by the names that alert rules use."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from prometheus_client import Counter
+
+LOGINS_TOTAL = "ponte_api_logins_total"
+LOGINS_REFUSED_TOTAL = "ponte_api_logins_refused_total"
+
+
+class Refused(StrEnum):
+    """Why a login was refused."""
+
+    WRONG = "wrong"
+    INACTIVE = "inactive"
+    THROTTLED = "throttled"
+    BUSY = "busy"
+    OFFLINE = "offline"
+
+
+logins = Counter(LOGINS_TOTAL, "sessions given")
+logins_refused = Counter(LOGINS_REFUSED_TOTAL, "logins refused, by reason", ["reason"])
