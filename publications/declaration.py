@@ -153,6 +153,11 @@ class Declaration(_Model):
         """The databases' names in the order in which data passes them."""
         return (self.intake.source, self.intake.target, *(export.target for export in self.exports))
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The endpoints whose road is to be open."""
+        return (self.intake.source, self.intake.target, *(export.target for export in self.active_exports))
+
 
 def read_declaration(path: Path = DEFAULT_PATH) -> Declaration:
     """Read and check the file. Raise DeclarationError with the first fault's place and meaning."""

@@ -1,3 +1,9 @@
 """Only the list of fixture plugins; each says what it gives."""
 
-pytest_plugins = ["tests.fix_tiers", "tests.fix_clusters", "tests.fix_road", "tests.fix_windows"]
+pytest_plugins = [
+    "tests.fix_tiers",
+    "tests.fix_clusters",
+    "tests.fix_road",
+    "tests.fix_windows",
+    "tests.fix_watch",
+]

@@ -33,7 +33,8 @@ SELECT 'trigger', t.tgrelid::regclass || ' ' || t.tgname, t.tgenabled::text FROM
   JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND c.relnamespace = 'vitrine'::regnamespace
 UNION ALL
 SELECT 'constraint', conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) FROM pg_constraint
- WHERE connamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('vitrine', 'projection', 'guard', 'watch'))
+ WHERE connamespace IN (SELECT oid FROM pg_namespace
+                         WHERE nspname IN ('vitrine', 'projection', 'guard', 'watch'))
    AND conname <> 'alembic_version_pkc'
  ORDER BY 1, 2
 """
@@ -75,7 +76,8 @@ def test_the_database_is_what_the_models_say(history: History, conninfo: str) ->
                 "compare_server_default": True,
                 "include_schemas": True,
                 "include_name": lambda name, kind, _: (
-                    (kind != "schema" or name in {"vitrine", "watch", models.SCHEMA}) and name != "alembic_version"
+                    (kind != "schema" or name in {"vitrine", "watch", models.SCHEMA})
+                    and name != "alembic_version"
                 ),
                 "version_table_schema": models.SCHEMA,
             },

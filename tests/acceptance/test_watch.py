@@ -1,0 +1,259 @@
+"""Each failure has the right word and cause, on the panel, the command, the metrics and the API alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from db.freshness import FRESH_S, LAGGING_S, Cause, FreshnessState
+from infra.devstack.state import wait_until
+from publications import metrics
+from publications.checks import Level
+from publications.watch import Watch
+from tests.fix_watch import BEAT_S, Face, Panel, WatchedRoad
+
+pytestmark = pytest.mark.acceptance
+
+FRESH, LAGGING, SILENT = FreshnessState
+WORDS = {FRESH: "Atenção", LAGGING: "ATRASADA", SILENT: "SEM NOTÍCIAS"}
+TWO_BEATS_S = 2 * BEAT_S
+CROSSING_S = 3.0
+"""The last beat that arrives is so much younger than what it is to become."""
+SLACK_S = 6.0
+"""Five faces are asked one after the other, and a command that waits for a deaf link takes four seconds."""
+
+
+@contextmanager
+def apply_disabled(seen: WatchedRoad) -> Iterator[None]:
+    seen.road.run("vps", "ALTER SUBSCRIPTION sub_vps DISABLE")
+    try:
+        yield
+    finally:
+        seen.road.run("vps", "ALTER SUBSCRIPTION sub_vps ENABLE")
+
+
+@contextmanager
+def intake_disabled(seen: WatchedRoad) -> Iterator[None]:
+    seen.road.run("vitrine", "ALTER SUBSCRIPTION sub_intake DISABLE")
+    try:
+        yield
+    finally:
+        seen.road.run("vitrine", "ALTER SUBSCRIPTION sub_intake ENABLE")
+
+
+@contextmanager
+def apply_blocked(seen: WatchedRoad) -> Iterator[None]:
+    with seen.road.connect("vps") as conn, conn.transaction():
+        conn.execute("LOCK TABLE vitrine.pedidos IN SHARE ROW EXCLUSIVE MODE")
+        seen.road.run("sgp", "UPDATE pedidos SET observacao = 'travado ' || clock_timestamp() WHERE id = 1")
+        yield
+
+
+@contextmanager
+def link_cut(seen: WatchedRoad) -> Iterator[None]:
+    seen.cut()
+    try:
+        yield
+    finally:
+        seen.heal()
+
+
+@contextmanager
+def link_deaf(seen: WatchedRoad) -> Iterator[None]:
+    seen.deafen()
+    try:
+        yield
+    finally:
+        seen.heal()
+
+
+@contextmanager
+def writes_stopped(seen: WatchedRoad) -> Iterator[None]:
+    with seen.road.connect("sgp") as conn, conn.transaction():
+        conn.execute("SELECT 1 FROM ponte.heartbeat FOR UPDATE")
+        yield
+
+
+Break = Callable[[WatchedRoad], AbstractContextManager[None]]
+FAILURES: dict[str, tuple[Break, Cause, FreshnessState]] = {
+    "apply stopped": (apply_disabled, Cause.APPLY_STOPPED, LAGGING),
+    "intake stopped": (intake_disabled, Cause.APPLY_STOPPED, LAGGING),
+    "apply blocked by a lock": (apply_blocked, Cause.APPLY_STOPPED, LAGGING),
+    "link cut": (link_cut, Cause.LINK_DOWN, SILENT),
+    "link deaf": (link_deaf, Cause.LINK_DOWN, LAGGING),
+    "SGP takes no writes": (writes_stopped, Cause.SGP_IDLE, LAGGING),
+}
+
+
+def wait_faces(seen: WatchedRoad, state: FreshnessState, cause: Cause | None, timeout_s: float) -> None:
+    """Wait until all five faces say so; fail with what they say."""
+    faces: dict[str, Face] = {}
+
+    def agree() -> bool:
+        faces.update(seen.read_faces())
+        return all(
+            face.state is state and (face.causes is None or face.cause is cause) for face in faces.values()
+        )
+
+    assert wait_until(agree, timeout_s), f"not {state}, {cause}: {faces}"
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_has_its_word_and_cause_on_all_faces(watched_road: WatchedRoad, failure: str) -> None:
+    """The last beat that arrived is nearly too old when it breaks: three seconds later it is."""
+    break_, cause, state = FAILURES[failure]
+    watched_road.beat_once((FRESH_S if state is LAGGING else LAGGING_S) - CROSSING_S)
+    with break_(watched_road):
+        watched_road.heart.start()
+        wait_faces(watched_road, state, cause, CROSSING_S + TWO_BEATS_S + SLACK_S)
+        assert watched_road.read_word() == WORDS[state]
+    watched_road.wait_ok()
+    assert watched_road.read_word() == "OK"
+
+
+def test_a_dead_worker_is_not_a_shop_that_rests(watched_road: WatchedRoad) -> None:
+    watched_road.beat_once(FRESH_S - CROSSING_S)
+    wait_faces(watched_road, LAGGING, Cause.WORKER_DEAD, CROSSING_S + TWO_BEATS_S + SLACK_S)
+    code, said = watched_road.run_command("status", "--nagios")
+    assert (code, said.split(" - ")[0]) == (Level.WARNING, "PONTE WARNING")
+    watched_road.heart.start()
+    watched_road.wait_ok()
+
+
+def test_one_kill_of_the_apply_worker_heals_itself(watched_road: WatchedRoad) -> None:
+    watched_road.road.run(
+        "vps", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL"
+    )
+    wait_faces(watched_road, FRESH, None, TWO_BEATS_S + SLACK_S)
+
+
+@pytest.mark.parametrize("skew_s", [60, -60])
+def test_a_skewed_clock_is_never_ok(watched_road: WatchedRoad, skew_s: int) -> None:
+    """SGP's server's clock, for every session but replication's."""
+    run = watched_road.road.run
+    run("sgp", "CREATE SCHEMA skewed")
+    run(
+        "sgp",
+        "CREATE FUNCTION skewed.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"
+        f" 'SELECT pg_catalog.clock_timestamp() + interval ''{skew_s} s'''",
+    )
+    run("sgp", "GRANT USAGE ON SCHEMA skewed TO PUBLIC")
+    run("sgp", "ALTER DATABASE sgp SET search_path = skewed, pg_catalog, public")
+    end_sessions(watched_road)
+    wait_faces(watched_road, LAGGING, Cause.CLOCK_SKEWED, TWO_BEATS_S + SLACK_S)
+    run("sgp", "ALTER DATABASE sgp RESET search_path")
+    run("sgp", "DROP SCHEMA skewed CASCADE")
+    end_sessions(watched_road)
+    watched_road.wait_ok()
+
+
+def end_sessions(seen: WatchedRoad) -> None:
+    """Have the worker and the watch connect anew: a database's settings are taken at the start."""
+    seen.road.run(
+        "sgp",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name IN ('ponte-worker', 'ponte-watch')",
+    )
+
+
+def test_a_panel_whose_poll_died_says_so(watched_road: WatchedRoad) -> None:
+    with Watch(watched_road.road.declaration, watched_road.dsns, interval_s=0.5) as watch:
+        panel = Panel(watch, watched_road.dsns["vitrine"])
+        panel.start()
+        seen = WatchedRoad(**{**vars(watched_road), "panel": panel})
+        seen.road.wait(lambda: seen.read_word() == "OK", "OK on the second panel")
+        panel.poller.stop()
+        dead = Face(SILENT, (Cause.POLL_DIED,))
+        seen.road.wait(lambda: seen.read_panel() == seen.read_metrics() == dead, "silence")
+        assert seen.read_word() == "SEM NOTÍCIAS"
+        assert "O painel parou de medir" in panel.get("/")
+        assert [seen.read_command("status").state, seen.read_api().state] == [FRESH, FRESH]
+        panel.stop()
+
+
+def test_replayed_old_beats_and_a_lost_one_change_nothing(watched_road: WatchedRoad) -> None:
+    """What a restored backup or a replay would write, while the heart goes on."""
+    watched_road.road.run(
+        "sgp", "UPDATE ponte.heartbeat SET beat = beat - 1000, beat_at = beat_at - interval '1 hour'"
+    )
+    wait_faces(watched_road, FRESH, None, 2 * TWO_BEATS_S + SLACK_S)
+
+
+# ---------------------------------------------------------------- last: what can't be undone
+
+KEEP_MB = 480
+RATE_MB_PER_S = 24
+PREDICT_AFTER_S = 11.0
+
+
+@contextmanager
+def steady_wal(seen: WatchedRoad) -> Iterator[None]:
+    """Write WAL on the vitrine at a steady rate."""
+    stop = threading.Event()
+
+    def write() -> None:
+        with seen.road.connect("vitrine") as conn:
+            began, written = time.monotonic(), 0
+            while not stop.is_set():
+                conn.execute("SELECT pg_logical_emit_message(false, 'ponte', repeat('x', 500000))")
+                written += 500_000
+                stop.wait(max(0.0, began + written / (RATE_MB_PER_S * 1e6) - time.monotonic()))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+def read_left_s(seen: WatchedRoad) -> float | None:
+    """Return until when the slot lasts, as the panel's numbers say."""
+    for family in text_string_to_metric_families(seen.panel.get("/metrics")):
+        for sample in family.samples:
+            if family.name == metrics.SLOT_LEFT.name and sample.labels["slot"] == "slot_vps":
+                return sample.value
+    return None
+
+
+def is_lost(seen: WatchedRoad) -> bool:
+    found = seen.road.run(
+        "vitrine", "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'slot_vps'"
+    )
+    return found == [("lost",)]
+
+
+@pytest.mark.timeout(180)
+def test_a_slot_is_lost_when_it_was_foretold(watched_road: WatchedRoad) -> None:
+    run = watched_road.road.run
+    for name, value in {
+        "max_slot_wal_keep_size": f"{KEEP_MB}MB",
+        "max_wal_size": "32MB",
+        "min_wal_size": "32MB",
+    }.items():
+        run("vitrine", f"ALTER SYSTEM SET {name} = '{value}'")
+    run("vitrine", "SELECT pg_reload_conf()")
+    try:
+        watched_road.beat_once(FRESH_S - CROSSING_S)
+        watched_road.heart.start()
+        watched_road.cut()
+        with steady_wal(watched_road):
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() - began > PREDICT_AFTER_S, PREDICT_AFTER_S + 1)
+            foretold_s = read_left_s(watched_road)
+            said_at = time.monotonic()
+            assert foretold_s is not None
+            assert wait_until(lambda: is_lost(watched_road), 60)
+            lasted_s = time.monotonic() - said_at
+        said = f"foretold {foretold_s:.1f} s, lasted {lasted_s:.1f} s"
+        assert abs(foretold_s - lasted_s) <= 0.2 * lasted_s, said
+        wait_faces(watched_road, LAGGING, Cause.SLOT_LOST, TWO_BEATS_S + SLACK_S)
+    finally:
+        run("vitrine", "ALTER SYSTEM RESET ALL")
+        run("vitrine", "SELECT pg_reload_conf()")
