@@ -111,13 +111,15 @@ class EndpointRole:
 
     beat: LiteralString
     """The block that reads the newest beat."""
+    is_here: bool = True
+    """Its server runs on this machine, so its disk can be asked."""
     counts_worker: bool = False
     has_backlog: bool = False
 
 
 SOURCE = EndpointRole("beat_sent", counts_worker=True)
 WINDOW = EndpointRole("beat_landed", has_backlog=True)
-SUBSCRIBER = EndpointRole("beat_received")
+SUBSCRIBER = EndpointRole("beat_received", is_here=False)
 
 
 def read_reading(
@@ -130,7 +132,7 @@ def read_reading(
         now=now,
         version_num=version_num,
         wal_bytes=wal_bytes,
-        disk_free_bytes=_read_disk_free(disk or (Path(data_directory) if data_directory else None)),
+        disk_free_bytes=_read_disk_free(disk or data_directory) if role.is_here else None,
         rooms={name: Room(used, limit) for name, used, limit in conn.execute(_SQL["rooms"])},
         slots=read_slots(conn, endpoint),
         subscriptions=tuple(_subscription(endpoint, row) for row in conn.execute(_SQL["subscriptions"])),
@@ -168,7 +170,7 @@ def _read_backlog(conn: Connection) -> Backlog:
     )
 
 
-def _read_disk_free(folder: Path | None) -> int | None:
+def _read_disk_free(folder: Path | str | None) -> int | None:
     try:
         return shutil.disk_usage(folder).free if folder else None
     except OSError:

@@ -23,6 +23,7 @@ from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.plan import Plans
+from vps_readapi.metrics import serve_metrics
 from vps_readapi.settings import ApiSettings
 
 
@@ -60,22 +61,23 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     )
     events = Events(memory, database, max_streams=settings.max_streams)
     try:
-        async with memory.follow():
-            yield Services(
-                database=database,
-                memory=memory,
-                loader=loader,
-                events=events,
-                limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
-                tokens=tokens,
-                login=Login(
-                    tokens,
-                    credential_key=_key(settings.credential_key),
-                    concurrency=settings.login_concurrency,
-                ),
-                media=media,
-                version=version("sgp-ponte"),
-            )
+        with serve_metrics(memory, events, host=settings.metrics_host, port=settings.metrics_port):
+            async with memory.follow():
+                yield Services(
+                    database=database,
+                    memory=memory,
+                    loader=loader,
+                    events=events,
+                    limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
+                    tokens=tokens,
+                    login=Login(
+                        tokens,
+                        credential_key=_key(settings.credential_key),
+                        concurrency=settings.login_concurrency,
+                    ),
+                    media=media,
+                    version=version("sgp-ponte"),
+                )
     finally:
         await engine.dispose()
 

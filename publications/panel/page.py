@@ -128,7 +128,10 @@ def _make_stop(name: str, answers: bool, hop: HopView) -> Stop:
 def _describe_queue(export: HopView) -> str:
     if export.slot is None or export.slot.retained_bytes is None:
         return "A fila de mudanças para a VPS não existe mais"
-    text = f"{say_size(export.slot.unconfirmed_bytes)} de mudanças a confirmar pela VPS"
+    unconfirmed = export.slot.unconfirmed_bytes
+    text = f"{say_size(unconfirmed)} de mudanças ainda não confirmadas pela VPS"
+    if unconfirmed == 0:
+        text = "Nenhuma mudança espera a VPS"
     left_s = export.forecast.slot_left_s
     return text if left_s is None else f"{text}; cabem mais {say_duration(left_s)} no ritmo atual"
 
@@ -145,7 +148,7 @@ def _describe_chart(chart: Chart) -> str:
 def _make_event(turn: Turn) -> Event:
     ok = turn.state is FreshnessState.FRESH and turn.cause is None
     if ok:
-        text = "Voltou ao normal"
+        text = "Tudo em ordem"
     elif turn.cause:
         text = CAUSES[turn.cause][0]
     else:

@@ -83,6 +83,13 @@ SENTENCES = {
     CheckKind.MINIATURAS_PENDING: "{count} fotos esperam para ser reduzidas",
     CheckKind.MINIATURAS_REFUSED: "{count} fotos sem miniatura: {motivo}",
 }
+SENTENCES_FOR_ONE = {
+    CheckKind.DEAD_LETTERS: "1 registro do SGP que não pôde ser lido",
+    CheckKind.UNSYNCED: "1 pessoa precisa trocar a senha no SGP para entrar pelo celular",
+    CheckKind.CREDENCIAIS_PENDING: "1 pessoa ativa ainda não pode entrar pelo celular",
+    CheckKind.MINIATURAS_PENDING: "1 foto espera para ser reduzida",
+    CheckKind.MINIATURAS_REFUSED: "1 foto sem miniatura: {motivo}",
+}
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
 
 
@@ -128,7 +135,8 @@ def say_check(check: Check) -> str:
     """Return one sentence about anything but a road."""
     values = {name: _say_value(value) for name, value in check.values.items()}
     motivo = MOTIVOS.get(check.subject, check.subject.replace("_", " "))
-    return SENTENCES[check.kind].format(subject=check.subject, motivo=motivo, **values)
+    sentences = SENTENCES_FOR_ONE if check.values.get("count") == 1 else SENTENCES
+    return sentences[check.kind].format(subject=check.subject, motivo=motivo, **values)
 
 
 def _say_value(value: float | str | None) -> str:

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
@@ -81,7 +81,7 @@ def _wait_visible(conn: Connection, table: str, mark: str) -> None:
 
 def _start_stack() -> Stack:
     folder = Path(tempfile.mkdtemp(prefix="ponte-bench-"))
-    ports = Ports(*_free_ports(5))
+    ports = Ports(*_free_ports(len(fields(Ports))))
     settings = StackSettings(runtime_root(folder), ports, os.environ, parameters={})
     stack = Stack(settings, say=lambda text: print(text, file=sys.stderr))
     atexit.register(_remove, stack, folder)
