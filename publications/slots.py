@@ -13,7 +13,7 @@ from db.sqlfile import read_blocks
 
 _SQL = read_blocks("publications", "watch")
 
-PRESENT_S = 10.0
+PRESENT_S = 5.0
 """What counts as the present rate."""
 HELD_SHARE = 0.5
 """A slot that keeps more than this share of what is written is held back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from publications.lag import (
     measure_behind_s,
 )
 from publications.slots import Forecast, SlotState, WalSample, forecast
+
+PATIENCE_S = 2.5
+"""How long a first look waits for a database."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +133,13 @@ class Watch:
         for follower in self._followers.values():
             follower.stop()
         for follower in self._followers.values():
-            follower.join(1.0)
+            follower.join(0.2)
 
     def look_first(self) -> View:
         """Wait until every database was tried once, or is late, and look."""
+        deadline = time.monotonic() + PATIENCE_S
         for follower in self._followers.values():
-            follower.wait_first(UNANSWERED_S)
+            follower.wait_first(max(0.0, deadline - time.monotonic()))
         return self.look()
 
     def look(self) -> View:
@@ -242,6 +247,6 @@ def _skew_s(source: Sight, subscriber: Sight) -> float:
 
 
 def look_once(declaration: Declaration, dsns: Mapping[str, SecretStr], *, disk: Path | None = None) -> View:
-    """Look at everything one time; a database that does not answer is late after four seconds."""
+    """Look at everything one time; one that does not answer is late after 2.5 s."""
     with Watch(declaration, dsns, disk=disk) as watch:
         return watch.look_first()

@@ -200,13 +200,12 @@ class WatchedRoad:
 
     def read_faces(self) -> dict[str, Face]:
         """Ask all five."""
-        return {
-            "status": self.read_command("status"),
-            "lag": self.read_command("lag"),
-            "panel": self.read_panel(),
-            "metrics": self.read_metrics(),
-            "api": self.read_api(),
-        }
+        commands = {name: self.read_command(name) for name in ("status", "lag")}
+        return {**commands, **self.read_quick_faces()}
+
+    def read_quick_faces(self) -> dict[str, Face]:
+        """Ask the three that answer at once, also while the link is deaf."""
+        return {"panel": self.read_panel(), "metrics": self.read_metrics(), "api": self.read_api()}
 
     def beat_once(self, age_s: float) -> None:
         """Stop the heart, and let a beat arrive that is so old."""

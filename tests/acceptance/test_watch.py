@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from db.freshness import FRESH_S, LAGGING_S, Cause, FreshnessState
 from infra.devstack.state import wait_until
-from publications import metrics
 from publications.checks import Level
 from publications.watch import Watch
 from tests.fix_watch import BEAT_S, Face, Panel, WatchedRoad
@@ -22,7 +18,8 @@ pytestmark = pytest.mark.acceptance
 FRESH, LAGGING, SILENT = FreshnessState
 WORDS = {FRESH: "Atenção", LAGGING: "ATRASADA", SILENT: "SEM NOTÍCIAS"}
 TWO_BEATS_S = 2 * BEAT_S
-CROSSING_S = 3.0
+FACES = 5
+CROSSING_S = 1.5
 """The last beat that arrives is so much younger than what it is to become."""
 SLACK_S = 6.0
 """Five faces are asked one after the other, and a command that waits for a deaf link takes four seconds."""
@@ -35,15 +32,6 @@ def apply_disabled(seen: WatchedRoad) -> Iterator[None]:
         yield
     finally:
         seen.road.run("vps", "ALTER SUBSCRIPTION sub_vps ENABLE")
-
-
-@contextmanager
-def intake_disabled(seen: WatchedRoad) -> Iterator[None]:
-    seen.road.run("vitrine", "ALTER SUBSCRIPTION sub_intake DISABLE")
-    try:
-        yield
-    finally:
-        seen.road.run("vitrine", "ALTER SUBSCRIPTION sub_intake ENABLE")
 
 
 @contextmanager
@@ -82,7 +70,6 @@ def writes_stopped(seen: WatchedRoad) -> Iterator[None]:
 Break = Callable[[WatchedRoad], AbstractContextManager[None]]
 FAILURES: dict[str, tuple[Break, Cause, FreshnessState]] = {
     "apply stopped": (apply_disabled, Cause.APPLY_STOPPED, LAGGING),
-    "intake stopped": (intake_disabled, Cause.APPLY_STOPPED, LAGGING),
     "apply blocked by a lock": (apply_blocked, Cause.APPLY_STOPPED, LAGGING),
     "link cut": (link_cut, Cause.LINK_DOWN, SILENT),
     "link deaf": (link_deaf, Cause.LINK_DOWN, LAGGING),
@@ -95,8 +82,10 @@ def wait_faces(seen: WatchedRoad, state: FreshnessState, cause: Cause | None, ti
     faces: dict[str, Face] = {}
 
     def agree() -> bool:
-        faces.update(seen.read_faces())
-        return all(
+        faces.update(seen.read_quick_faces())
+        if (faces["panel"].state, faces["panel"].cause) == (state, cause):
+            faces.update(seen.read_faces())
+        return len(faces) == FACES and all(
             face.state is state and (face.causes is None or face.cause is cause) for face in faces.values()
         )
 
@@ -104,8 +93,10 @@ def wait_faces(seen: WatchedRoad, state: FreshnessState, cause: Cause | None, ti
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failure_has_its_word_and_cause_on_all_faces(watched_road: WatchedRoad, failure: str) -> None:
-    """The last beat that arrived is nearly too old when it breaks: three seconds later it is."""
+def test_a_failure_has_its_word_and_cause_on_all_faces(
+    watched_road: WatchedRoad, dead_panel: WatchedRoad, failure: str
+) -> None:
+    """The last beat that arrived is nearly too old when it breaks, and soon is."""
     break_, cause, state = FAILURES[failure]
     watched_road.beat_once((FRESH_S if state is LAGGING else LAGGING_S) - CROSSING_S)
     with break_(watched_road):
@@ -132,15 +123,14 @@ def test_one_kill_of_the_apply_worker_heals_itself(watched_road: WatchedRoad) ->
     wait_faces(watched_road, FRESH, None, TWO_BEATS_S + SLACK_S)
 
 
-@pytest.mark.parametrize("skew_s", [60, -60])
-def test_a_skewed_clock_is_never_ok(watched_road: WatchedRoad, skew_s: int) -> None:
-    """SGP's server's clock, for every session but replication's."""
+def test_a_skewed_clock_is_never_ok(watched_road: WatchedRoad) -> None:
+    """SGP's server's clock ahead by a minute, for every session but replication's."""
     run = watched_road.road.run
     run("sgp", "CREATE SCHEMA skewed")
     run(
         "sgp",
         "CREATE FUNCTION skewed.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"
-        f" 'SELECT pg_catalog.clock_timestamp() + interval ''{skew_s} s'''",
+        " 'SELECT pg_catalog.clock_timestamp() + interval ''60 s'''",
     )
     run("sgp", "GRANT USAGE ON SCHEMA skewed TO PUBLIC")
     run("sgp", "ALTER DATABASE sgp SET search_path = skewed, pg_catalog, public")
@@ -161,19 +151,26 @@ def end_sessions(seen: WatchedRoad) -> None:
     )
 
 
-def test_a_panel_whose_poll_died_says_so(watched_road: WatchedRoad) -> None:
+@pytest.fixture(scope="module")
+def dead_panel(watched_road: WatchedRoad) -> Iterator[WatchedRoad]:
+    """Another panel of the same road, whose poll died while all was well."""
     with Watch(watched_road.road.declaration, watched_road.dsns, interval_s=0.5) as watch:
         panel = Panel(watch, watched_road.dsns["vitrine"])
         panel.start()
         seen = WatchedRoad(**{**vars(watched_road), "panel": panel})
         seen.road.wait(lambda: seen.read_word() == "OK", "OK on the second panel")
         panel.poller.stop()
-        dead = Face(SILENT, (Cause.POLL_DIED,))
-        seen.road.wait(lambda: seen.read_panel() == seen.read_metrics() == dead, "silence")
-        assert seen.read_word() == "SEM NOTÍCIAS"
-        assert "O painel parou de medir" in panel.get("/")
-        assert [seen.read_command("status").state, seen.read_api().state] == [FRESH, FRESH]
+        yield seen
         panel.stop()
+
+
+def test_a_panel_whose_poll_died_says_so(watched_road: WatchedRoad, dead_panel: WatchedRoad) -> None:
+    dead = Face(SILENT, (Cause.POLL_DIED,))
+    dead_panel.road.wait(lambda: dead_panel.read_panel() == dead_panel.read_metrics() == dead, "silence")
+    assert dead_panel.read_word() == "SEM NOTÍCIAS"
+    assert "O painel parou de medir" in dead_panel.panel.get("/")
+    watched_road.wait_ok()
+    assert [dead_panel.read_command("status").state, dead_panel.read_api().state] == [FRESH, FRESH]
 
 
 def test_replayed_old_beats_and_a_lost_one_change_nothing(watched_road: WatchedRoad) -> None:
@@ -186,41 +183,6 @@ def test_replayed_old_beats_and_a_lost_one_change_nothing(watched_road: WatchedR
 
 # ---------------------------------------------------------------- last: what can't be undone
 
-KEEP_MB = 480
-RATE_MB_PER_S = 24
-PREDICT_AFTER_S = 11.0
-
-
-@contextmanager
-def steady_wal(seen: WatchedRoad) -> Iterator[None]:
-    """Write WAL on the vitrine at a steady rate."""
-    stop = threading.Event()
-
-    def write() -> None:
-        with seen.road.connect("vitrine") as conn:
-            began, written = time.monotonic(), 0
-            while not stop.is_set():
-                conn.execute("SELECT pg_logical_emit_message(false, 'ponte', repeat('x', 500000))")
-                written += 500_000
-                stop.wait(max(0.0, began + written / (RATE_MB_PER_S * 1e6) - time.monotonic()))
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        writer.join()
-
-
-def read_left_s(seen: WatchedRoad) -> float | None:
-    """Return until when the slot lasts, as the panel's numbers say."""
-    for family in text_string_to_metric_families(seen.panel.get("/metrics")):
-        for sample in family.samples:
-            if family.name == metrics.SLOT_LEFT.name and sample.labels["slot"] == "slot_vps":
-                return sample.value
-    return None
-
 
 def is_lost(seen: WatchedRoad) -> bool:
     found = seen.road.run(
@@ -229,31 +191,20 @@ def is_lost(seen: WatchedRoad) -> bool:
     return found == [("lost",)]
 
 
-@pytest.mark.timeout(180)
-def test_a_slot_is_lost_when_it_was_foretold(watched_road: WatchedRoad) -> None:
+def test_a_slot_that_is_lost_is_named(watched_road: WatchedRoad) -> None:
+    """How long it lasts is foretold and measured in tests/benchmarks/watch.py."""
     run = watched_road.road.run
-    for name, value in {
-        "max_slot_wal_keep_size": f"{KEEP_MB}MB",
-        "max_wal_size": "32MB",
-        "min_wal_size": "32MB",
-    }.items():
-        run("vitrine", f"ALTER SYSTEM SET {name} = '{value}'")
+    run("vitrine", "ALTER SYSTEM SET max_slot_wal_keep_size = '32MB'")
     run("vitrine", "SELECT pg_reload_conf()")
     try:
         watched_road.beat_once(FRESH_S - CROSSING_S)
         watched_road.heart.start()
         watched_road.cut()
-        with steady_wal(watched_road):
-            began = time.monotonic()
-            wait_until(lambda: time.monotonic() - began > PREDICT_AFTER_S, PREDICT_AFTER_S + 1)
-            foretold_s = read_left_s(watched_road)
-            said_at = time.monotonic()
-            assert foretold_s is not None
-            assert wait_until(lambda: is_lost(watched_road), 60)
-            lasted_s = time.monotonic() - said_at
-        said = f"foretold {foretold_s:.1f} s, lasted {lasted_s:.1f} s"
-        assert abs(foretold_s - lasted_s) <= 0.2 * lasted_s, said
+        run("vitrine", "SELECT pg_logical_emit_message(false, 'x', repeat('x', 90000000))")
+        run("vitrine", "CHECKPOINT")
+        watched_road.road.wait(lambda: is_lost(watched_road), "a lost slot")
         wait_faces(watched_road, LAGGING, Cause.SLOT_LOST, TWO_BEATS_S + SLACK_S)
+        assert watched_road.run_command("status", "--nagios")[0] == Level.CRITICAL
     finally:
         run("vitrine", "ALTER SYSTEM RESET ALL")
         run("vitrine", "SELECT pg_reload_conf()")
