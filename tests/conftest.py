@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fix_road",
     "tests.fix_windows",
     "tests.fix_watch",
+    "tests.fix_browser",
 ]

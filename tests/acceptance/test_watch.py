@@ -11,6 +11,7 @@ from db.freshness import FRESH_S, LAGGING_S, Cause, FreshnessState
 from infra.devstack.state import wait_until
 from publications.checks import Level
 from publications.watch import Watch
+from tests.fix_browser import Browser
 from tests.fix_watch import BEAT_S, Face, Panel, WatchedRoad
 
 pytestmark = pytest.mark.acceptance
@@ -107,9 +108,10 @@ def test_a_failure_has_its_word_and_cause_on_all_faces(
     assert watched_road.read_word() == "OK"
 
 
-def test_a_dead_worker_is_not_a_shop_that_rests(watched_road: WatchedRoad) -> None:
+def test_a_dead_worker_is_not_a_shop_that_rests(watched_road: WatchedRoad, browser: Browser) -> None:
     watched_road.beat_once(FRESH_S - CROSSING_S)
     wait_faces(watched_road, LAGGING, Cause.WORKER_DEAD, CROSSING_S + TWO_BEATS_S + SLACK_S)
+    assert browser.read_faults(watched_road.panel.url) == []
     code, said = watched_road.run_command("status", "--nagios")
     assert (code, said.split(" - ")[0]) == (Level.WARNING, "PONTE WARNING")
     watched_road.heart.start()
@@ -164,13 +166,39 @@ def dead_panel(watched_road: WatchedRoad) -> Iterator[WatchedRoad]:
         panel.stop()
 
 
-def test_a_panel_whose_poll_died_says_so(watched_road: WatchedRoad, dead_panel: WatchedRoad) -> None:
+def test_a_panel_whose_poll_died_says_so(
+    watched_road: WatchedRoad, dead_panel: WatchedRoad, browser: Browser
+) -> None:
     dead = Face(SILENT, (Cause.POLL_DIED,))
     dead_panel.road.wait(lambda: dead_panel.read_panel() == dead_panel.read_metrics() == dead, "silence")
     assert dead_panel.read_word() == "SEM NOTÍCIAS"
     assert "O painel parou de medir" in dead_panel.panel.get("/")
+    assert browser.read_faults(dead_panel.panel.url) == []
     watched_road.wait_ok()
     assert [dead_panel.read_command("status").state, dead_panel.read_api().state] == [FRESH, FRESH]
+
+
+def test_the_page_fits_and_can_be_read_by_everybody(watched_road: WatchedRoad, browser: Browser) -> None:
+    """In light and dark, on a desktop and on a phone; nothing is fetched from elsewhere."""
+    watched_road.wait_ok()
+    assert browser.read_faults(watched_road.panel.url) == []
+    with browser.open(watched_road.panel.url, width=360) as page:
+        line = page.locator("h1").inner_text().replace("\n", " ")
+        assert line.startswith("Sincronização: OK Último Sync: há ")
+        assert page.title() == "Sincronização: OK · Ponte"
+
+
+def test_a_page_whose_panel_is_gone_turns_red_by_itself(watched_road: WatchedRoad, browser: Browser) -> None:
+    with Watch(watched_road.road.declaration, watched_road.dsns, interval_s=0.5) as watch:
+        panel = Panel(watch, watched_road.dsns["vitrine"])
+        panel.start()
+        with browser.open(panel.url, width=390, own_clock=True) as page:
+            assert page.title() == "Sincronização: OK · Ponte"
+            panel.stop()
+            page.clock.run_for(12_000)
+            page.wait_for_function("document.querySelector('.manchete.bad') !== null")
+            assert page.locator("h1").inner_text().startswith("Sincronização: SEM NOTÍCIAS")
+            assert page.title() == "Sincronização: SEM NOTÍCIAS · Ponte"
 
 
 def test_replayed_old_beats_and_a_lost_one_change_nothing(watched_road: WatchedRoad) -> None:

@@ -19,6 +19,7 @@ from db.freshness import Cause, FreshnessState
 from db.metrics import MetricSpec
 from publications import metrics as watch
 from publications.cli import _parser
+from publications.settings import WatchSettings
 from vps_readapi import metrics as api
 
 pytestmark = pytest.mark.unit
@@ -105,6 +106,13 @@ def test_every_metric_is_described_and_no_other(heading: str, specs: tuple[Metri
     rows = re.findall(r"^\| `(ponte_\w+)` \| (.*?) \| (.*?) \|$", section, re.MULTILINE)
     listed = {name: (tuple(re.findall(r"`(\w+)`", labels)), meaning) for name, labels, meaning in rows}
     assert listed == {one.name: (one.labels, one.meaning) for one in specs}
+
+
+def test_every_setting_of_the_panel_is_described_and_no_other() -> None:
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    [section] = re.findall(r"^## `ponte panel`\n(.*?)(?=^## )", text, re.DOTALL | re.MULTILINE)
+    described = set(re.findall(r"^\| `(PONTE_\w+)`", section, re.MULTILINE))
+    assert described == {f"PONTE_PANEL_{name}".upper() for name in WatchSettings.model_fields}
 
 
 # ---------------------------------------------------------------- the rules themselves, by promtool
