@@ -20,6 +20,7 @@ from publications.panel.words import (
     say_headline,
     say_hop,
     say_size,
+    say_turn,
 )
 from publications.watch import HopView, View
 
@@ -147,10 +148,4 @@ def _describe_chart(chart: Chart) -> str:
 
 def _make_event(turn: Turn) -> Event:
     ok = turn.state is FreshnessState.FRESH and turn.cause is None
-    if ok:
-        text = "Tudo em ordem"
-    elif turn.cause:
-        text = CAUSES[turn.cause][0]
-    else:
-        text = "Ficou para trás"
-    return Event(turn.at.astimezone(), text, _tone(turn.state, ok=ok))
+    return Event(turn.at.astimezone(), say_turn(turn.state, turn.cause), _tone(turn.state, ok=ok))

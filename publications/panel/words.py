@@ -99,6 +99,14 @@ def say_headline(measured: Measurement) -> tuple[str, str]:
     return f"Sincronização: {word}", f"Último Sync: {say_age(measured.freshness.age_seconds)}"
 
 
+def say_turn(state: FreshnessState, cause: Cause | None) -> str:
+    """Say in one line what changed: the word, and the first sentence of why."""
+    if state is FreshnessState.FRESH and cause is None:
+        return "Tudo em ordem"
+    why = CAUSES[cause or Cause.UNKNOWN][0].split(". ")[0].rstrip(".")
+    return f"{WORDS[state].capitalize()}: {why[0].lower()}{why[1:]}"
+
+
 def say_age(seconds: float | None) -> str:
     """Return such as `há 2 min`."""
     return "não se sabe" if seconds is None else f"há {say_duration(seconds)}"
