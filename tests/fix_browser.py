@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,9 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 GRAVE = {"serious", "critical"}
-WIDTHS = (360, 1280)
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Look = tuple[Literal["light", "dark"], int]
+TWO_LOOKS: Sequence[Look] = (("light", 360), ("dark", 1280))
+ALL_LOOKS: Sequence[Look] = (*TWO_LOOKS, ("dark", 360), ("light", 1280))
 
 
 @dataclass
@@ -53,12 +54,11 @@ class Browser:
         yield page
         context.close()
 
-    def read_faults(self, url: str) -> list[str]:
+    def read_faults(self, url: str, looks: Sequence[Look] = TWO_LOOKS) -> list[str]:
         """Return what is wrong with a page at each width and scheme: axe's grave findings and our own."""
         return [
             f"{scheme} {width}: {fault}"
-            for scheme in SCHEMES
-            for width in WIDTHS
+            for scheme, width in looks
             for fault in self._read_faults(url, width, scheme)
         ]
 

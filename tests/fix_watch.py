@@ -129,6 +129,7 @@ class WatchedRoad:
     """The way from the intranet to the VPS; the road's own link is the other direction."""
     heart: Heart
     api: RunningApi
+    api_metrics_port: int
     panel: Panel
     dsns: dict[str, SecretStr]
 
@@ -257,12 +258,13 @@ def open_watched_road(servers: Servers, server_root: Path) -> Iterator[WatchedRo
         heart.start()
         stack.callback(heart.stop)
         api_dsn = _role_dsn("vps", "ponte_api")
-        api = stack.enter_context(run_api(api_dsn, DSN=api_dsn))
+        numbers = find_free_port()
+        api = stack.enter_context(run_api(api_dsn, DSN=api_dsn, metrics_port=str(numbers)))
         watch = stack.enter_context(Watch(road.declaration, dsns, interval_s=0.5))
         panel = Panel(watch, dsns["vitrine"])
         panel.start()
         stack.callback(panel.stop)
-        watched = WatchedRoad(road, back, heart, api, panel, dsns)
+        watched = WatchedRoad(road, back, heart, api, numbers, panel, dsns)
         watched.wait_ok()
         yield watched
         watched.heal()

@@ -29,6 +29,8 @@ class Chart:
     """What is drawn, and what it says in words."""
 
     bars: tuple[Bar, ...]
+    measured_share: float
+    """How much of the day somebody measured."""
     fresh_share: float | None
     """Share of the measured pieces that were fresh throughout; None if there is none."""
     longest_s: float | None
@@ -44,6 +46,7 @@ def draw(pieces: Sequence[Piece], *, now: datetime) -> Chart:
     ages = [one.age_seconds for one in shown.values() if one.age_seconds is not None]
     return Chart(
         bars=tuple(Bar(x, _height(one), one.state.value) for x, one in sorted(shown.items())),
+        measured_share=len(shown) / PIECES,
         fresh_share=_share(shown),
         longest_s=max(ages, default=None),
         unknown=any(one.unknown for one in shown.values()),

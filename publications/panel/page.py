@@ -24,6 +24,9 @@ from publications.panel.words import (
 )
 from publications.watch import HopView, View
 
+ALL_BUT = 0.99
+"""Less than this of the day measured is said."""
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -143,7 +146,8 @@ def _describe_chart(chart: Chart) -> str:
     longest = "em algum momento não se soube a idade" if chart.unknown else "maior atraso desconhecido"
     if not chart.unknown and chart.longest_s is not None:
         longest = f"maior atraso: {say_duration(chart.longest_s)}"
-    return f"Em dia em {chart.fresh_share:.0%} do tempo medido; {longest}."
+    gap = f" Sem medida em {1 - chart.measured_share:.0%} do dia." if chart.measured_share < ALL_BUT else ""
+    return f"Em dia em {chart.fresh_share:.0%} do tempo medido; {longest}.{gap}"
 
 
 def _make_event(turn: Turn) -> Event:

@@ -93,6 +93,10 @@ SENTENCES_FOR_ONE = {
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
 
 
+BEAT_S = 3.0
+"""A hop is behind by up to a beat simply because of when it was looked at."""
+
+
 def say_headline(measured: Measurement) -> tuple[str, str]:
     """Return the page's first line in two halves."""
     word = "OK" if measured.is_ok else WORDS[measured.state]
@@ -135,7 +139,7 @@ def say_size(n_bytes: int | None) -> str:
 
 def say_hop(hop: HopView) -> str:
     """Say in a few words how one hop does."""
-    behind = "" if hop.behind_s is None or hop.behind_s < 1 else f", {say_duration(hop.behind_s)} atrás"
+    behind = "" if hop.behind_s is None or hop.behind_s < BEAT_S else f", {say_duration(hop.behind_s)} atrás"
     return HOPS[hop.state] + behind
 
 

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from db.freshness import FRESH_S, LAGGING_S, Cause, FreshnessState
 from infra.devstack.state import wait_until
 from publications.checks import Level
 from publications.watch import Watch
-from tests.fix_browser import Browser
-from tests.fix_watch import BEAT_S, Face, Panel, WatchedRoad
+from tests.fix_browser import ALL_LOOKS, Browser
+from tests.fix_watch import BEAT_S, Face, Panel, WatchedRoad, fetch
+from vps_readapi import metrics
 
 pytestmark = pytest.mark.acceptance
 
@@ -178,10 +180,25 @@ def test_a_panel_whose_poll_died_says_so(
     assert [dead_panel.read_command("status").state, dead_panel.read_api().state] == [FRESH, FRESH]
 
 
+def test_the_apis_numbers_say_what_its_headers_say(watched_road: WatchedRoad) -> None:
+    watched_road.wait_ok()
+    text, _ = fetch(watched_road.api_metrics_port, "/metrics")
+    samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    [state] = [one.labels["state"] for one in samples if one.name == metrics.STATE.name and one.value == 1]
+    assert state == watched_road.read_api().state
+    counted = [
+        one for one in samples if one.name == metrics.REQUESTS.name and one.labels["route"] == "/saude/viva"
+    ]
+    assert counted[0].value > 0
+    named = {one.name for one in metrics.ALL}
+    assert named <= {one.name for one in samples}
+    assert fetch(watched_road.api.port, "/metrics")[0] != text
+
+
 def test_the_page_fits_and_can_be_read_by_everybody(watched_road: WatchedRoad, browser: Browser) -> None:
     """In light and dark, on a desktop and on a phone; nothing is fetched from elsewhere."""
     watched_road.wait_ok()
-    assert browser.read_faults(watched_road.panel.url) == []
+    assert browser.read_faults(watched_road.panel.url, ALL_LOOKS) == []
     with browser.open(watched_road.panel.url, width=360) as page:
         line = page.locator("h1").inner_text().replace("\n", " ")
         assert line.startswith("Sincronização: OK Último Sync: há ")
