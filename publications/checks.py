@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from db.freshness import Cause, FreshnessState, Measurement
-from publications.watch import HopView, View
+from publications.watch import View
 
 HOUR_S = 3600.0
 LEFT_WARNING_S = 24 * HOUR_S
@@ -90,13 +90,8 @@ def _check_road(name: str, measured: Measurement) -> Check:
     )
 
 
-def _hops(view: View) -> list[HopView]:
-    """Return each hop once: all subscribers share the intake."""
-    return list({hop.slot_name: hop for one in view.subscribers.values() for hop in one.hops}.values())
-
-
 def _check_left(view: View) -> Iterable[Check]:
-    for hop in _hops(view):
+    for hop in view.hops:
         slot_s, disk_s = hop.forecast.slot_left_s, hop.forecast.disk_left_s
         if slot_s is not None:
             yield Check(CheckKind.SLOT_LEFT, hop.slot_name, _grade_left(slot_s), {"hours": slot_s / HOUR_S})

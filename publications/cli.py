@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.errors import PonteError, SettingsError
 from db.migrate import History, emit_sql, migrate, read_revision
+from publications import report
 from publications.apply import apply, wait_for_copies
 from publications.changes import Change
 from publications.checks import Check, Level, check_recording, check_view, find_worst
@@ -25,8 +26,7 @@ from publications.release import release
 from publications.render import describe, to_json, to_script, to_text
 from publications.session import Session
 from publications.settings import WatchSettings, read_settings, read_watch_dsns
-from publications.status import hops_table, to_nagios, to_renderable
-from publications.status import to_json as status_to_json
+from publications.status import hops_table, to_renderable
 from publications.watch import View, Watch, look_once
 
 OK, FAILED, USAGE, PENDING = 0, 1, 2, 3
@@ -200,10 +200,10 @@ def _status(arguments: argparse.Namespace) -> int:
         print(f"PONTE UNKNOWN - {error.fact}")
         return int(Level.UNKNOWN)
     if arguments.nagios:
-        print(to_nagios(view, checks))
+        print(report.to_nagios(view, checks))
         return int(find_worst(checks))
     if arguments.json:
-        print(status_to_json(view, checks))
+        print(report.to_json(view, checks))
     else:
         _show(to_renderable(view, checks))
     return OK if find_worst(checks) is Level.OK else PENDING
@@ -214,7 +214,7 @@ def _lag(arguments: argparse.Namespace) -> int:
         return _watch_lag(arguments)
     view, checks = _look(arguments)
     if arguments.json:
-        print(status_to_json(view, checks))
+        print(report.to_json(view, checks))
     else:
         _show(hops_table(view))
     return OK if all(view.measure(name).is_ok for name in view.subscribers) else PENDING

@@ -126,7 +126,7 @@ def _collect_servers(view: View) -> Iterable[Metric]:
 
 
 def _collect_hops(view: View) -> Iterable[Metric]:
-    hops = list({hop.slot_name: hop for one in view.subscribers.values() for hop in one.hops}.values())
+    hops = view.hops
     rates = {hop.source: hop.forecast.rate_bytes_per_s for hop in hops}
     yield WAL_RATE.family(((name,), rate) for name, rate in rates.items())
     yield DISK_LEFT.family(((hop.source,), hop.forecast.disk_left_s) for hop in hops)

@@ -1,20 +1,15 @@
-"""What the watch saw, for operators and their programs: text, JSON, a monitoring plugin's line. Pure."""
+"""What the watch saw, for operators. Pure; `report` has it for programs."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from db.freshness import FRESH_S, LAGGING_S, Cause, FreshnessState, Measurement
+from db.freshness import Cause, FreshnessState, Measurement
 from publications.checks import Check, CheckKind, Level
-from publications.follower import Sight
 from publications.slots import Forecast
 from publications.watch import HopView, View
 
@@ -114,7 +109,7 @@ def hops_table(view: View) -> Table:
     """Return a line for each hop."""
     columns = ("hop", "state", "behind", "unconfirmed", "retained", "wal", "safe", "rate", "left", "errors")
     table = _table(columns)
-    for hop in _each_hop(view):
+    for hop in view.hops:
         slot = hop.slot
         table.add_row(
             f"{hop.source}->{hop.target}",
@@ -163,10 +158,6 @@ def _style(measured: Measurement) -> str:
     return "bold red" if measured.state is FreshnessState.SILENT else "yellow"
 
 
-def _each_hop(view: View) -> list[HopView]:
-    return list({hop.slot_name: hop for one in view.subscribers.values() for hop in one.hops}.values())
-
-
 def _errors(hop: HopView) -> str:
     one = hop.subscription
     if one is None:
@@ -208,94 +199,3 @@ def _size(n_bytes: int | None) -> str:
             return f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-# ---------------------------------------------------------------- for programs
-
-
-def to_json(view: View, checks: Sequence[Check]) -> str:
-    """Return one object.
-
-    `level`; `subscribers` by name: state, causes, next_step, age_seconds, as_of, hops; `servers`; `backlog`;
-    `checks`.
-    """
-    shown = {
-        "level": max(check.level for check in checks).name.lower(),
-        "subscribers": {name: _subscriber(view, name) for name in view.subscribers},
-        "servers": {name: _server(sight) for name, sight in view.sights.items()},
-        "backlog": dataclasses.asdict(view.backlog) if view.backlog else None,
-        "checks": [_check(check) for check in checks],
-    }
-    return json.dumps(shown, indent=2, ensure_ascii=False, default=_plain)
-
-
-def measurement_fields(measured: Measurement) -> dict[str, Any]:
-    """Return what every face shows of a measurement."""
-    return {
-        "state": measured.state.value,
-        "ok": measured.is_ok,
-        "cause": measured.cause.value if measured.cause else None,
-        "causes": [cause.value for cause in measured.causes],
-        "age_seconds": measured.freshness.age_seconds,
-        "as_of": measured.freshness.as_of,
-    }
-
-
-def _subscriber(view: View, name: str) -> dict[str, Any]:
-    measured = view.measure(name)
-    step = FACTS[measured.cause][1] if measured.cause else None
-    hops = [_hop(hop) for hop in view.subscribers[name].hops]
-    return {**measurement_fields(measured), "next_step": step, "hops": hops}
-
-
-def _hop(hop: HopView) -> dict[str, Any]:
-    return dataclasses.asdict(hop)
-
-
-def _server(sight: Sight) -> dict[str, Any]:
-    reading = sight.reading
-    rooms = {name: dataclasses.asdict(room) for name, room in reading.rooms.items()} if reading else {}
-    return {
-        "answers": sight.answers,
-        "failure": sight.failure or None,
-        "version_num": reading.version_num if reading else None,
-        "wal_bytes": reading.wal_bytes if reading else None,
-        "disk_free_bytes": reading.disk_free_bytes if reading else None,
-        "rooms": rooms,
-    }
-
-
-def _check(check: Check) -> dict[str, Any]:
-    fact, advice = ("", "") if check.kind is CheckKind.ROAD else describe_check(check)
-    return {
-        "kind": check.kind.value,
-        "subject": check.subject,
-        "level": check.level.name.lower(),
-        "values": dict(check.values),
-        "fact": fact or None,
-        "advice": advice or None,
-    }
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else dict(value)  # type: ignore[call-overload]
-
-
-def to_nagios(view: View, checks: Sequence[Check]) -> str:
-    """Return a monitoring plugin's line: the worst, why, and performance data."""
-    worst = max(check.level for check in checks)
-    roads = [f"{name}: {describe_road(view.measure(name))}" for name in view.subscribers]
-    others = [describe_check(one)[0] for one in checks if one.kind is not CheckKind.ROAD and one.level]
-    return f"PONTE {worst.name} - {'; '.join([*roads, *others])} | {' '.join(_perfdata(view))}"
-
-
-def _perfdata(view: View) -> Iterable[str]:
-    for name in view.subscribers:
-        age = view.measure(name).freshness.age_seconds
-        yield f"{name}_age={'U' if age is None else f'{age:.1f}'}s;{FRESH_S:.0f};{LAGGING_S:.0f};0;"
-    for hop in _each_hop(view):
-        retained = hop.slot.retained_bytes if hop.slot else None
-        yield f"{hop.slot_name}_retained={'U' if retained is None else retained}B;;;0;"
-        left = [one for one in (hop.forecast.slot_left_s, hop.forecast.disk_left_s) if one is not None]
-        if left:
-            yield f"{hop.slot_name}_left={min(left):.0f}s;86400:;14400:;0;"

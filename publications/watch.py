@@ -71,6 +71,11 @@ class View:
     window: str
 
     @property
+    def hops(self) -> list[HopView]:
+        """Each hop once: all subscribers share the intake."""
+        return list({hop.slot_name: hop for one in self.subscribers.values() for hop in one.hops}.values())
+
+    @property
     def backlog(self) -> Backlog | None:
         """What waits, as last counted."""
         reading = self.sights[self.window].reading

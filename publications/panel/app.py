@@ -16,7 +16,7 @@ from publications.metrics import render
 from publications.panel.chart import PIECES
 from publications.panel.page import make_page
 from publications.panel.poller import Poller
-from publications.status import measurement_fields
+from publications.report import measurement_fields
 
 HERE = Path(__file__).parent
 HEADERS = {

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -11,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from db.freshness import FRESH_S, LAGGING_S, Cause, FreshnessState
 from infra.devstack.state import wait_until
 from publications.checks import Level
+from publications.settings import watch_variable
 from publications.watch import Watch
 from tests.fix_browser import ALL_LOOKS, Browser
 from tests.fix_watch import BEAT_S, Face, Panel, WatchedRoad, fetch
@@ -178,6 +183,39 @@ def test_a_panel_whose_poll_died_says_so(
     assert browser.read_faults(dead_panel.panel.url) == []
     watched_road.wait_ok()
     assert [dead_panel.read_command("status").state, dead_panel.read_api().state] == [FRESH, FRESH]
+
+
+def test_the_command_says_it_in_words_and_exit_codes(watched_road: WatchedRoad) -> None:
+    watched_road.wait_ok()
+    code, said = watched_road.run_command("status")
+    assert (code, said.splitlines()[0][:8]) == (0, "vps: OK,")
+    assert "vitrine->vps  running" in said
+    code, said = watched_road.run_command("lag")
+    assert code == 0
+    assert "sgp->vitrine  running" in said
+    code, said = watched_road.run_command("status", "--nagios")
+    assert code == 0
+    assert said.startswith("PONTE OK - vps: OK, ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
+def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad) -> None:
+    import pty  # noqa: PLC0415  # not on Windows
+
+    near, far = pty.openpty()
+    variables = {watch_variable(name): dsn.get_secret_value() for name, dsn in watched_road.dsns.items()}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PONTE_")}
+    command = [sys.executable, "-m", "publications.cli", "lag", "--watch"]
+    process = subprocess.Popen(
+        command, stdout=far, stderr=far, env={**inherited, **variables, "TERM": "xterm", "COLUMNS": "160"}
+    )
+    shown = b""
+    while shown.count(b"vps: OK") < 2:
+        shown += os.read(near, 65536)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    os.close(far)
+    os.close(near)
 
 
 def test_the_apis_numbers_say_what_its_headers_say(watched_road: WatchedRoad) -> None:

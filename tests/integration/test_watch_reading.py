@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from db.engines import Connection, connect
 from db.freshness import Cause, Freshness, FreshnessState, Measurement
 from publications import metrics
-from publications.checks import CheckKind, Level, check_view
+from publications.checks import CheckKind, Level, check_view, find_worst
+from publications.cli import main
 from publications.follower import Sight
 from publications.history import read_day, read_past, read_silence_s, read_turns, thin, write_measurement
-from publications.status import to_json, to_nagios
+from publications.report import to_json, to_nagios
 from publications.watch import View, look_once
 from tests.fix_clusters import PORTS
 from tests.fix_road import Road
@@ -188,3 +191,24 @@ def test_a_day_is_kept_finely_and_a_year_by_the_hour(mended_road: Road, watcher:
 
 def test_a_sight_that_never_was_answers_nothing() -> None:
     assert not Sight("vps").answers
+
+
+def test_without_its_connections_the_command_says_which_are_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PONTE_")]:
+        monkeypatch.delenv(name)
+    assert main(["status"]) == 2
+    assert "PONTE_WATCH_SGP_DSN, PONTE_WATCH_VITRINE_DSN, PONTE_WATCH_VPS_DSN" in capsys.readouterr().err
+    assert main(["status", "--nagios"]) == Level.UNKNOWN
+    assert capsys.readouterr().out.startswith("PONTE UNKNOWN - not set: ")
+
+
+def test_with_nothing_reachable_nothing_is_ok(mended_road: Road) -> None:
+    dsns = {name: SecretStr("host=127.0.0.1 port=1 user=x dbname=x") for name in ("sgp", "vitrine", "vps")}
+    seen = look_once(mended_road.declaration, dsns)
+    found = seen.measure("vps")
+    assert (found.state, found.cause) == (FreshnessState.SILENT, Cause.WINDOW_DOWN)
+    assert {Cause.LINK_DOWN, Cause.SGP_DOWN} <= set(found.causes)
+    assert find_worst(check_view(seen)) is Level.CRITICAL
+    assert "age unknown" in to_nagios(seen, check_view(seen))
