@@ -18,8 +18,8 @@ SKEW_S = 5.0
 """Up to so much two clocks may differ; beyond, an age by both of them means nothing."""
 UNANSWERED_S = 4.0
 """A database that said nothing for so long, two polls, counts as away."""
-BEATLESS_S = 7.0
-"""One beat in two seconds: one lost beat is not noticed, three are."""
+BEATLESS_S = 5.5
+"""One beat in two seconds: one that is lost is not noticed, two are."""
 POLL_STALE_S = 6.0
 """Three polls missed: whoever shows a measurement that old shows nothing."""
 

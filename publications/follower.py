@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -57,9 +57,12 @@ class Sight:
     """Its clock minus our steady one."""
     failing: frozenset[str] = frozenset()
     """Subscriptions that fail again and again."""
-    samples: tuple[WalSample, ...] = ()
-    past: tuple[tuple[str, Past], ...] = ()
+    samples: Mapping[str, Sequence[WalSample]] = field(default_factory=dict)
+    """By slot."""
+    past: Mapping[str, Past] = field(default_factory=dict)
     """By subscriber, where this is the vitrine."""
+    past_read_s: float = 0.0
+    """How long ago that was read."""
     silence_s: float | None = None
     """For how long nothing had been written into the history when we began; None if nothing ever was."""
     failure: str = ""
@@ -76,17 +79,16 @@ class Follower:
         role: EndpointRole,
         *,
         interval_s: float,
-        slot: str = "",
+        slots: Sequence[str] = (),
         subscribers: Sequence[str] = (),
         disk: Path | None = None,
         unanswered_s: float,
     ) -> None:
-        """slot: whose kept WAL is sampled; subscribers: whose past is read here."""
+        """slots: whose kept WAL is sampled; subscribers: whose past is read here."""
         self.endpoint = endpoint
         self._dsn = dsn
         self._role = role
         self._interval_s = interval_s
-        self._slot = slot
         self._subscribers = subscribers
         self._disk = disk
         self._unanswered_s = unanswered_s
@@ -95,7 +97,8 @@ class Follower:
         self._read_at: float | None = None
         self._beat_at = self._beat_changed_at = self._backlog_at = 0.0
         self._failures = 0
-        self._samples: deque[WalSample] = deque()
+        self._samples: dict[str, deque[WalSample]] = {slot: deque() for slot in slots}
+        self._past_at = 0.0
         self._errors: dict[str, deque[tuple[float, int, int]]] = {}
         self._stopping = threading.Event()
         self._looked = threading.Event()
@@ -130,9 +133,11 @@ class Follower:
                 unread_s=unread_s,
                 beat_unread_s=now - self._beat_at,
                 beat_unchanged_s=now - self._beat_changed_at if self._sight.beat else 0.0,
-                samples=tuple(
-                    replace(one, at_s=one.at_s - now) for one in self._samples if one.at_s > now - WINDOW_S
-                ),
+                samples={
+                    slot: [replace(one, at_s=one.at_s - now) for one in samples]
+                    for slot, samples in self._samples.items()
+                },
+                past_read_s=now - self._past_at,
             )
 
     def _run(self) -> None:
@@ -154,10 +159,11 @@ class Follower:
     def _open(self) -> Connection:
         given = conninfo_to_dict(self._dsn.get_secret_value())
         conn = connect(make_conninfo("", **{**_LINK, **given}), application=APPLICATION)
-        past = tuple((name, read_past(conn, name)) for name in self._subscribers)
+        past = {name: read_past(conn, name) for name in self._subscribers}
         silence_s = read_silence_s(conn) if self._subscribers else None
         with self._lock:
             if not self._sight.past:
+                self._past_at = time.monotonic()
                 self._sight = replace(self._sight, past=past, silence_s=silence_s)
         return conn
 
@@ -192,10 +198,11 @@ class Follower:
     def _sample(self, reading: EndpointReading, now: float) -> None:
         if reading.wal_bytes is None:
             return
-        slot = reading.slot(self._slot)
-        self._samples.append(WalSample(now, reading.wal_bytes, slot.retained_bytes if slot else None))
-        while self._samples[0].at_s < now - WINDOW_S:
-            self._samples.popleft()
+        for name, samples in self._samples.items():
+            slot = reading.slot(name)
+            samples.append(WalSample(now, reading.wal_bytes, slot.retained_bytes if slot else None))
+            while samples[0].at_s < now - WINDOW_S:
+                samples.popleft()
 
     def _find_failing(self, reading: EndpointReading, now: float) -> frozenset[str]:
         """Name the subscriptions whose errors grew twice lately, without a beat that arrived since."""

@@ -93,7 +93,8 @@ def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
         f"HINT: {FACTS[cause][1]}"
         for cause in dict.fromkeys(cause for _, found in roads for cause in found.causes)
     ]
-    return Group(*lines, *advice, "", hops_table(view), "", servers_table(view), *_talk(checks))
+    away = [f"{name}: {sight.failure}" for name, sight in view.sights.items() if sight.failure]
+    return Group(*lines, *advice, "", hops_table(view), "", servers_table(view), *away, *_talk(checks))
 
 
 def _talk(checks: Sequence[Check]) -> Iterable[str]:

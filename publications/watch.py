@@ -111,7 +111,7 @@ class Watch:
             dsns[intake.source],
             SOURCE,
             interval_s=interval_s,
-            slot=intake.slot,
+            slots=(intake.slot,),
             disk=disk,
             unanswered_s=UNANSWERED_S,
         )
@@ -120,7 +120,7 @@ class Watch:
             dsns[intake.target],
             WINDOW,
             interval_s=interval_s,
-            slot=next((export.slot for export in self._exports.values()), ""),
+            slots=[export.slot for export in self._exports.values()],
             subscribers=tuple(self._exports),
             disk=disk,
             unanswered_s=UNANSWERED_S,
@@ -151,7 +151,7 @@ class Watch:
         """Bring together what is known now; waits for nothing."""
         sights = {name: follower.look() for name, follower in self._followers.items()}
         intake = self._declaration.intake
-        past = dict(sights[intake.target].past)
+        past = sights[intake.target].past
         carried = _view_hop(intake, sights, next(iter(past.values()), NO_PAST).sgp)
         return View(
             sights=sights,
@@ -170,7 +170,7 @@ class Watch:
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
         seen = Observation(
             arrival=_arrival(subscriber, past),
-            unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + _running_s(window),
+            unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
             vps_answers=subscriber.answers,
             vitrine_answers=window.answers,
             sgp_answers=source.answers,
@@ -205,7 +205,7 @@ def _view_hop(hop: Intake | Export, sights: Mapping[str, Sight], past: Sequence[
         slot=slot,
         subscription=target.reading.subscription(hop.subscription) if target.reading else None,
         behind_s=measure_behind_s(source.beat, target.beat),
-        forecast=forecast(_join(past, source.samples), slot, disk_free_bytes=free),
+        forecast=forecast(_join(past, source.samples.get(hop.slot, ())), slot, disk_free_bytes=free),
     )
 
 
@@ -221,11 +221,6 @@ def _arrival(sight: Sight, past: Past) -> Arrival | None:
     if sight.beat is None:
         return past.arrival
     return Arrival(sight.beat.beat_at, sight.beat.arrived_at, sight.beat.now)
-
-
-def _running_s(window: Sight) -> float:
-    """Return for how long we have looked: what was read from the past has aged since."""
-    return -window.samples[0].at_s if window.samples else 0.0
 
 
 def _beatless_s(source: Sight) -> float | None:

@@ -80,9 +80,9 @@ class Browser:
         yield from (f"asked elsewhere: {one}" for one in asked if urlsplit(one).hostname != "127.0.0.1")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser, or a skip where there is none."""
+    """The browser, or a skip where there is none. While it is there this thread has a running event loop."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed (Debian: apt-get install chromium)")
     with playwright.sync_playwright() as driver:

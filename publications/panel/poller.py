@@ -113,17 +113,18 @@ class Poller:
         at, *before = self._recorded.get(name, (-self._record_s, None, None))
         turned = before != [measured.state, measured.cause]
         if turned or now - at >= self._record_s:
-            write_measurement(conn, name, measured, _wal(view))
+            write_measurement(conn, name, measured, _wal(view, name))
             self._recorded[name] = (now, measured.state, measured.cause)
         return turned
 
 
-def _wal(view: View) -> dict[str, int | None]:
+def _wal(view: View, subscriber: str) -> dict[str, int | None]:
     """Return how far sgp and vitrine have written and what their slots keep, if that was seen just now."""
     found: dict[str, int | None] = {}
-    for column, endpoint in (("sgp", view.source), ("vitrine", view.window)):
-        sight = view.sights[endpoint]
-        newest = sight.samples[-1] if sight.samples and sight.answers else None
+    for column, hop in zip(("sgp", "vitrine"), view.subscribers[subscriber].hops, strict=True):
+        sight = view.sights[hop.source]
+        samples = sight.samples.get(hop.slot_name) if sight.answers else None
+        newest = samples[-1] if samples else None
         found[f"{column}_wal_bytes"] = newest.wal_bytes if newest else None
         found[f"{column}_retained_bytes"] = newest.retained_bytes if newest else None
     return found
