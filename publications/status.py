@@ -10,7 +10,7 @@ from rich.text import Text
 
 from db.freshness import Cause, FreshnessState, Measurement
 from publications.checks import Check, CheckKind, Level
-from publications.slots import Forecast
+from publications.slots import Forecast, SlotState
 from publications.watch import HopView, View
 
 FACTS: dict[Cause, tuple[str, str]] = {
@@ -114,7 +114,7 @@ def hops_table(view: View) -> Table:
         slot = hop.slot
         table.add_row(
             f"{hop.source}->{hop.target}",
-            hop.state.value + ("" if slot and slot.active else ", slot inactive"),
+            f"{hop.state.value}{_idle(slot)}",
             _duration(hop.behind_s),
             _size(slot.unconfirmed_bytes if slot else None),
             _size(slot.retained_bytes if slot else None),
@@ -157,6 +157,13 @@ def _style(measured: Measurement) -> str:
     if measured.is_ok:
         return "green"
     return "bold red" if measured.state is FreshnessState.SILENT else "yellow"
+
+
+def _idle(slot: SlotState | None) -> str:
+    if slot is None or slot.active:
+        return ""
+    since = slot.inactive_since
+    return ", slot inactive" + (f" since {since.astimezone():%d %b %H:%M}" if since else "")
 
 
 def _errors(hop: HopView) -> str:

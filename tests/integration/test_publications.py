@@ -274,6 +274,12 @@ on = "other"
 name = "ponte_api"
 settings = { default_transaction_read_only = "on" }
 
+[[roles]]
+on = "other"
+name = "ponte_watch"
+settings = { default_transaction_read_only = "on" }
+member_of = ["pg_monitor"]
+
 # roles of the services
 """
 

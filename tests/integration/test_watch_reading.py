@@ -189,6 +189,11 @@ def test_a_day_is_kept_finely_and_a_year_by_the_hour(mended_road: Road, watcher:
     assert {piece.state for piece in pieces} == {FreshnessState.FRESH, FreshnessState.LAGGING}
 
 
+def test_the_history_is_not_published(mended_road: Road) -> None:
+    assert mended_road.run("vitrine", "SELECT 1 FROM pg_publication_tables WHERE schemaname = 'watch'") == []
+    assert mended_road.read().objections == ()
+
+
 def test_a_sight_that_never_was_answers_nothing() -> None:
     assert not Sight("vps").answers
 
