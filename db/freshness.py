@@ -1,17 +1,27 @@
-"""How fresh the VPS's data is: one measurement for the panel, the metrics, the headers and the command.
+"""How fresh the VPS's data is, why, and what to do: one measurement for panel, command, metrics and headers.
 
 It takes the heartbeat row that travels the same road as the data. Several clocks are compared, so the
-longest age counts, and what isn't known is never fresh.
+longest age counts, and what isn't known is never fresh. Signs that lie (an active slot, a worker's pid,
+zero bytes behind) decide nothing: they only help to name the cause. Pure; see docs/adr/0013.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 FRESH_S = 15.0
 LAGGING_S = 300.0
+SKEW_S = 5.0
+"""Up to so much two clocks may differ; beyond, an age by both of them means nothing."""
+UNANSWERED_S = 4.0
+"""A database that said nothing for so long, two polls, counts as away."""
+BEATLESS_S = 5.5
+"""One beat in two seconds: one that is lost is not noticed, two are."""
+POLL_STALE_S = 6.0
+"""Three polls missed: whoever shows a measurement that old shows nothing."""
 
 
 class FreshnessState(StrEnum):
@@ -22,9 +32,40 @@ class FreshnessState(StrEnum):
     SILENT = "silent"
 
 
+class Cause(StrEnum):
+    """Why the data is not fresh, or will soon not be; the gravest first."""
+
+    POLL_DIED = "poll_died"
+    WINDOW_DOWN = "window_down"
+    SLOT_LOST = "slot_lost"
+    LINK_DOWN = "link_down"
+    APPLY_STOPPED = "apply_stopped"
+    SGP_DOWN = "sgp_down"
+    WORKER_DEAD = "worker_dead"
+    SGP_IDLE = "sgp_idle"
+    """The worker is there and its beats are not written."""
+    CLOCK_SKEWED = "clock_skewed"
+    DRIFTED = "drifted"
+    """What is published is not what was applied: changes can be lost without a word."""
+    COPYING = "copying"
+    CATCHING_UP = "catching_up"
+    """Everything runs, and is behind."""
+    UNKNOWN = "unknown"
+
+
+class HopState(StrEnum):
+    """What one subscription does, as far as its two ends tell."""
+
+    RUNNING = "running"
+    LOST = "lost"
+    CUT = "cut"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class Freshness:
-    """One measurement. `as_of` and `age_seconds` are None where a clock reading is missing."""
+    """How old the data is. `as_of` and `age_seconds` are None where a clock reading is missing."""
 
     state: FreshnessState
     as_of: datetime | None
@@ -32,12 +73,85 @@ class Freshness:
     age_seconds: float | None
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """The VPS's heartbeat row, with the VPS's own time when it was read."""
+
+    beat_at: datetime | None
+    received_at: datetime | None
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that one look gives. Without the intranet's half, as on the VPS, its fields stay as they are."""
+
+    arrival: Arrival | None
+    unread_s: float = 0.0
+    """Seconds since the VPS's row was read, by the observer's steady clock."""
+    unpolled_s: float = 0.0
+    """Seconds since the observer last looked at anything."""
+    vps_answers: bool = True
+    vitrine_answers: bool = True
+    sgp_answers: bool = True
+    intake: HopState = HopState.RUNNING
+    export: HopState = HopState.RUNNING
+    beatless_s: float | None = 0.0
+    """Seconds since the last beat was written, by SGP's own clock; None where that is not known."""
+    worker_connected: bool = True
+    skew_s: float = 0.0
+    """SGP's clock minus the VPS's."""
+    drifted: bool = False
+    copying: bool = False
+    sees_intranet: bool = False
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The whole answer: how old, and why."""
+
+    freshness: Freshness
+    causes: tuple[Cause, ...]
+    """The gravest first."""
+
+    @property
+    def state(self) -> FreshnessState:
+        """One of three."""
+        return self.freshness.state
+
+    @property
+    def cause(self) -> Cause | None:
+        """The gravest one."""
+        return self.causes[0] if self.causes else None
+
+    @property
+    def is_ok(self) -> bool:
+        """Tell whether OK may be said: the data is fresh and nothing is known against it."""
+        return self.state is FreshnessState.FRESH and not self.causes
+
+
+UNMEASURED = Freshness(FreshnessState.SILENT, None, None)
+
+
 def measure_freshness(*, beat_at: datetime | None, received_at: datetime | None, now: datetime) -> Freshness:
-    """Say how fresh the data is. `now` is by the clock that took `received_at`; all are aware."""
+    """Say how fresh the data is. `now` is by the clock that took `received_at`; all are aware.
+
+    A beat that arrived before it was written proves that a clock is wrong: its age is not known, so it is
+    lagging at best.
+    """
     if beat_at is None or received_at is None:
-        return Freshness(FreshnessState.SILENT, None, None)
+        return UNMEASURED
     age = max(0.0, *((now - then).total_seconds() for then in (beat_at, received_at)))
-    return Freshness(classify_age(age), beat_at, age)
+    state = classify_age(age)
+    if state is FreshnessState.FRESH and comes_from_the_future(beat_at, received_at, now):
+        state = FreshnessState.LAGGING
+    return Freshness(state, beat_at, age)
+
+
+def comes_from_the_future(beat_at: datetime, received_at: datetime, now: datetime) -> bool:
+    """Tell whether a beat was received before it was written, or after the present."""
+    tolerance = timedelta(seconds=SKEW_S)
+    return beat_at - received_at > tolerance or received_at - now > tolerance
 
 
 def classify_age(age_seconds: float | None) -> FreshnessState:
@@ -45,3 +159,63 @@ def classify_age(age_seconds: float | None) -> FreshnessState:
     if age_seconds is None or not age_seconds <= LAGGING_S:
         return FreshnessState.SILENT
     return FreshnessState.FRESH if age_seconds <= FRESH_S else FreshnessState.LAGGING
+
+
+def diagnose(seen: Observation) -> Measurement:
+    """Measure, and name every cause.
+
+    Where the VPS can't be reached its last row is carried on by the observer's clock: the state stays the
+    one that the VPS itself tells its readers, and a cause stands beside it, so nobody says OK.
+    """
+    if seen.unpolled_s > POLL_STALE_S:
+        return Measurement(UNMEASURED, (Cause.POLL_DIED,))
+    freshness = _carry_on(seen)
+    causes = tuple(dict.fromkeys(_find_causes(seen)))
+    if not causes and freshness.state is not FreshnessState.FRESH:
+        causes = (Cause.CATCHING_UP if seen.sees_intranet and seen.arrival else Cause.UNKNOWN,)
+    return Measurement(freshness, causes)
+
+
+def _carry_on(seen: Observation) -> Freshness:
+    if seen.arrival is None:
+        return UNMEASURED
+    passed = timedelta(seconds=seen.unread_s)
+    arrival = seen.arrival
+    return measure_freshness(
+        beat_at=arrival.beat_at, received_at=arrival.received_at, now=arrival.now + passed
+    )
+
+
+def _find_causes(seen: Observation) -> Iterable[Cause]:
+    if not seen.vitrine_answers:
+        yield Cause.WINDOW_DOWN
+    hops = (seen.intake, seen.export)
+    if HopState.LOST in hops:
+        yield Cause.SLOT_LOST
+    if not seen.vps_answers or HopState.CUT in hops:
+        yield Cause.LINK_DOWN
+    if HopState.STOPPED in hops:
+        yield Cause.APPLY_STOPPED
+    yield from _find_causes_at_the_source(seen)
+    if abs(seen.skew_s) > SKEW_S or _is_from_the_future(seen.arrival):
+        yield Cause.CLOCK_SKEWED
+    if seen.drifted:
+        yield Cause.DRIFTED
+    if seen.copying:
+        yield Cause.COPYING
+
+
+def _find_causes_at_the_source(seen: Observation) -> Iterable[Cause]:
+    if not seen.sgp_answers:
+        yield Cause.SGP_DOWN
+    elif seen.beatless_s is None or seen.beatless_s > BEATLESS_S:
+        yield Cause.SGP_IDLE if seen.worker_connected else Cause.WORKER_DEAD
+
+
+def _is_from_the_future(arrival: Arrival | None) -> bool:
+    return (
+        arrival is not None
+        and arrival.beat_at is not None
+        and arrival.received_at is not None
+        and comes_from_the_future(arrival.beat_at, arrival.received_at, arrival.now)
+    )

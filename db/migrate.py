@@ -62,13 +62,14 @@ def run_environment(history: History, context: EnvironmentContext) -> None:
     """Serve as the body of each history's `env.py`."""
     models = _models(history)
     metadata: MetaData = models.metadata
+    schemas = {table.schema for table in metadata.tables.values()}
     connection: Connection | None = context.config.attributes.get("connection")
     context.configure(
         connection=connection,
         dialect_name="postgresql",
         target_metadata=metadata,
         include_schemas=True,
-        include_name=lambda name, kind, _: kind != "schema" or name in {"vitrine", "auth", models.SCHEMA},
+        include_name=lambda name, kind, _: kind != "schema" or name in schemas,
         version_table_schema=models.SCHEMA,
         compare_server_default=True,
         as_sql=context.is_offline_mode(),

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.errors import PonteError, SettingsError
 from db.migrate import History, emit_sql, migrate, read_revision
+from publications import report
 from publications.apply import apply, wait_for_copies
 from publications.changes import Change
+from publications.checks import Check, Level, check_recording, check_view, find_worst
 from publications.declaration import DEFAULT_PATH, Declaration, make_schema, read_declaration
 from publications.release import release
 from publications.render import describe, to_json, to_script, to_text
 from publications.session import Session
-from publications.settings import read_settings
+from publications.settings import WatchSettings, read_settings, read_watch_dsns
+from publications.status import hops_table, to_renderable
+from publications.watch import View, Watch, look_once
 
 OK, FAILED, USAGE, PENDING = 0, 1, 2, 3
 
@@ -71,6 +78,18 @@ def _parser() -> argparse.ArgumentParser:
     step.set_defaults(run=_release)
     step = steps.add_parser("restore", help="send it again and fill what was missed: the same as apply")
     step.set_defaults(run=_apply, allow_drop=False, no_wait=False)
+    one = commands.add_parser("status", help="how fresh the VPS is, why, and what to do")
+    shape = one.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one object for programs")
+    shape.add_argument("--nagios", action="store_true", help="a monitoring plugin's line and exit code")
+    one.set_defaults(run=_status)
+    one = commands.add_parser("lag", help="how far each hop is behind, and for how long that can go on")
+    shape = one.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one object for programs")
+    shape.add_argument("--watch", action="store_true", help="look again and again until Ctrl-C")
+    one.set_defaults(run=_lag)
+    one = commands.add_parser("panel", help="serve the shop's panel, its metrics, and keep the history")
+    one.set_defaults(run=_panel)
     one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
     one.set_defaults(run=_schema)
     return parser
@@ -163,6 +182,74 @@ def _show_copies(session: Session) -> None:
             progress.update(task, completed=total - len(left), read=f"{rows} rows, {size / 1e6:.1f} MB")
 
         wait_for_copies(session, report=report)
+
+
+def _look(arguments: argparse.Namespace) -> tuple[View, list[Check]]:
+    declaration = read_declaration(arguments.declaration)
+    view = look_once(declaration, read_watch_dsns(declaration, os.environ), disk=WatchSettings.load().disk)
+    silence = check_recording(view.sights[view.window].silence_s)
+    return view, [*check_view(view), silence]
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    try:
+        view, checks = _look(arguments)
+    except PonteError as error:
+        if not arguments.nagios:
+            raise
+        print(f"PONTE UNKNOWN - {error.fact}")
+        return int(Level.UNKNOWN)
+    if arguments.nagios:
+        print(report.to_nagios(view, checks))
+        return int(find_worst(checks))
+    if arguments.json:
+        print(report.to_json(view, checks))
+    else:
+        _show(to_renderable(view, checks))
+    return OK if find_worst(checks) is Level.OK else PENDING
+
+
+def _lag(arguments: argparse.Namespace) -> int:
+    if arguments.watch:
+        return _watch_lag(arguments)
+    view, checks = _look(arguments)
+    if arguments.json:
+        print(report.to_json(view, checks))
+    else:
+        _show(hops_table(view))
+    return OK if all(view.measure(name).is_ok for name in view.subscribers) else PENDING
+
+
+def _watch_lag(arguments: argparse.Namespace) -> int:
+    """Show it until Ctrl-C, which is the way to end and so no failure."""
+    declaration = read_declaration(arguments.declaration)
+    settings = WatchSettings.load()
+    dsns = read_watch_dsns(declaration, os.environ)
+    with Watch(declaration, dsns, interval_s=settings.poll_seconds / 2, disk=settings.disk) as watch:
+        view = watch.look_first()
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            Live(to_renderable(view, check_view(view)), console=Console(), auto_refresh=False) as live,
+        ):
+            while True:
+                time.sleep(settings.poll_seconds / 2)
+                view = watch.look()
+                live.update(to_renderable(view, check_view(view)), refresh=True)
+    return OK
+
+
+def _show(shown: RenderableType) -> None:
+    """Print on stdout, in a pipe without breaking lines."""
+    out = Console(highlight=False)
+    out.print(shown, soft_wrap=True, markup=False) if out.is_terminal else Console(width=200).print(shown)
+
+
+def _panel(arguments: argparse.Namespace) -> int:
+    # Half a second of web server that the other commands do not need.
+    from publications.panel.server import serve  # noqa: PLC0415
+
+    declaration = read_declaration(arguments.declaration)
+    return serve(declaration, read_watch_dsns(declaration, os.environ), WatchSettings.load())
 
 
 if __name__ == "__main__":

@@ -60,9 +60,12 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
     """Return the statements of one change, each to be run by itself."""
     match change:
         case CreateRole(role=role):
-            return [compose("CREATE ROLE {} LOGIN", name_of(role.name)), *_shape_role(role)]
+            blank = RoleSpec(role.name)
+            created = compose("CREATE ROLE {} LOGIN", name_of(role.name))
+            return [created, *_shape_role(role), *_join_groups(role, blank)]
         case AlterRole(role=role, was=was):
-            return [*_shape_role(role), *_reset_settings(role, was), *_leave_groups(role, was)]
+            groups = [*_join_groups(role, was), *_leave_groups(role, was)]
+            return [*_shape_role(role), *_reset_settings(role, was), *groups]
         case AddGrants(grants=grants):
             return [_grant("GRANT {what} ON {object} TO {role}", grants)]
         case RevokeGrants(grants=grants):
@@ -190,10 +193,18 @@ def _reset_settings(role: RoleSpec, was: RoleSpec) -> list[Statement]:
     ]
 
 
+def _join_groups(role: RoleSpec, was: RoleSpec) -> list[Statement]:
+    return _change_groups("GRANT {} TO {}", role, role.powers - was.powers)
+
+
 def _leave_groups(role: RoleSpec, was: RoleSpec) -> list[Statement]:
+    return _change_groups("REVOKE {} FROM {}", role, was.powers - role.powers)
+
+
+def _change_groups(template: str, role: RoleSpec, powers: Iterable[str]) -> list[Statement]:
     return [
-        compose("REVOKE {} FROM {}", name_of(power.removeprefix(MEMBER_OF)), name_of(role.name))
-        for power in sorted(was.powers - role.powers)
+        compose(template, name_of(power.removeprefix(MEMBER_OF)), name_of(role.name))
+        for power in sorted(powers)
         if power.startswith(MEMBER_OF)
     ]
 

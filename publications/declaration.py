@@ -18,6 +18,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
 Operation = Literal["insert", "update", "delete"]
 Columns = Annotated[tuple[Name, ...], Field(min_length=1)]
+Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
+"""Groups that show how a server does; those that show or change its data can't be declared."""
 
 
 class DeclarationError(PonteError):
@@ -112,6 +114,7 @@ class Role(_Model):
     on: Name
     name: Name
     settings: dict[Name, str] = Field(default_factory=dict)
+    member_of: tuple[Membership, ...] = ()
     grants: tuple[Grant, ...] = ()
 
 
@@ -149,6 +152,11 @@ class Declaration(_Model):
     def endpoints(self) -> tuple[str, ...]:
         """The databases' names in the order in which data passes them."""
         return (self.intake.source, self.intake.target, *(export.target for export in self.exports))
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The endpoints whose road is to be open."""
+        return (self.intake.source, self.intake.target, *(export.target for export in self.active_exports))
 
 
 def read_declaration(path: Path = DEFAULT_PATH) -> Declaration:

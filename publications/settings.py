@@ -2,7 +2,8 @@
 
 For each endpoint `PONTE_<ENDPOINT>_DSN`, a libpq connection string of an administrator; for each
 subscription `PONTE_<SUBSCRIPTION>_CONNINFO`, how its target reaches its source, with a `passfile` that
-the target's server can read; for each role to be made `PONTE_<ENDPOINT>_<ROLE>_PASSWORD`. All may also
+the target's server can read; for each role to be made `PONTE_<ENDPOINT>_<ROLE>_PASSWORD`. Whoever watches
+reads `PONTE_WATCH_<ENDPOINT>_DSN` instead, of a role that may only look. All may also
 be files in the folder that `PONTE_SECRETS_DIR` names.
 """
 
@@ -10,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from db.errors import SettingsError
-from db.settings import PREFIX, read_secret
+from db.settings import PREFIX, PonteSettings, read_secret
 from publications.declaration import Declaration
 
 
@@ -46,6 +49,11 @@ def conninfo_variable(subscription: str) -> str:
     return f"{PREFIX}{subscription}_CONNINFO".upper()
 
 
+def watch_variable(endpoint: str) -> str:
+    """Name the variable that holds an endpoint's connection string for whoever watches."""
+    return f"{PREFIX}WATCH_{endpoint}_DSN".upper()
+
+
 def password_variable(endpoint: str, role: str) -> str:
     """Name the variable that holds a role's password."""
     return f"{PREFIX}{endpoint}_{role}_PASSWORD".upper()
@@ -71,6 +79,34 @@ def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> Publi
         conninfos={name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo},
         passwords=_read_passwords(declaration, environ),
     )
+
+
+class WatchSettings(PonteSettings):
+    """What `ponte status`, `lag` and `panel` need beside the connection strings of their own role."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}PANEL_", env_ignore_empty=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8090, ge=1, le=65535)
+    poll_seconds: float = Field(default=2.0, gt=0, le=3)
+    """Seconds between two looks: three missed make the panel silent."""
+    record_seconds: float = Field(default=10.0, gt=0)
+    """Seconds between two lines of the history; a change of state is written at once."""
+    disk: Path | None = None
+    """A folder on the disk that fills with WAL; unless told, where the servers keep their files."""
+
+
+def read_watch_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Return how the watch reaches each endpoint. Raise SettingsError naming all that is missing."""
+    found = {name: read_secret(watch_variable(name), environ) for name in declaration.watched}
+    missing = [watch_variable(name) for name, dsn in found.items() if dsn is None]
+    if missing:
+        raise SettingsError(
+            f"not set: {', '.join(missing)}",
+            "set them to libpq connection strings of the role ponte_watch, in the environment or as files in"
+            " PONTE_SECRETS_DIR",
+        )
+    return {name: dsn for name, dsn in found.items() if dsn}
 
 
 def _parse_conninfo(subscription: str, conninfo: SecretStr) -> dict[str, str]:

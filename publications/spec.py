@@ -35,7 +35,7 @@ class RoleSpec:
     replication: bool = False
     settings: frozenset[tuple[str, str]] = frozenset()
     powers: frozenset[str] = frozenset()
-    """What it has beyond that, `superuser` or `member of …`: always empty in what is wanted."""
+    """What it has beyond that: `superuser` and the like, never wanted, and `member of …`."""
 
 
 MEMBER_OF = "member of "

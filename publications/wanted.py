@@ -9,6 +9,7 @@ from db.intranet.models import LANDING_COLUMNS
 from db.window import KEYS
 from publications.declaration import Declaration, Export, Grant, Hop, Intake, LandedTable, PublishedTable
 from publications.spec import (
+    MEMBER_OF,
     ColumnSpec,
     EndpointSpec,
     GrantKind,
@@ -92,7 +93,11 @@ def derive_wanted(
 def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
     carriers = [RoleSpec(hop.role, replication=True) for hop in declaration.hops if hop.source == endpoint]
     services = [
-        RoleSpec(role.name, settings=frozenset(role.settings.items()))
+        RoleSpec(
+            role.name,
+            settings=frozenset(role.settings.items()),
+            powers=frozenset(MEMBER_OF + group for group in role.member_of),
+        )
         for role in declaration.roles
         if role.on == endpoint
     ]

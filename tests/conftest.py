@@ -6,4 +6,6 @@ pytest_plugins = [
     "tests.fix_road",
     "tests.fix_windows",
     "tests.fix_shop",
+    "tests.fix_watch",
+    "tests.fix_browser",
 ]

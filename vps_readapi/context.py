@@ -27,6 +27,7 @@ from vps_readapi.memory.loading import Loader
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.people import People
 from vps_readapi.memory.plan import Plans
+from vps_readapi.metrics import serve_metrics
 from vps_readapi.queries import find_login
 from vps_readapi.settings import ApiSettings
 from vps_readapi.visibility import VisibilityPolicy
@@ -73,20 +74,21 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     )
     events = Events(memory, database, max_streams=settings.max_streams)
     try:
-        async with memory.follow(), open_logins(settings, database, tokens) as (login, ledger):
-            yield Services(
-                database=database,
-                memory=memory,
-                loader=loader,
-                events=events,
-                limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
-                tokens=tokens,
-                login=login,
-                ledger=ledger,
-                max_offline_h=settings.auth_max_offline,
-                media=media,
-                version=version("sgp-ponte"),
-            )
+        with serve_metrics(memory, events, host=settings.metrics_host, port=settings.metrics_port):
+            async with memory.follow(), open_logins(settings, database, tokens) as (login, ledger):
+                yield Services(
+                    database=database,
+                    memory=memory,
+                    loader=loader,
+                    events=events,
+                    limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
+                    tokens=tokens,
+                    login=login,
+                    ledger=ledger,
+                    max_offline_h=settings.auth_max_offline,
+                    media=media,
+                    version=version("sgp-ponte"),
+                )
     finally:
         await engine.dispose()
 

@@ -13,6 +13,7 @@ from vps_readapi.errors import RETRY_AFTER, TOO_OLD, render_problem
 from vps_readapi.memory.answer import next_request_id
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.plan import read_max_age
+from vps_readapi.metrics import requests_total
 
 ANY_AGE = frozenset(
     ("/", "/auth/login", "/auth/logout", "/saude/viva", "/saude/pronta", "/saude/status", "/openapi.json")
@@ -68,6 +69,7 @@ def _is_too_old(memory: Memory, headers: Headers, path: str) -> bool:
 def _log(scope: Scope, request_id: str, status: int, began: float) -> None:
     """Say what was asked by its route, never by its address: that may hold a client's name."""
     route = getattr(scope.get("route"), "path", "-")
+    requests_total.labels(route, str(status)).inc()
     log.info(
         "request",
         extra={

@@ -56,6 +56,11 @@ class Events:
         memory.people_observers.append(self._wake)
 
     @property
+    def open(self) -> int:
+        """Return how many streams there are."""
+        return len(self._streams)
+
+    @property
     def is_full(self) -> bool:
         """Tell whether another stream would be one too many."""
         return self._closed or len(self._streams) >= self._max_streams

@@ -97,19 +97,25 @@ def _supervise(settings: ApiSettings) -> int:
             signal.signal(getattr(signal, name), lambda *_: stopping.set())
     spawn = multiprocessing.get_context("spawn")
 
-    def start() -> BaseProcess:
-        process = spawn.Process(target=_run_worker, args=(settings, listener), daemon=True)
+    def start(place: int) -> BaseProcess:
+        own = _with_own_metrics(settings, place)
+        process = spawn.Process(target=_run_worker, args=(own, listener), daemon=True)
         process.start()
         return process
 
-    workers = [start() for _ in range(settings.processes)]
+    workers = [start(place) for place in range(settings.processes)]
     while not stopping.wait(0.2):
         for place, worker in enumerate(workers):
             if not worker.is_alive():
                 stopping.wait(RESTART_PAUSE_S)
                 if not stopping.is_set():
-                    workers[place] = start()
+                    workers[place] = start(place)
     return _stop_all(workers)
+
+
+def _with_own_metrics(settings: ApiSettings, place: int) -> ApiSettings:
+    port = settings.metrics_port + place if settings.metrics_port else 0
+    return settings.model_copy(update={"metrics_port": port})
 
 
 def _run_worker(settings: ApiSettings, listener: socket.socket) -> None:

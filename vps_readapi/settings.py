@@ -91,6 +91,9 @@ class ApiSettings(CredentialSettings):
     """How many requests a second one user may send past the memory, to the database."""
     rate_burst: int = Field(default=100, ge=1)
     """How many he may send at once."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where Prometheus asks; 0 is nowhere. Of several processes each takes the next port."""
     keep_alive_s: int = Field(default=65, ge=1, le=3600)
     """How long an idle connection is kept; longer than the proxy in front keeps it."""
 

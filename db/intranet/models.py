@@ -5,11 +5,12 @@ The landing tables are not here: `ponte apply` makes them from the declaration, 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, Double, Integer, MetaData, Table, Text, text
 
 from db.window import define_window
 
 SCHEMA = "projection"
+WATCH_SCHEMA = "watch"
 
 metadata = MetaData()
 window = define_window(metadata, received=False)
@@ -46,6 +47,37 @@ unsynced_credentials = Table(
     schema=SCHEMA,
 )
 """Who can't log in on the VPS, and why; it does not leave the intranet."""
+
+_INSTANT = DateTime(timezone=True)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("measured_at", _INSTANT, primary_key=True, server_default=text("clock_timestamp()")),
+    Column("state", Text, nullable=False),
+    Column("cause", Text),
+    Column("as_of", _INSTANT),
+    Column("age_seconds", Double),
+    Column("sgp_wal_bytes", BigInteger),
+    Column("sgp_retained_bytes", BigInteger),
+    Column("vitrine_wal_bytes", BigInteger),
+    Column("vitrine_retained_bytes", BigInteger),
+    schema=WATCH_SCHEMA,
+)
+"""What the watch measured, for a day."""
+
+measurements_hourly = Table(
+    "measurements_hourly",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("hour", _INSTANT, primary_key=True),
+    *(Column(name, Integer, nullable=False) for name in ("samples", "fresh", "lagging", "silent")),
+    Column("max_age_seconds", Double),
+    Column("max_retained_bytes", BigInteger),
+    schema=WATCH_SCHEMA,
+)
+"""The same, an hour a row, for a year."""
 
 LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
     "public.pedidos": (

@@ -139,7 +139,8 @@ def _up(_: argparse.Namespace) -> int:
 
 
 def _introduce(stack: Stack) -> None:
-    ports = {name: getattr(stack.settings.ports, name) for name in (*CLUSTERS, "link", "api")}
+    names = (*CLUSTERS, "link", "api", "panel")
+    ports = {name: getattr(stack.settings.ports, name) for name in names}
     for line in introduce(stack.api_url, ports, root=stack.settings.root):
         _say(line)
 

@@ -269,3 +269,4 @@ def introduce(api_url: str, ports: dict[str, int], *, root: object) -> Iterator[
     username, password = DEMO_LOGIN
     yield f'log in   POST {api_url}/auth/login  {{"username": "{username}", "password": "{password}"}}'
     yield f"by hand  PONTE_SECRETS_DIR={root}/secrets/ponte ponte plan"
+    yield f"watch    PONTE_SECRETS_DIR={root}/secrets/watch ponte status"

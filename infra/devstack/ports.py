@@ -1,4 +1,4 @@
-"""Where the stack listens: six ports in a row on 127.0.0.1."""
+"""Where the stack listens: seven ports in a row on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Ports:
     vps: int
     link: int
     api: int
+    back: int
+    """From the intranet to the VPS, for whoever watches."""
+    panel: int
 
 
 def read_ports(environ: Mapping[str, str]) -> Ports:
@@ -29,4 +32,12 @@ def read_ports(environ: Mapping[str, str]) -> Ports:
     if not given.isdecimal() or not 1024 <= int(given) <= 65500:  # noqa: PLR2004
         raise DevstackError(f"{VARIABLE} is '{given}'", "set it to a number from 1024 to 65500")
     base = int(given)
-    return Ports(sgp=base + 1, vitrine=base + 2, vps=base + 3, link=base + 4, api=base + 5)
+    return Ports(
+        sgp=base + 1,
+        vitrine=base + 2,
+        vps=base + 3,
+        link=base + 4,
+        api=base + 5,
+        back=base + 6,
+        panel=base + 7,
+    )

@@ -37,13 +37,18 @@ class SecretFolders:
         return self.root / "secrets" / "worker"
 
     @property
+    def watch(self) -> Path:
+        """What `ponte status`, `lag` and `panel` read."""
+        return self.root / "secrets" / "watch"
+
+    @property
     def passfiles(self) -> Path:
         """What the subscribers' servers read."""
         return self.root / "passfiles"
 
     def make(self) -> None:
-        """Create the folders; only their owner enters the first three."""
-        for folder in (self.operator, self.api, self.worker):
+        """Create the folders; only their owner enters all but the last."""
+        for folder in (self.operator, self.api, self.worker, self.watch):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.passfiles.mkdir(exist_ok=True, mode=0o755)
 

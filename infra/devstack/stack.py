@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -32,10 +32,11 @@ from infra.devstack.secrets import (
 from infra.devstack.seed import DEMO_JWT_SECRET, create_schema, seed
 from infra.devstack.state import ProcessState, StackState, read_state, remove_state, write_state
 from infra.devstack.supervisor import ServiceSpec, Supervisor, end_leftovers
+from infra.devstack.tunnel import Tunnel
 from publications.apply import apply, wait_for_copies
 from publications.declaration import Declaration, read_declaration
 from publications.session import Session
-from publications.settings import PublicationsSettings, read_settings
+from publications.settings import PublicationsSettings, read_settings, watch_variable
 
 CLUSTERS = ("sgp", "vitrine", "vps")
 """The clusters' names; each holds one database of the same name."""
@@ -66,7 +67,11 @@ class Stack:
         self.declaration: Declaration = read_declaration()
         self.bindir = reachable_bindir(find_bindir(settings.environ), settings.root, find_server_user())
         self.clusters = {name: self._cluster(name) for name in CLUSTERS}
-        self.link = Link(target=(HOST, settings.ports.vitrine), listen_port=settings.ports.link)
+        ports = settings.ports
+        self.link = Tunnel(
+            there=Link(target=(HOST, ports.vitrine), listen_port=ports.link),
+            back=Link(target=(HOST, ports.vps), listen_port=ports.back),
+        )
         self.supervisor = Supervisor()
 
     @property
@@ -83,6 +88,11 @@ class Stack:
     def api_url(self) -> str:
         """The read API's address."""
         return f"http://{HOST}:{self.settings.ports.api}"
+
+    @property
+    def panel_url(self) -> str:
+        """The shop's panel."""
+        return f"http://{HOST}:{self.settings.ports.panel}"
 
     def _cluster(self, name: str) -> Cluster:
         return Cluster(
@@ -154,6 +164,8 @@ class Stack:
         for name, port in worker_dsns.items():
             dsn = service_dsn(folders, name, "ponte_worker", port=port)
             keep(folders.worker, f"PONTE_WORKER_{name}_DSN", dsn)
+        for name, port in {**worker_dsns, "vps": ports.back}.items():
+            keep(folders.watch, watch_variable(name), service_dsn(folders, name, "ponte_watch", port=port))
 
     def _seed(self) -> None:
         with connect(self.clusters["sgp"].conninfo("sgp")) as conn:
@@ -182,6 +194,7 @@ class Stack:
         self.miniaturas.mkdir(exist_ok=True)
         self.supervisor.start(self._worker())
         self.supervisor.start(self._api())
+        self.supervisor.start(self._panel())
 
     def _api(self) -> ServiceSpec:
         env = {
@@ -191,7 +204,7 @@ class Stack:
             "PONTE_API_PUBLIC_URL": self.api_url,
             "PONTE_API_MEDIA_DIR": str(self.miniaturas),
         }
-        return self._service("api", "vps_readapi", env, ready=self._api_answers)
+        return self._service("api", "vps_readapi", env, ready=lambda: self._answers(self.api_url))
 
     def _worker(self) -> ServiceSpec:
         env = {
@@ -201,6 +214,15 @@ class Stack:
             "PONTE_WORKER_STORAGE_DIR": str(self.miniaturas),
         }
         return self._service("worker", "thumbnail_worker", env, ready=self._heart_beats)
+
+    def _panel(self) -> ServiceSpec:
+        env = {
+            "PONTE_SECRETS_DIR": str(self.folders.watch),
+            "PONTE_PANEL_HOST": HOST,
+            "PONTE_PANEL_PORT": str(self.settings.ports.panel),
+        }
+        spec = self._service("panel", "publications.cli", env, ready=lambda: self._answers(self.panel_url))
+        return replace(spec, argv=(*spec.argv, "panel"))
 
     def _service(
         self, name: str, module: str, env: Mapping[str, str], *, ready: Callable[[], bool]
@@ -214,9 +236,9 @@ class Stack:
             ready=ready,
         )
 
-    def _api_answers(self) -> bool:
+    def _answers(self, url: str) -> bool:
         try:
-            with urllib.request.urlopen(self.api_url, timeout=2) as answer:  # noqa: S310  # our own loopback
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # our own loopback
                 return bool(answer.status == 200)  # noqa: PLR2004
         except (urllib.error.URLError, OSError):
             return False
@@ -234,7 +256,9 @@ class Stack:
 
     def remember(self, control_port: int) -> None:
         """Write down what runs, for the next command."""
-        ports = {name: getattr(self.settings.ports, name) for name in (*CLUSTERS, "link", "api")}
+        ports = {
+            name: getattr(self.settings.ports, name) for name in (*CLUSTERS, "link", "api", "back", "panel")
+        }
         version = server_version(self.bindir)
         write_state(
             self.settings.root,

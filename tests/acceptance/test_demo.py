@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.devstack.clusters import HOST
+from infra.devstack.ports import Ports
 from infra.devstack.postgres import find_bindir, runtime_root, server_version
 from tests.ports import find_free_ports
 
@@ -28,7 +30,7 @@ class Devstack:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.base = find_free_ports(5)[0] - 1
+        self.base = find_free_ports(len(fields(Ports)))[0] - 1
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end; stdout and stderr are kept apart."""

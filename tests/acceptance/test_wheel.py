@@ -12,7 +12,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("db", "publications", "vps_readapi", "thumbnail_worker", "infra")
-DATA = {".sql", ".toml", ".mako", ".html", ".json"}
+DATA = {".sql", ".toml", ".mako", ".html", ".json", ".css", ".js", ".svg", ".yml"}
 TIMEOUT_S = 110
 
 PROBE = """
@@ -66,7 +66,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     files = [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*") if path.is_file()]
     present = {path.relative_to(REPOSITORY).as_posix() for path in files}
     data = {name for name in present if Path(name).suffix in DATA}
-    assert {Path(name).suffix for name in data} >= {".sql", ".toml", ".mako"}
+    assert {Path(name).suffix for name in data} >= {".sql", ".toml", ".mako", ".html", ".css", ".js"}
     assert data - held == set()
     assert {name for name in present if name.endswith(".py")} - held == set()
     foreign = {name for name in held if name.split("/")[0] not in PACKAGES and ".dist-info/" not in name}

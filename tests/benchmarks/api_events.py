@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -42,7 +43,7 @@ def run_stack() -> Iterator[Stack]:
     """Run the whole of Ponte in a folder of its own."""
     with tempfile.TemporaryDirectory() as repository:
         root = runtime_root(Path(repository))
-        ports = Ports(*find_free_ports(5))
+        ports = Ports(*find_free_ports(len(fields(Ports))))
         stack = Stack(
             StackSettings(root=root, ports=ports, environ=os.environ, parameters={}), say=lambda _: None
         )

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
@@ -80,7 +80,7 @@ def _wait_visible(conn: Connection, table: str, mark: str) -> None:
 
 def _start_stack() -> Stack:
     folder = Path(tempfile.mkdtemp(prefix="ponte-bench-"))
-    ports = Ports(*find_free_ports(5))
+    ports = Ports(*find_free_ports(len(fields(Ports))))
     settings = StackSettings(runtime_root(folder), ports, os.environ, parameters={})
     stack = Stack(settings, say=lambda text: print(text, file=sys.stderr))
     atexit.register(_remove, stack, folder)

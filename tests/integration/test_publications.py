@@ -240,11 +240,17 @@ where = "status = 'pronto'"
 [[roles]]
 on = "other"
 name = "ponte_api"
-settings = { default_transaction_read_only = "on" }
+settings = { default_transaction_read_only = "on", random_page_cost = "1.1" }
 
 [[roles]]
 on = "other"
 name = "ponte_auth"
+
+[[roles]]
+on = "other"
+name = "ponte_watch"
+settings = { default_transaction_read_only = "on" }
+member_of = ["pg_monitor"]
 
 # roles of the services
 """

@@ -91,6 +91,11 @@ HAND_EDITS = {
         "GRANT pg_read_all_data TO ponte_api",
         "vps: alter role ponte_api (-member of pg_read_all_data)",
     ),
+    "a role out of its group": (
+        "vps",
+        "REVOKE pg_monitor FROM ponte_watch",
+        "vps: alter role ponte_watch (+member of pg_monitor)",
+    ),
     "another identity in the window": (
         "vitrine",
         "ALTER TABLE vitrine.pedidos REPLICA IDENTITY FULL",

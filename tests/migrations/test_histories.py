@@ -20,20 +20,21 @@ from tests.fix_clusters import PASSWORD, PORTS
 
 EMPTY = "empty"
 CLUSTERS = {History.INTRANET: "vitrine", History.VPS: "vps"}
+SCHEMAS = ("vitrine", "projection", "guard", "auth", "watch", "worker")
 OBJECTS = """
 SELECT 'relation', n.nspname || '.' || c.relname, c.relkind::text FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname IN ('vitrine', 'projection', 'guard', 'auth') AND c.relname <> 'alembic_version'
+ WHERE n.nspname = ANY(%(schemas)s) AND c.relname <> 'alembic_version'
    AND c.relname <> 'alembic_version_pkc'
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text, md5(p.prosrc) FROM pg_proc p
-  JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('vitrine', 'projection', 'guard', 'auth')
+  JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY(%(schemas)s)
 UNION ALL
 SELECT 'trigger', t.tgrelid::regclass || ' ' || t.tgname, t.tgenabled::text FROM pg_trigger t
   JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND c.relnamespace = 'vitrine'::regnamespace
 UNION ALL
 SELECT 'constraint', conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) FROM pg_constraint
- WHERE connamespace::regnamespace::text IN ('vitrine', 'projection', 'guard', 'auth')
+ WHERE connamespace::regnamespace::text = ANY(%(schemas)s)
    AND conname <> 'alembic_version_pkc'
  ORDER BY 1, 2
 """
@@ -61,7 +62,7 @@ def read_objects(conninfo: str) -> list[tuple[object, ...]]:
     with connect(conninfo) as conn:
         if conn.execute("SELECT to_regnamespace('vitrine') IS NULL").fetchone() == (True,):
             return []
-        return conn.execute(OBJECTS).fetchall()
+        return conn.execute(OBJECTS, {"schemas": list(SCHEMAS)}).fetchall()
 
 
 def test_the_database_is_what_the_models_say(history: History, conninfo: str) -> None:
@@ -75,7 +76,7 @@ def test_the_database_is_what_the_models_say(history: History, conninfo: str) ->
                 "compare_server_default": True,
                 "include_schemas": True,
                 "include_name": lambda name, kind, _: (
-                    (kind != "schema" or name in {"vitrine", "auth", models.SCHEMA})
+                    (kind != "schema" or name in {table.schema for table in models.metadata.tables.values()})
                     and name != "alembic_version"
                 ),
                 "version_table_schema": models.SCHEMA,
@@ -111,7 +112,7 @@ def test_the_printed_sql_makes_the_same(
     expected = read_objects(conninfo)
     emit_sql(history)
     with connect(conninfo) as conn:
-        for schema in ("vitrine", "projection", "guard", "auth"):
+        for schema in SCHEMAS:
             conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
         conn.execute(capsys.readouterr().out.encode())
     assert read_objects(conninfo) == expected

@@ -26,7 +26,10 @@ def ago(seconds: float | None) -> datetime | None:
         (300, 1, "lagging", 300),
         (301, 1, "silent", 301),
         (-50, 20, "lagging", 20),  # SGP's clock is ahead: the arrival counts
-        (-50, -1, "fresh", 0),
+        (-50, -1, "lagging", 0),  # and proves nothing
+        (-50, 301, "silent", 301),
+        (-4, 0, "fresh", 0),
+        (1, -6, "lagging", 1),  # the VPS's clock was put back
         (None, 1, "silent", None),
         (1, None, "silent", None),
     ],

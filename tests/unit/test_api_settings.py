@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.errors import SettingsError
+from vps_readapi.server import _with_own_metrics
 from vps_readapi.settings import ApiSettings
 
 pytestmark = pytest.mark.unit
@@ -130,3 +131,9 @@ def test_what_is_wrong_is_named_but_not_shown(monkeypatch: pytest.MonkeyPatch, n
     with pytest.raises(SettingsError, match=name.removeprefix("PONTE_")) as caught:
         ApiSettings.load()
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_each_of_several_processes_has_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [_with_own_metrics(ApiSettings.load(), place).metrics_port for place in (0, 1)] == [0, 0]
+    monkeypatch.setenv("PONTE_API_METRICS_PORT", "9500")
+    assert [_with_own_metrics(ApiSettings.load(), place).metrics_port for place in (0, 1)] == [9500, 9501]

@@ -83,6 +83,11 @@ class Memory:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    @property
+    def held(self) -> tuple[int, int]:
+        """Return how many single orders are kept, and their bytes."""
+        return len(self._bodies), self._held_bytes
+
     # ------------------------------------------------------------------ answering, once confirmed
 
     def admit(self, plan: Plan) -> Person | None:

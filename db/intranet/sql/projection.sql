@@ -228,7 +228,8 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- The heartbeat says when it left SGP and when it landed here. Replayed old beats change nothing.
+-- The heartbeat says when it left SGP and when it landed here. Replayed old beats change nothing; a beat
+-- that counts on is newer even where SGP's clock was put back.
 CREATE OR REPLACE FUNCTION projection.project_heartbeat() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
@@ -239,7 +240,7 @@ BEGIN
   VALUES (NEW.id, NEW.beat, NEW.beat_at, clock_timestamp())
   ON CONFLICT (id) DO UPDATE SET (beat, beat_at, landed_at)
     = (excluded.beat, excluded.beat_at, excluded.landed_at)
-  WHERE excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
+  WHERE excluded.beat > held.beat OR excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);

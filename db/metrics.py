@@ -1,0 +1,29 @@
+"""What a metric is called and means: each package lists its own, and the documents are compared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+Sample = tuple[Sequence[str], float | None]
+"""Label values, and a number or None for one that is not known: that one is left out."""
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric. A name that ends in `_total` counts and never falls."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    def family(self, samples: Iterable[Sample]) -> GaugeMetricFamily | CounterMetricFamily:
+        """Return it with its present values."""
+        kind = CounterMetricFamily if self.name.endswith("_total") else GaugeMetricFamily
+        family = kind(self.name, self.meaning, labels=self.labels)
+        for labels, value in samples:
+            if value is not None:
+                family.add_metric(list(labels), value)
+        return family

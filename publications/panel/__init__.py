@@ -1,0 +1,1 @@
+"""The shop's panel: one page that says whether the phones see what SGP knows."""

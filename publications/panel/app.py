@@ -1,0 +1,87 @@
+"""The panel's web application: one page, its pieces, and the numbers. It shows no row of the shop's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from publications.metrics import Polled as PolledView
+from publications.metrics import render
+from publications.panel.chart import PIECES
+from publications.panel.page import make_page
+from publications.panel.poller import Poller
+from publications.report import measurement_fields
+
+HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(poller: Poller) -> FastAPI:
+    """Return the application over a poller that somebody else starts and stops."""
+    app = FastAPI(title="Ponte", docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/estatico", StaticFiles(directory=HERE / "static"))
+    pages = Environment(
+        loader=PackageLoader("publications.panel"), autoescape=select_autoescape(), undefined=StrictUndefined
+    )
+
+    @app.middleware("http")
+    async def add_headers(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await answer(request)
+        response.headers.update(HEADERS)
+        return response
+
+    def show(template: str) -> HTMLResponse:
+        page = make_page(poller.last) if poller.last else None
+        return HTMLResponse(pages.get_template(template).render(page=page, pieces=PIECES))
+
+    @app.get("/")
+    def read_page() -> HTMLResponse:
+        """Return the whole page."""
+        return show("panel.html")
+
+    @app.get("/conteudo")
+    def read_content() -> HTMLResponse:
+        """Return what changes, for the page's script."""
+        return show("conteudo.html")
+
+    @app.get("/estado")
+    def read_state() -> JSONResponse:
+        """Return each subscriber's measurement."""
+        last = poller.last
+        if last is None:
+            return JSONResponse({})
+        measured = {name: last.view.measure(name, elapsed_s=last.elapsed_s) for name in last.view.subscribers}
+        return JSONResponse(
+            {
+                name: {**measurement_fields(one), "as_of": _write(one.freshness.as_of)}
+                for name, one in measured.items()
+            }
+        )
+
+    @app.get("/metrics")
+    def read_metrics() -> Response:
+        """Return the numbers for Prometheus."""
+        return Response(render(lambda: _polled(poller)), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _write(at: object) -> str | None:
+    return None if at is None else str(at)
+
+
+def _polled(poller: Poller) -> PolledView | None:
+    last = poller.last
+    return None if last is None else (last.view, last.at_unix, last.elapsed_s)

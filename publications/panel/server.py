@@ -1,0 +1,38 @@
+"""`ponte panel`: the watch, the poller and the web server of one process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+
+import uvicorn
+from pydantic import SecretStr
+
+from publications.declaration import Declaration
+from publications.panel.app import create_app
+from publications.panel.poller import Poller
+from publications.settings import WatchSettings
+from publications.watch import Watch
+
+
+def serve(declaration: Declaration, dsns: Mapping[str, SecretStr], settings: WatchSettings) -> int:
+    """Serve until told to stop; return 0, or 1 if it could not start."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    window = dsns[declaration.intake.target]
+    with Watch(declaration, dsns, interval_s=settings.poll_seconds / 2, disk=settings.disk) as watch:
+        poller = Poller(watch, window, interval_s=settings.poll_seconds, record_s=settings.record_seconds)
+        poller.start()
+        config = uvicorn.Config(
+            create_app(poller),
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+        )
+        server = uvicorn.Server(config)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run()
+        poller.stop()
+    return 0 if server.started else 1

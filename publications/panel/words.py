@@ -1,0 +1,155 @@
+"""What the panel says, for people who know the shop and not PostgreSQL. Pure."""
+
+from __future__ import annotations
+
+from db.freshness import Cause, FreshnessState, HopState, Measurement
+from publications.checks import Check, CheckKind
+from publications.watch import HopView
+
+WORDS = {
+    FreshnessState.FRESH: "Atenção",
+    FreshnessState.LAGGING: "ATRASADA",
+    FreshnessState.SILENT: "SEM NOTÍCIAS",
+}
+"""The word for a state about which something is known; fresh and nothing against it is OK."""
+
+CAUSES: dict[Cause, tuple[str, str]] = {
+    Cause.POLL_DIED: (
+        "O painel parou de medir: o que está abaixo é velho.",
+        "Reinicie o serviço do painel (ponte panel) no servidor da loja.",
+    ),
+    Cause.WINDOW_DOWN: (
+        "O banco da vitrine, no servidor da loja, não responde.",
+        "Inicie o PostgreSQL da vitrine.",
+    ),
+    Cause.SLOT_LOST: (
+        "A fila de mudanças foi perdida: a cópia precisa ser refeita.",
+        "Chame o suporte: é preciso refazer a assinatura e rodar 'ponte apply'.",
+    ),
+    Cause.LINK_DOWN: (
+        "A ligação entre a loja e a VPS caiu. As mudanças esperam aqui e seguem sozinhas quando ela voltar.",
+        "Veja se a internet da loja funciona; depois, o Tailscale e a VPS.",
+    ),
+    Cause.APPLY_STOPPED: (
+        "As mudanças chegam, mas não estão sendo gravadas.",
+        "Chame o suporte: 'ponte lag' mostra em qual trecho.",
+    ),
+    Cause.SGP_DOWN: ("O banco de dados do SGP não responde.", "Inicie o PostgreSQL do SGP."),
+    Cause.WORKER_DEAD: (
+        "O serviço da ponte na loja está parado.",
+        "Inicie o serviço thumbnail_worker no servidor da loja.",
+    ),
+    Cause.SGP_IDLE: (
+        "O SGP não aceita gravações: o serviço da ponte tenta e não consegue.",
+        "Veja se o disco do SGP encheu ou se alguma tarefa trava o banco.",
+    ),
+    Cause.CLOCK_SKEWED: (
+        "Os relógios da loja e da VPS estão diferentes: a idade dos dados não é confiável.",
+        "Acerte o relógio dos dois servidores pela internet (NTP).",
+    ),
+    Cause.DRIFTED: (
+        "Alguém mudou o que é publicado: mudanças podem se perder.",
+        "Chame o suporte: rode 'ponte plan'.",
+    ),
+    Cause.COPYING: ("Tabelas estão sendo copiadas pela primeira vez.", "Aguarde o fim da cópia."),
+    Cause.CATCHING_UP: ("Tudo funciona e está recuperando o atraso.", "Aguarde."),
+    Cause.UNKNOWN: ("Não se sabe por quê.", "Chame o suporte: rode 'ponte status'."),
+}
+"""What each cause means, and what to do."""
+
+HOPS = {
+    HopState.RUNNING: "passando",
+    HopState.LOST: "fila perdida",
+    HopState.CUT: "ligação muda",
+    HopState.STOPPED: "parado",
+    HopState.UNKNOWN: "sem resposta",
+}
+MOTIVOS = {
+    "arquivo_ausente": "o arquivo não existe",
+    "vazio": "o arquivo está vazio",
+    "nao_e_imagem": "o arquivo não é uma imagem",
+    "truncada": "a imagem está cortada",
+    "grande_demais": "o arquivo é grande demais",
+    "pixels_demais": "a imagem tem pontos demais",
+    "caminho_invalido": "o caminho sai da pasta de imagens",
+}
+SENTENCES = {
+    CheckKind.SLOT_LEFT: "No ritmo atual a fila {subject} se perde em {hours} h",
+    CheckKind.DISK_LEFT: "No ritmo atual o disco de {subject} enche em {hours} h",
+    CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
+    CheckKind.DEAD_LETTERS: "{count} registros do SGP que não puderam ser lidos",
+    CheckKind.UNSYNCED: "{count} pessoas precisam trocar a senha no SGP para entrar pelo celular",
+    CheckKind.CREDENCIAIS_PENDING: "{count} pessoas ativas ainda não podem entrar pelo celular",
+    CheckKind.MINIATURAS_PENDING: "{count} fotos esperam para ser reduzidas",
+    CheckKind.MINIATURAS_REFUSED: "{count} fotos sem miniatura: {motivo}",
+}
+SENTENCES_FOR_ONE = {
+    CheckKind.DEAD_LETTERS: "1 registro do SGP que não pôde ser lido",
+    CheckKind.UNSYNCED: "1 pessoa precisa trocar a senha no SGP para entrar pelo celular",
+    CheckKind.CREDENCIAIS_PENDING: "1 pessoa ativa ainda não pode entrar pelo celular",
+    CheckKind.MINIATURAS_PENDING: "1 foto espera para ser reduzida",
+    CheckKind.MINIATURAS_REFUSED: "1 foto sem miniatura: {motivo}",
+}
+WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
+
+
+BEAT_S = 3.0
+"""A hop is behind by up to a beat simply because of when it was looked at."""
+
+
+def say_headline(measured: Measurement) -> tuple[str, str]:
+    """Return the page's first line in two halves."""
+    word = "OK" if measured.is_ok else WORDS[measured.state]
+    return f"Sincronização: {word}", f"Último Sync: {say_age(measured.freshness.age_seconds)}"
+
+
+def say_turn(state: FreshnessState, cause: Cause | None) -> str:
+    """Say in one line what changed: the word, and the first sentence of why."""
+    if state is FreshnessState.FRESH and cause is None:
+        return "Tudo em ordem"
+    why = CAUSES[cause or Cause.UNKNOWN][0].split(". ")[0].rstrip(".")
+    return f"{WORDS[state].capitalize()}: {why[0].lower()}{why[1:]}"
+
+
+def say_age(seconds: float | None) -> str:
+    """Return such as `há 2 min`."""
+    return "não se sabe" if seconds is None else f"há {say_duration(seconds)}"
+
+
+def say_duration(seconds: float) -> str:
+    """Return a length of time in its largest unit, rounded down: it must not sound newer than it is."""
+    for unit_s, name in ((86400, "dia"), (3600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            count = int(seconds // unit_s)
+            return f"{count} {name}{'s' if name == 'dia' and count > 1 else ''}"
+    return f"{int(seconds)} s"
+
+
+def say_size(n_bytes: int | None) -> str:
+    """Return such as `12 MB`, with a decimal comma."""
+    if n_bytes is None:
+        return "não se sabe"
+    size = float(n_bytes)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB".replace(".", ",")
+
+
+def say_hop(hop: HopView) -> str:
+    """Say in a few words how one hop does."""
+    behind = "" if hop.behind_s is None or hop.behind_s < BEAT_S else f", {say_duration(hop.behind_s)} atrás"
+    return HOPS[hop.state] + behind
+
+
+def say_check(check: Check) -> str:
+    """Return one sentence about anything but a road."""
+    values = {name: _say_value(value) for name, value in check.values.items()}
+    motivo = MOTIVOS.get(check.subject, check.subject.replace("_", " "))
+    sentences = SENTENCES_FOR_ONE if check.values.get("count") == 1 else SENTENCES
+    return sentences[check.kind].format(subject=check.subject, motivo=motivo, **values)
+
+
+def _say_value(value: float | str | None) -> str:
+    return f"{value:.1f}".replace(".", ",") if isinstance(value, float) else str(value)

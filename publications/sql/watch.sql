@@ -1,0 +1,142 @@
+-- name: server
+-- the server's clock, version, how far it has written, and where its files lie
+SELECT clock_timestamp(), current_setting('server_version_num')::int,
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint END,
+       current_setting('data_directory', true);
+
+-- name: rooms
+-- what of each scarce thing is in use, and of how much
+SELECT 'slots', (SELECT count(*) FROM pg_replication_slots), current_setting('max_replication_slots')::int
+UNION ALL
+SELECT 'senders', (SELECT count(*) FROM pg_stat_replication), current_setting('max_wal_senders')::int
+UNION ALL
+SELECT 'origins', (SELECT count(*) FROM pg_replication_origin),
+       coalesce(current_setting('max_active_replication_origins', true),
+                current_setting('max_replication_slots'))::int
+UNION ALL
+SELECT 'workers', (SELECT count(*) FROM pg_stat_activity a WHERE a.backend_type ~ '^logical replication .*worker$'),
+       current_setting('max_logical_replication_workers')::int;
+
+-- name: slots
+-- this database's logical slots: all that the view has, bytes kept, bytes unconfirmed, seconds since a reply
+SELECT to_jsonb(s), pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint,
+       pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint,
+       extract(epoch FROM clock_timestamp() - r.reply_time)::float8
+  FROM pg_replication_slots s
+  LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
+ WHERE s.database = current_database() AND s.slot_type = 'logical' AND NOT s.temporary
+ ORDER BY s.slot_name;
+
+-- name: subscriptions
+-- this database's subscriptions: their worker, how far it is, what it counts, what it waits for
+SELECT s.subname, s.subenabled, w.pid, pg_wal_lsn_diff(w.received_lsn, '0/0')::bigint,
+       pg_wal_lsn_diff(w.latest_end_lsn, '0/0')::bigint,
+       extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time)::float8,
+       coalesce(to_jsonb(c), '{}'),
+       ARRAY(SELECT r.srrelid::regclass::text FROM pg_subscription_rel r
+              WHERE r.srsubid = s.oid AND r.srsubstate <> 'r' ORDER BY 1),
+       (SELECT max(extract(epoch FROM clock_timestamp() - l.waitstart))::float8
+          FROM pg_locks l WHERE l.pid = w.pid AND NOT l.granted)
+  FROM pg_subscription s
+  LEFT JOIN LATERAL (
+    SELECT st.* FROM pg_stat_subscription st
+     WHERE st.subid = s.oid AND st.relid IS NULL AND to_jsonb(st) ->> 'leader_pid' IS NULL LIMIT 1) w ON true
+  LEFT JOIN pg_stat_subscription_stats c ON c.subid = s.oid
+ WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+ ORDER BY 1;
+
+-- name: beat_sent
+-- on sgp: the newest beat, with the server's time
+SELECT h.beat, h.beat_at, NULL::timestamptz, clock_timestamp() FROM ponte.heartbeat h ORDER BY h.beat DESC LIMIT 1;
+
+-- name: beat_landed
+-- on the vitrine: the newest beat
+SELECT h.beat, h.beat_at, h.landed_at, clock_timestamp() FROM vitrine.heartbeat h ORDER BY h.beat DESC LIMIT 1;
+
+-- name: beat_received
+-- on a subscriber: the newest beat
+SELECT h.beat, h.beat_at, h.received_at, clock_timestamp() FROM vitrine.heartbeat h
+ WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1;
+
+-- name: worker_sessions
+-- how many sessions the worker has on sgp
+SELECT count(*) FROM pg_stat_activity a
+ WHERE a.datname = current_database() AND a.application_name = 'ponte-worker';
+
+-- name: backlog
+-- what the worker has still to do and what it could not do, in numbers
+SELECT (SELECT count(*) FROM public.pedido_imagens i
+         WHERE NOT EXISTS (SELECT FROM vitrine.miniaturas m WHERE m.imagem_id = i.id)),
+       (SELECT coalesce(jsonb_object_agg(e.estado, e.n), '{}')
+          FROM (SELECT m.estado, count(*) AS n FROM vitrine.miniaturas m GROUP BY 1) e),
+       (SELECT coalesce(jsonb_object_agg(e.motivo, e.n), '{}')
+          FROM (SELECT m.motivo, count(*) AS n FROM vitrine.miniaturas m
+                 WHERE m.estado <> 'pronta' AND m.motivo IS NOT NULL GROUP BY 1) e),
+       (SELECT count(*) FROM vitrine.usuarios u
+         WHERE u.is_active AND NOT EXISTS (SELECT FROM vitrine.credenciais c WHERE c.user_id = u.id)),
+       (SELECT coalesce(jsonb_object_agg(e.landing, e.n), '{}')
+          FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e),
+       (SELECT coalesce(jsonb_object_agg(f.endpoint, f.applied = f.seen), '{}')
+          FROM projection.fingerprints f WHERE f.seen IS NOT NULL);
+
+-- name: unsynced
+-- whether there is a table of passwords that can't be carried, and whether it may be read
+SELECT to_regclass('projection.unsynced_credentials') IS NOT NULL
+   AND has_table_privilege(to_regclass('projection.unsynced_credentials'), 'SELECT');
+
+-- name: count_unsynced
+-- how many passwords can't be carried, by reason
+SELECT coalesce(jsonb_object_agg(e.reason, e.n), '{}')
+  FROM (SELECT u.reason, count(*) AS n FROM projection.unsynced_credentials u GROUP BY 1) e;
+
+-- name: write_measurement
+-- add one to the history
+INSERT INTO watch.measurements (subscriber, state, cause, as_of, age_seconds, sgp_wal_bytes, sgp_retained_bytes,
+                                vitrine_wal_bytes, vitrine_retained_bytes)
+VALUES (%(subscriber)s, %(state)s, %(cause)s, %(as_of)s, %(age_seconds)s, %(sgp_wal_bytes)s,
+        %(sgp_retained_bytes)s, %(vitrine_wal_bytes)s, %(vitrine_retained_bytes)s);
+
+-- name: thin
+-- fold what is older than a day into hours
+SELECT watch.thin();
+
+-- name: last_known
+-- the newest age of a subscriber's data that was measured, carried on to now by the vitrine's clock
+SELECT m.as_of, m.age_seconds, extract(epoch FROM clock_timestamp() - m.measured_at)::float8
+  FROM watch.measurements m
+ WHERE m.subscriber = %(subscriber)s AND m.age_seconds IS NOT NULL
+ ORDER BY m.measured_at DESC LIMIT 1;
+
+-- name: last_written
+-- seconds since anything was measured
+SELECT extract(epoch FROM clock_timestamp() - max(m.measured_at))::float8 FROM watch.measurements m;
+
+-- name: recent_wal
+-- how far the servers had written in the last minutes: seconds ago, and for sgp and vitrine written and kept
+SELECT extract(epoch FROM clock_timestamp() - m.measured_at)::float8, m.sgp_wal_bytes, m.sgp_retained_bytes,
+       m.vitrine_wal_bytes, m.vitrine_retained_bytes
+  FROM watch.measurements m
+ WHERE m.subscriber = %(subscriber)s AND m.measured_at > clock_timestamp() - interval '10 minutes'
+ ORDER BY m.measured_at;
+
+-- name: day
+-- the last day in pieces of so many seconds: the piece's start, the longest age, whether one was not known,
+-- the worst state
+SELECT to_timestamp(floor(extract(epoch FROM m.measured_at) / %(piece_s)s) * %(piece_s)s),
+       max(m.age_seconds), bool_or(m.age_seconds IS NULL),
+       CASE max(array_position(ARRAY['fresh', 'lagging', 'silent'], m.state))
+         WHEN 1 THEN 'fresh' WHEN 2 THEN 'lagging' ELSE 'silent' END
+  FROM watch.measurements m
+ WHERE m.subscriber = %(subscriber)s AND m.measured_at > clock_timestamp() - interval '1 day'
+ GROUP BY 1 ORDER BY 1;
+
+-- name: turns
+-- the last changes of state or cause within a day, the newest first
+SELECT t.measured_at, t.state, t.cause
+  FROM (SELECT m.measured_at, m.state, m.cause,
+               (lag(m.state) OVER w, lag(m.cause) OVER w) IS DISTINCT FROM (m.state, m.cause) AS turned
+          FROM watch.measurements m
+         WHERE m.subscriber = %(subscriber)s AND m.measured_at > clock_timestamp() - interval '1 day'
+        WINDOW w AS (ORDER BY m.measured_at)) t
+ WHERE t.turned
+ ORDER BY t.measured_at DESC LIMIT %(most)s;

@@ -1,0 +1,69 @@
+"""The API's numbers for Prometheus, on an address of their own: phones never reach them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import REGISTRY, Counter, Metric, start_http_server
+from prometheus_client.registry import Collector
+
+from db.freshness import FreshnessState
+from db.metrics import MetricSpec
+from vps_readapi.events import Events
+from vps_readapi.memory.memory import Memory
+
+STATE = MetricSpec("ponte_api_state", "1 for the state that the answers' headers say", ("state",))
+AGE = MetricSpec("ponte_api_age_seconds", "age of the data in the answers; missing if unknown")
+CONNECTED = MetricSpec("ponte_api_database_up_ratio", "1 while the memory follows the database")
+HELD = MetricSpec("ponte_api_held_orders", "single orders in the memory")
+HELD_BYTES = MetricSpec("ponte_api_held_bytes", "what they take")
+STREAMS = MetricSpec("ponte_api_open_streams", "event streams")
+REQUESTS = MetricSpec(
+    "ponte_api_requests_total", "requests that the memory did not answer", ("route", "status")
+)
+
+ALL: tuple[MetricSpec, ...] = tuple(one for one in list(globals().values()) if isinstance(one, MetricSpec))
+
+requests_total = Counter(REQUESTS.name, REQUESTS.meaning, REQUESTS.labels)
+
+
+class ApiCollector(Collector):
+    """Reads what one process has at the moment."""
+
+    def __init__(self, memory: Memory, events: Events) -> None:
+        self._memory = memory
+        self._events = events
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering does not read."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric."""
+        now = self._memory.clock.measure()
+        orders, held_bytes = self._memory.held
+        yield STATE.family(((state,), float(now.state is state)) for state in FreshnessState)
+        yield AGE.family([((), now.age_seconds)])
+        yield CONNECTED.family([((), float(self._memory.feed.connected))])
+        yield HELD.family([((), orders)])
+        yield HELD_BYTES.family([((), held_bytes)])
+        yield STREAMS.family([((), self._events.open)])
+
+
+@contextlib.contextmanager
+def serve_metrics(memory: Memory, events: Events, *, host: str, port: int) -> Iterator[None]:
+    """Answer `GET /metrics` for the length of a block; with port 0, not at all."""
+    if not port:
+        yield
+        return
+    collector = ApiCollector(memory, events)
+    REGISTRY.register(collector)
+    server, thread = start_http_server(port, addr=host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        REGISTRY.unregister(collector)
