@@ -68,7 +68,7 @@ def run_environment(history: History, context: EnvironmentContext) -> None:
         dialect_name="postgresql",
         target_metadata=metadata,
         include_schemas=True,
-        include_name=lambda name, kind, _: kind != "schema" or name in {"vitrine", models.SCHEMA},
+        include_name=lambda name, kind, _: kind != "schema" or name in {"vitrine", "worker", models.SCHEMA},
         version_table_schema=models.SCHEMA,
         compare_server_default=True,
         as_sql=context.is_offline_mode(),

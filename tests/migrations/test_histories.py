@@ -23,17 +23,19 @@ CLUSTERS = {History.INTRANET: "vitrine", History.VPS: "vps"}
 OBJECTS = """
 SELECT 'relation', n.nspname || '.' || c.relname, c.relkind::text FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname IN ('vitrine', 'projection', 'guard') AND c.relname <> 'alembic_version'
+ WHERE n.nspname IN ('vitrine', 'projection', 'guard', 'worker') AND c.relname <> 'alembic_version'
    AND c.relname <> 'alembic_version_pkc'
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text, md5(p.prosrc) FROM pg_proc p
-  JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('vitrine', 'projection', 'guard')
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname IN ('vitrine', 'projection', 'guard', 'worker')
 UNION ALL
 SELECT 'trigger', t.tgrelid::regclass || ' ' || t.tgname, t.tgenabled::text FROM pg_trigger t
   JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND c.relnamespace = 'vitrine'::regnamespace
 UNION ALL
 SELECT 'constraint', conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) FROM pg_constraint
- WHERE connamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('vitrine', 'projection', 'guard'))
+ WHERE connamespace IN (SELECT oid FROM pg_namespace
+                         WHERE nspname IN ('vitrine', 'projection', 'guard', 'worker'))
    AND conname <> 'alembic_version_pkc'
  ORDER BY 1, 2
 """
@@ -75,7 +77,8 @@ def test_the_database_is_what_the_models_say(history: History, conninfo: str) ->
                 "compare_server_default": True,
                 "include_schemas": True,
                 "include_name": lambda name, kind, _: (
-                    (kind != "schema" or name in {"vitrine", models.SCHEMA}) and name != "alembic_version"
+                    (kind != "schema" or name in {"vitrine", "worker", models.SCHEMA})
+                    and name != "alembic_version"
                 ),
                 "version_table_schema": models.SCHEMA,
             },
@@ -110,7 +113,7 @@ def test_the_printed_sql_makes_the_same(
     expected = read_objects(conninfo)
     emit_sql(history)
     with connect(conninfo) as conn:
-        for schema in ("vitrine", "projection", "guard"):
+        for schema in ("vitrine", "projection", "guard", "worker"):
             conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
         conn.execute(capsys.readouterr().out.encode())
     assert read_objects(conninfo) == expected
