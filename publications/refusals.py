@@ -12,7 +12,7 @@ from publications.spec import EndpointSpec, TableName
 from publications.wanted import Filters, SourceTables
 
 MIN_VERSION = 150000
-WINDOW_SCHEMAS = ("vitrine.", "projection.")
+WINDOW_SCHEMAS = ("vitrine.", "projection.", "worker.")
 
 
 class ServerTooOldError(RefusalError):
