@@ -201,7 +201,7 @@ def test_another_recipe_makes_all_of_them_again(shop: Shop) -> None:
     )
     with shop.job(recipe=Recipe((320,)), processes=2) as job:
         job.run(Event())
-    made = dict(shop.road.run("vitrine", recipes + " GROUP BY 1"))
+    made: dict[object, object] = dict(shop.road.run("vitrine", recipes + " GROUP BY 1"))  # type: ignore[arg-type]
     assert made.pop("w1:640") == 1, "the one whose file is gone"
     assert made.keys() == {"w1:320"}
     shop.make_all()

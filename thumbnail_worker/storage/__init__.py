@@ -31,3 +31,6 @@ class Storage(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove one object; one that is not there is removed. Raise StorageError."""
+
+    def close(self) -> None:
+        """Let go of connections, for good."""

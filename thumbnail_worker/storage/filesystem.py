@@ -53,6 +53,9 @@ class FilesystemStorage:
         with contextlib.suppress(OSError):
             target.parent.rmdir()
 
+    def close(self) -> None:
+        """Let go of nothing: files are closed when they are written."""
+
     def sweep_leftovers(self) -> None:
         """Remove what a killed process left half written more than an hour ago."""
         oldest = time.time() - _LEFTOVER_S

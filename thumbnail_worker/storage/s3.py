@@ -62,6 +62,10 @@ class S3Storage:
         with _telling():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
 
 @contextmanager
 def _telling() -> Iterator[None]:

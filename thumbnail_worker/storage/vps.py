@@ -40,6 +40,10 @@ class VpsStorage:
         """Have one object removed."""
         self._request("DELETE", f"{PATH}/{quote(key)}", b"")
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
     def _request(self, method: str, target: str, body: bytes) -> httpx.Response:
         headers: dict[str, Any] = sign_request(self._key, method, target, body)
         if body:
