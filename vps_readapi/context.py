@@ -18,11 +18,14 @@ from vps_readapi.auth.tokens import Tokens
 from vps_readapi.database import Database
 from vps_readapi.events import Events
 from vps_readapi.limits import Limits
-from vps_readapi.media import MediaLinks
+from vps_readapi.live.cache import OriginalCache
+from vps_readapi.live.originals import Originals
+from vps_readapi.media import MediaLinks, Remote
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.plan import Plans
+from vps_readapi.presign import Bucket, Network
 from vps_readapi.settings import ApiSettings
 
 
@@ -34,6 +37,8 @@ class Services:
     tokens: Tokens
     login: Login
     media: MediaLinks
+    originals: Originals | None
+    """None if SGP can't be asked."""
     memory: Memory
     loader: Loader
     events: Events
@@ -49,7 +54,14 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     )
     database = Database(engine)
     tokens = Tokens(_key(settings.token_key), timedelta(days=settings.token_days))
-    media = MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir)
+    media = MediaLinks(
+        settings.public_url,
+        _key(settings.media_key),
+        settings.media_dir,
+        remote=_find_remote(settings),
+        live=bool(settings.sgp_url),
+    )
+    originals = _open_originals(settings)
     loader = Loader(database, media)
     memory = Memory(
         settings.dsn.get_secret_value(),
@@ -74,10 +86,37 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     concurrency=settings.login_concurrency,
                 ),
                 media=media,
+                originals=originals,
                 version=version("sgp-ponte"),
             )
     finally:
+        if originals is not None:
+            await originals.close()
         await engine.dispose()
+
+
+def _find_remote(settings: ApiSettings) -> Remote | None:
+    if settings.media_url:
+        return Network(settings.media_url)
+    if settings.s3_bucket_url:
+        return Bucket(
+            settings.s3_bucket_url,
+            settings.s3_region,
+            settings.s3_access_key_id,
+            settings.s3_secret_access_key.get_secret_value(),
+        )
+    return None
+
+
+def _open_originals(settings: ApiSettings) -> Originals | None:
+    if not settings.sgp_url:
+        return None
+    return Originals(
+        settings.sgp_url,
+        OriginalCache(settings.originals_dir, settings.originals_mb * 2**20),
+        max_bytes=settings.original_max_mb * 2**20,
+        timeout_s=settings.original_seconds,
+    )
 
 
 def _key(secret: SecretStr) -> bytes:

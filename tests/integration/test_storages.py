@@ -15,7 +15,7 @@ import pytest
 from db.signing import sign_request
 from infra.devstack.state import wait_until
 from tests.fix_api import find_free_port
-from tests.fix_s3 import needs_go, run_s3
+from tests.fix_s3 import S3Server, needs_go, run_s3
 from thumbnail_worker.errors import StorageError
 from thumbnail_worker.storage import Storage, StoredObject
 from thumbnail_worker.storage.vps import VpsStorage
@@ -28,8 +28,14 @@ MAX_BYTES = 100_000
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    with run_s3(tmp_path_factory.mktemp("s3")) as server, closing(server.storage()) as storage:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with run_s3(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def s3(server: S3Server) -> Iterator[Storage]:
+    with closing(server.storage()) as storage:
         yield storage
 
 
@@ -72,6 +78,14 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     return found
 
 
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, storage: Storage) -> Path:
+    """Where the server keeps the objects, as files."""
+    if isinstance(storage, VpsStorage):
+        return Path(request.getfixturevalue("ingest")[1])
+    return Path(request.getfixturevalue("server").folder)
+
+
 def test_what_is_put_is_listed_and_can_be_removed(storage: Storage) -> None:
     storage.put(KEY, b"webp" * 100)
     storage.put(KEY, b"webp" * 100)
@@ -85,13 +99,15 @@ def test_what_is_put_is_listed_and_can_be_removed(storage: Storage) -> None:
     assert list(storage.list_objects()) == []
 
 
-def test_more_than_a_page_is_listed(storage: Storage) -> None:
+def test_more_than_a_page_is_listed(storage: Storage, folder: Path) -> None:
     keys = [f"{number}/a-w1-640.webp" for number in range(1100)]
     for key in keys:
-        storage.put(key, b"x")
+        (folder / key).parent.mkdir()
+        (folder / key).write_bytes(b"x")
     assert sorted(one.chave for one in storage.list_objects()) == sorted(keys)
     for key in keys:
-        storage.delete(key)
+        (folder / key).unlink()
+        (folder / key).parent.rmdir()
 
 
 @needs_go
