@@ -113,7 +113,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def api(dsn: str, sgp: Sgp, folders: tuple[Path, Path]) -> Iterator[RunningApi]:
     media, originals = folders
-    limits = {"original_max_mb": "1", "original_seconds": "2"}
+    limits = {"original_max_mb": "1", "original_seconds": "1"}
     with run_api(dsn, media_dir=str(media), sgp_url=sgp.url, originals_dir=str(originals), **limits) as one:
         yield one
 
@@ -248,12 +248,20 @@ def test_with_the_tunnel_down_it_is_said_clearly(dsn: str, folders: tuple[Path, 
     nowhere = f"http://127.0.0.1:{find_free_port()}"
     media, originals = folders
     (originals / "6.jpg").unlink(missing_ok=True)
-    settings = {"media_dir": str(media), "originals_dir": str(originals)}
+    settings = {
+        "media_dir": str(media),
+        "originals_dir": str(originals),
+        "media_url": "https://fotos.example/loja/",
+    }
     with run_api(dsn, sgp_url=nowhere, **settings) as api, closing(api.connect()) as client:
         answer = fetch(client, 6)
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["detail"].startswith("A foto original está no servidor da loja")
         assert fetch(client, 9, "&tamanho=original").content == LARGER.encode()
+        # And what is not on the disk is at its public address.
+        elsewhere = fetch(client, 4)
+        assert (elsewhere.status, elsewhere.headers["cache-control"]) == (302, "private, max-age=3600")
+        assert elsewhere.headers["location"] == "https://fotos.example/loja/4.webp"
 
 
 def test_a_miniatura_that_is_not_where_it_should_be(
@@ -295,14 +303,6 @@ def test_a_presigned_address_is_another_one_tomorrow() -> None:
     )
     assert morning == evening != tomorrow
     assert "X-Amz-Date=20261123T000000Z&X-Amz-Expires=172800" in morning
-
-
-def test_a_public_address_is_where_phones_are_sent(dsn: str) -> None:
-    settings = {"media_url": "https://fotos.example/loja/"}
-    with run_api(dsn, **settings) as api, closing(api.connect()) as client:
-        answer = fetch(client, 9)
-        assert answer.headers["location"] == f"https://fotos.example/loja/{LARGER}"
-        assert answer.headers["cache-control"] == "private, max-age=3600"
 
 
 def test_links_to_originals_only_where_sgp_can_be_asked() -> None:
