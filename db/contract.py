@@ -202,6 +202,8 @@ class Miniatura(_Model):
     altura: int | None
     motivo: str | None
     """Why there is none."""
+    codificador: str | None
+    """The recipe that the verdict is of."""
 
 
 class Heartbeat(_Model):

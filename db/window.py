@@ -153,6 +153,7 @@ def _miniaturas() -> list[Column[Any]]:
         _null("largura", Integer),
         _null("altura", Integer),
         _null("motivo"),
+        _null("codificador"),
         _versao(),
     ]
 

@@ -12,7 +12,7 @@ from publications.spec import EndpointSpec, TableName
 from publications.wanted import Filters, SourceTables
 
 MIN_VERSION = 150000
-WINDOW_SCHEMAS = ("vitrine.", "projection.", "watch.")
+WINDOW_SCHEMAS = ("vitrine.", "projection.", "watch.", "worker.")
 
 
 class ServerTooOldError(RefusalError):

@@ -1,4 +1,4 @@
-"""The intranet's service: `python -m thumbnail_worker [--once]`."""
+"""The intranet's service: `python -m thumbnail_worker [--once]`, and its commands."""
 
 from __future__ import annotations
 
@@ -7,24 +7,51 @@ import sys
 from collections.abc import Sequence
 
 from db.errors import PonteError
+from thumbnail_worker.commands import backfill, reconcile, status
 from thumbnail_worker.events import start_logging
+from thumbnail_worker.reconcile import GRACE_S
 from thumbnail_worker.settings import WorkerSettings
 from thumbnail_worker.worker import build_jobs, run_once, run_service
 
+OK, FAILED, USAGE = 0, 1, 2
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the worker. Return 0 when all went well, 1 when a job failed, 2 when it could not start."""
+    """Run the worker or a command: 0 all went well, 1 something failed, 2 it could not start, 3 drift."""
     arguments = _parse(argv)
     try:
-        jobs = build_jobs(WorkerSettings.load())
+        settings = WorkerSettings.load()
+        if arguments.command is None:
+            return _serve(settings, once=arguments.once)
     except PonteError as error:
         print(error, file=sys.stderr)  # noqa: T201 - people read this, not the log
-        return 2
+        return USAGE
+    try:
+        return _command(settings, arguments)
+    except PonteError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - as above
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _serve(settings: WorkerSettings, *, once: bool) -> int:
+    jobs = build_jobs(settings)
     start_logging()
     try:
-        return 0 if (run_once(jobs) if arguments.once else run_service(jobs)) else 1
+        return OK if (run_once(jobs) if once else run_service(jobs)) else FAILED
     except KeyboardInterrupt:
-        return 1
+        return FAILED
+
+
+def _command(settings: WorkerSettings, arguments: argparse.Namespace) -> int:
+    if arguments.command == "backfill":
+        return backfill(settings)
+    if arguments.command == "status":
+        return status(settings, as_json=arguments.json)
+    return reconcile(
+        settings, heal=not arguments.dry_run, grace_s=arguments.grace, as_json=arguments.json
+    )  # fmt: skip
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -32,6 +59,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m thumbnail_worker", description="Heartbeat, credentials, miniaturas, dead letters."
     )
     parser.add_argument("--once", action="store_true", help="run each job one time and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help="none: run the service")
+    commands.add_parser("backfill", help="make every photo that waits, with a progress bar")
+    one = commands.add_parser("status", help="say how the photos stand, the bad ones by reason")
+    one.add_argument("--json", action="store_true", help="one object on stdout")
+    one = commands.add_parser("reconcile", help="compare rows, originals, manifest and objects, and heal")
+    one.add_argument("--dry-run", action="store_true", help="change nothing")
+    grace = "how long an object must have belonged to nothing before it is deleted"
+    one.add_argument("--grace", type=float, default=GRACE_S, metavar="SECONDS", help=grace)
+    one.add_argument("--json", action="store_true", help="one object on stdout")
     return parser.parse_args(argv)
 
 

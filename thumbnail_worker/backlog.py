@@ -1,61 +1,145 @@
-"""Which photos wait for a verdict, and the writing of verdicts."""
+"""The photos' queue and the writing of verdicts: claims with a lease, so that no crash loses a photo."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Cursor
+from psycopg.rows import TupleRow
 
 from db.sqlfile import read_blocks
 from thumbnail_worker.errors import Motivo
+from thumbnail_worker.recipe import Recipe
 from thumbnail_worker.render import Rendered
 from thumbnail_worker.session import Session
 
-_BATCH = 20
-"""A photo that arrives while older ones are made waits for as many as this."""
+LEASE_S = 15.0
+"""A claim that is not renewed is another worker's after this."""
 
 
 @dataclass(frozen=True)
-class Pending:
-    """A photo without a verdict."""
+class Claim:
+    """A photo that is ours to make, for as long as the lease is renewed."""
 
     imagem_id: int
+    turn: datetime
+    """When it was to be made; another time there means that it is to be made again."""
+    attempts: int
+    landed: bool
+    """Whether its row is there: while a landing table is copied anew it may not be."""
     path: str | None
+    condemned: str | None
+    """The digest of the content that this very recipe could not read."""
+    announced: str | None
+    """The digest of the content whose miniatura is announced."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How the photos stand."""
+
+    waiting: int
+    oldest_waiting_seconds: float
+    """How long the one whose turn came first has been waiting; 0 with none."""
+    prontas: int
+    falhas: dict[str, int]
+    """Photos without a miniatura, by reason."""
 
 
 class Backlog:
-    """The photos' landing table against `vitrine.miniaturas`."""
+    """`worker.photos` and `vitrine.miniaturas`."""
 
-    def __init__(self, vitrine: Session) -> None:
+    def __init__(self, vitrine: Session, recipe: Recipe, *, worker: str) -> None:
+        """vitrine: a session that listens to the photos' channel; worker: a name of its own."""
         self._vitrine = vitrine
-        self._sql = read_blocks("thumbnail_worker", "queries")
+        self._worker = worker
+        self._codificador = recipe.codificador
+        self._recipe = recipe
+        self._sql = read_blocks("thumbnail_worker", "photos")
 
-    def read_pending(self, *, deferred: Collection[int]) -> list[Pending]:
-        """Return the newest that wait, at most a batch, without those put off."""
-        given = {"deferred": list(deferred), "most": _BATCH}
-        rows = self._vitrine.connection().execute(self._sql["read_pending_imagens"], given)
-        return [Pending(*row) for row in rows]
-
-    def record_pronta(self, imagem_id: int, made: Rendered, *, chave: str, digest: str) -> None:
-        """Say that the storage holds the miniatura. digest: the original's, in hexadecimal."""
+    def claim(self, most: int) -> list[Claim]:
+        """Take the newest whose turn it is."""
         given = {
-            "imagem_id": imagem_id,
-            "chave": chave,
-            "digest": digest,
-            "bytes": len(made.body),
-            "largura": made.largura,
-            "altura": made.altura,
-        }
-        self._vitrine.connection().execute(self._sql["insert_pronta"], given)
+            "worker": self._worker, "most": most, "lease_s": LEASE_S, "codificador": self._codificador,
+        }  # fmt: skip
+        return [Claim(*row) for row in self._run("claim_photos", given).fetchall()]
 
-    def record_falhou(self, imagem_id: int, motivo: Motivo) -> None:
-        """Say that there will be none."""
-        given = {"imagem_id": imagem_id, "motivo": motivo.value}
-        self._vitrine.connection().execute(self._sql["insert_falhou"], given)
+    def renew(self, claims: Iterable[Claim]) -> None:
+        """Keep what we are at for another lease."""
+        ids = [claim.imagem_id for claim in claims]
+        self._run("renew_claims", {"worker": self._worker, "imagem_ids": ids, "lease_s": LEASE_S})
 
-    def delete_orphans(self) -> int:
-        """Delete the verdicts of photos that are gone and return how many there were."""
-        return self._vitrine.connection().execute(self._sql["delete_orphans"]).rowcount
+    def announce(self, claim: Claim, made: Rendered, *, chave: str, digest: str) -> bool:
+        """Say that the storage holds the first rendition; False if the claim was lost meanwhile."""
+        verdict = {
+            "estado": "pronta", "chave": chave, "digest": digest, "bytes": len(made.body),
+            "largura": made.largura, "altura": made.altura, "motivo": None,
+        }  # fmt: skip
+        return self._write(claim, verdict)
+
+    def condemn(self, claim: Claim, motivo: Motivo, *, digest: str | None) -> bool:
+        """Say that there will be none of this content; False if the claim was lost meanwhile."""
+        nothing = dict.fromkeys(("chave", "bytes", "largura", "altura"))
+        return self._write(claim, {**nothing, "estado": "falhou", "digest": digest, "motivo": motivo.value})
+
+    def settle(self, claim: Claim, *, seen: str | None) -> None:
+        """Take the photo off the queue, unless its turn has come again meanwhile."""
+        given = {"imagem_id": claim.imagem_id, "worker": self._worker, "turn": claim.turn, "seen": seen}
+        self._run("settle_photo", given)
+
+    def postpone(self, claim: Claim, seconds: float) -> None:
+        """Give the photo up for a while."""
+        given = {"imagem_id": claim.imagem_id, "worker": self._worker, "seconds": seconds}
+        self._run("postpone_photo", given)
+
+    def release(self) -> None:
+        """Let every claim go: another worker may go on at once."""
+        self._run("release_claims", {"worker": self._worker})
+
+    def sweep(self) -> int:
+        """Set right what no trigger saw, and delete what belongs to no photo; return how much it was."""
+        names = ("delete_orphans", "forget_photos", "queue_missing")
+        return sum(self._run(name).rowcount for name in names)
+
+    def queue_other_recipes(self) -> int:
+        """Have made again what another recipe made, and what another decoder could not read."""
+        given = {"codificador": self._codificador, "recipe": self._recipe.name}
+        return self._run("queue_other_recipes", given).rowcount
+
+    def read_condemned(self) -> list[tuple[int, str | None, str | None]]:
+        """Return id, path and marks of the photos without a miniatura."""
+        return [(row[0], row[1], row[2]) for row in self._run("read_condemned")]
+
+    def queue(self, imagem_ids: Iterable[int]) -> int:
+        """Have photos made, from anew."""
+        return self._run("queue_photos", {"imagem_ids": list(imagem_ids)}).rowcount
+
+    def count(self) -> Tally:
+        """Count the photos by what became of them."""
+        row = self._run("count_photos").fetchone()
+        waiting, oldest, prontas, falhas = row or (0, 0.0, 0, {})
+        return Tally(waiting, float(oldest or 0), prontas, falhas or {})
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a photo to arrive; tell whether one did."""
+        return bool(list(self._vitrine.connection().notifies(timeout=seconds, stop_after=1)))
 
     def close(self) -> None:
         """Let go of the connection."""
         self._vitrine.close()
+
+    def _write(self, claim: Claim, verdict: dict[str, object]) -> bool:
+        connection = self._vitrine.connection()
+        given = verdict | {"imagem_id": claim.imagem_id, "codificador": self._codificador}
+        with connection.transaction():
+            # Locked first: a worker that was asleep for a lease must not overwrite what another one found.
+            mine = {"imagem_id": claim.imagem_id, "worker": self._worker}
+            if connection.execute(self._sql["hold_claim"], mine).fetchone() is None:
+                return False
+            connection.execute(self._sql["write_verdict"], given)
+        return True
+
+    def _run(self, name: str, given: Mapping[str, object] | None = None) -> Cursor[TupleRow]:
+        return self._vitrine.connection().execute(self._sql[name], given)

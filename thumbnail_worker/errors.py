@@ -17,10 +17,12 @@ class Motivo(StrEnum):
     GRANDE_DEMAIS = "grande_demais"
     PIXELS_DEMAIS = "pixels_demais"
     CAMINHO_INVALIDO = "caminho_invalido"
+    TEMPO_ESGOTADO = "tempo_esgotado"
+    DECODIFICADOR_CAIU = "decodificador_caiu"
 
 
 class PhotoError(Exception):
-    """The photo itself is at fault: a verdict, never tried again."""
+    """The photo itself is at fault: a verdict, tried again when its content or our recipe is another."""
 
     def __init__(self, motivo: Motivo) -> None:
         super().__init__(motivo.value)
@@ -37,6 +39,14 @@ class HeartbeatRowError(PonteError):
 
 class MediaRootError(PonteError):
     """The folder of the photos is away: a share that is not mounted, say."""
+
+
+class PhotosStoppedError(PonteError):
+    """What every photo needs is away: the folder of the originals, or the storage."""
+
+
+class MetricsPortError(PonteError):
+    """The port of the metrics is taken."""
 
 
 class StorageError(PonteError):

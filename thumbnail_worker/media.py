@@ -9,7 +9,8 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from thumbnail_worker.errors import MediaRootError, Motivo, PhotoError
@@ -24,6 +25,15 @@ _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}
 _NO_SUCH_NAME_WINDOWS = {123, 161, 206, 1921}
 
 
+@dataclass(frozen=True)
+class Original:
+    """A photo as SGP keeps it."""
+
+    content: bytes
+    seen: str
+    """Size and time of change: another content has another mark."""
+
+
 class Media:
     """SGP's MEDIA_ROOT, for reading."""
 
@@ -32,7 +42,11 @@ class Media:
         self._max_bytes = max_bytes
 
     def read(self, path: str | None) -> bytes:
-        """Return the file's bytes.
+        """Return the file's bytes; raise as `read_original`."""
+        return self.read_original(path).content
+
+    def read_original(self, path: str | None) -> Original:
+        """Return the file's bytes and marks.
 
         Raise PhotoError if there never will be any, MediaRootError if the whole folder is away, and
         OSError for what may pass: a sharing violation, a share that stumbles.
@@ -44,7 +58,22 @@ class Media:
             self._require_root()
             raise
 
-    def _read_file(self, found: Path) -> bytes:
+    def look(self, path: str | None) -> str | None:
+        """Return the marks that the file has now, without reading it; None where there is none."""
+        try:
+            return _mark(resolve(self._root, split_path(path)).stat())
+        except (OSError, PhotoError):
+            self._require_root()
+            return None
+
+    def list_paths(self) -> Iterator[str]:
+        """Yield the path of each file, as a row would name it."""
+        self._require_root()
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                yield Path(folder, name).relative_to(self._root).as_posix()
+
+    def _read_file(self, found: Path) -> Original:
         state = found.stat()
         if not stat.S_ISREG(state.st_mode):
             raise PhotoError(Motivo.CAMINHO_INVALIDO)
@@ -56,7 +85,7 @@ class Media:
             raise PhotoError(Motivo.GRANDE_DEMAIS)
         if not content:
             raise PhotoError(Motivo.VAZIO)
-        return content
+        return Original(content, _mark(state))
 
     def _require_root(self) -> None:
         """Raise MediaRootError unless the folder is there and holds something.
@@ -105,6 +134,10 @@ def split_path(path: str | None) -> list[str]:
     if not all(_is_name(segment) for segment in segments):
         raise PhotoError(Motivo.CAMINHO_INVALIDO)
     return segments
+
+
+def _mark(state: os.stat_result) -> str:
+    return f"{state.st_size}@{state.st_mtime_ns}"
 
 
 def _is_name(segment: str) -> bool:

@@ -1,103 +1,249 @@
 """The miniaturas: each photo of SGP's gets one, or a word why not.
 
-Killed between storing and recording, the next run does both again: the key depends on the photo alone.
+One thread has the database and hands out photos, newest first; others each have one photo made and
+stored. Killed at any instant, another run does again what was not recorded: keys depend on content alone.
 """
 
 from __future__ import annotations
 
 import logging
-from hashlib import sha256
+import random
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_futures
 from threading import Event
 from time import monotonic
 
-from thumbnail_worker.backlog import Backlog, Pending
-from thumbnail_worker.errors import Motivo, PhotoError
+from thumbnail_worker.backlog import LEASE_S, Backlog, Claim
+from thumbnail_worker.darkroom import Darkroom, Delayed, Outcome, Stored
+from thumbnail_worker.errors import PhotosStoppedError
 from thumbnail_worker.events import log
 from thumbnail_worker.job import Job
+from thumbnail_worker.making import Rejected, Unchanged
 from thumbnail_worker.media import Media
-from thumbnail_worker.render import LONG_EDGE, render
-from thumbnail_worker.storage import Storage
+from thumbnail_worker.metrics import WorkerMetrics
 
+_LOOK_S = 0.2
 _SWEEP_INTERVAL_S = 15.0
-_DEFER_S = 60.0
-_DIGEST_DIGITS = 16
-
-
-def name_key(imagem_id: int, digest: str) -> str:
-    """Return where the storage holds a miniatura. digest: the original's SHA-256, in hexadecimal."""
-    return f"{imagem_id}/{digest[:_DIGEST_DIGITS]}-{LONG_EDGE}.webp"
+_RECHECK_INTERVAL_S = 60.0
+_GRACE_S = 5.0
+_LONGEST_DELAY_S = 300.0
+_AT_THE_STORAGE = 2
+"""Threads beyond the rendering processes: their photos are on the way to the storage."""
 
 
 class MiniaturasJob(Job):
-    """Makes what is missing, newest first, and sweeps what is left over."""
+    """Makes what waits, newest first, and sweeps what is left over."""
 
     name = "miniaturas"
     interval_s = 1.0
 
-    def __init__(self, backlog: Backlog, media: Media, storage: Storage) -> None:
+    def __init__(
+        self,
+        backlog: Backlog,
+        darkroom: Darkroom,
+        media: Media,
+        metrics: WorkerMetrics,
+        *,
+        report: Callable[[], object] = lambda: None,
+    ) -> None:
+        """report: called after each photo that has its verdict."""
         self._backlog = backlog
+        self._darkroom = darkroom
         self._media = media
-        self._storage = storage
-        self._deferred: dict[int, float] = {}
-        """Photos whose file could not be read just now, and when to try again."""
-        self._next_sweep = monotonic()
+        self._metrics = metrics
+        self._report = report
+        self._more = len(darkroom.recipe.long_edges) > 1
+        self._next_sweep = self._next_recheck = monotonic()
+        self._started = False
 
     def run(self, stop: Event) -> None:
-        """Work until nothing waits. Raise if the photos' folder, the storage or the database is away."""
+        """Work until no photo's turn it is. Raise PhotosStoppedError if what all need is away."""
+        self._start()
         self._sweep()
-        while batch := self._backlog.read_pending(deferred=self._still_deferred()):
-            for photo in batch:
-                if stop.is_set():
-                    return
-                self._settle(photo)
+        slots = self._darkroom.pool.processes + _AT_THE_STORAGE
+        with ThreadPoolExecutor(slots, thread_name_prefix="photo") as threads:
+            round_ = _Round(self, threads, slots, stop)
+            try:
+                round_.work()
+            finally:
+                round_.leave()
+        if round_.stopped_by is not None:
+            raise PhotosStoppedError(round_.stopped_by.fact, round_.stopped_by.hint)
+
+    def wait(self, stop: Event, seconds: float) -> None:
+        """Wait for the next run, or for a photo to arrive."""
+        deadline = monotonic() + seconds
+        while not stop.is_set() and (left := deadline - monotonic()) > 0:
+            if self._backlog.wait(min(left, _LOOK_S)):
+                return
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection and end the rendering processes."""
+        self._darkroom.pool.close()
         self._backlog.close()
+        self._started = False
 
-    def _settle(self, photo: Pending) -> None:
-        try:
-            self._make(photo)
-        except PhotoError as error:
-            self._condemn(photo.imagem_id, error.motivo)
-
-    def _make(self, photo: Pending) -> None:
-        started = monotonic()
-        original = self._read(photo)
-        if original is None:
-            return
-        made = render(original)
-        digest = sha256(original).hexdigest()
-        chave = name_key(photo.imagem_id, digest)
-        self._storage.put(chave, made.body)
-        self._backlog.record_pronta(photo.imagem_id, made, chave=chave, digest=digest)
-        log("miniatura_made", imagem_id=photo.imagem_id, seconds=round(monotonic() - started, 3))
-
-    def _read(self, photo: Pending) -> bytes | None:
-        """Return the photo's bytes, or None if its file is to be tried later: the others go on."""
-        try:
-            return self._media.read(photo.path)
-        except OSError as error:
-            self._deferred[photo.imagem_id] = monotonic() + _DEFER_S
-            log(
-                "photo_deferred", level=logging.WARNING, imagem_id=photo.imagem_id,
-                error=type(error).__name__, errno=error.errno,
-            )  # fmt: skip
-            return None
-
-    def _condemn(self, imagem_id: int, motivo: Motivo) -> None:
-        self._backlog.record_falhou(imagem_id, motivo)
-        log("miniatura_failed", level=logging.WARNING, imagem_id=imagem_id, motivo=motivo)
-
-    def _still_deferred(self) -> list[int]:
-        now = monotonic()
-        self._deferred = {one: until for one, until in self._deferred.items() if until > now}
-        return list(self._deferred)
+    def _start(self) -> None:
+        if not self._started:
+            queued = self._backlog.queue_other_recipes()
+            if queued:
+                log("photos_queued_for_recipe", queued=queued)
+            self._darkroom.pool.start()
+            self._started = True
 
     def _sweep(self) -> None:
-        if monotonic() < self._next_sweep:
-            return
-        deleted = self._backlog.delete_orphans()
-        self._next_sweep = monotonic() + _SWEEP_INTERVAL_S
-        if deleted:
-            log("miniaturas_swept", deleted=deleted)
+        if monotonic() >= self._next_recheck:
+            self._next_recheck = monotonic() + _RECHECK_INTERVAL_S
+            self._recheck()
+        if monotonic() >= self._next_sweep:
+            self._next_sweep = monotonic() + _SWEEP_INTERVAL_S
+            if swept := self._backlog.sweep():
+                log("photos_swept", rows=swept)
+            self._metrics.show(self._backlog.count())
+
+    def _recheck(self) -> None:
+        """Give photos without a miniatura another turn whose file is not what it was."""
+        changed = [
+            imagem_id
+            for imagem_id, path, seen in self._backlog.read_condemned()
+            if self._media.look(path) != seen
+        ]
+        if changed:
+            log("photos_changed", queued=self._backlog.queue(changed))
+
+    # ------------------------------------------------------------------ one photo
+
+    def develop(self, claim: Claim, first: bool) -> Outcome:
+        """Have a photo made, in a thread of its own."""
+        if not claim.landed:
+            return Delayed("not_landed")
+        return self._darkroom.develop(claim, first=first)
+
+    def record(self, claim: Claim, outcome: Outcome, *, first: bool) -> bool:
+        """Write down what came of a photo; tell whether further renditions are to be made."""
+        match outcome:
+            case Stored() if first:
+                return self._announce(claim, outcome)
+            case Stored():
+                self._metrics.stored.inc(outcome.size)
+                self._backlog.settle(claim, seen=outcome.read.seen)
+            case Rejected():
+                self._condemn(claim, outcome)
+            case Unchanged():
+                self._backlog.settle(claim, seen=outcome.read.seen)
+            case Delayed():
+                self._postpone(claim, outcome)
+        self._report()
+        return False
+
+    def _announce(self, claim: Claim, stored: Stored) -> bool:
+        held = self._backlog.announce(
+            claim, stored.first, chave=stored.chave, digest=stored.read.digest
+        )  # fmt: skip
+        if not held:
+            log("claim_lost", level=logging.WARNING, imagem_id=claim.imagem_id)
+            return False
+        self._metrics.made.inc()
+        self._metrics.seconds.observe(stored.seconds)
+        self._metrics.stored.inc(stored.size)
+        log("miniatura_made", imagem_id=claim.imagem_id, seconds=round(stored.seconds, 3))
+        if self._more:
+            return True
+        self._backlog.settle(claim, seen=stored.read.seen)
+        self._report()
+        return False
+
+    def _condemn(self, claim: Claim, refused: Rejected) -> None:
+        """Say why there is none; a miniatura of the same content, or of a file now gone, stays."""
+        motivo = refused.motivo
+        if claim.announced is not None and refused.digest in {None, claim.announced}:
+            log("miniatura_kept", level=logging.WARNING, imagem_id=claim.imagem_id, motivo=motivo)
+        elif self._backlog.condemn(claim, motivo, digest=refused.digest):
+            self._metrics.failed.labels(motivo).inc()
+            log("miniatura_failed", level=logging.WARNING, imagem_id=claim.imagem_id, motivo=motivo)
+        self._backlog.settle(claim, seen=refused.seen)
+
+    def _postpone(self, claim: Claim, delayed: Delayed) -> None:
+        self._backlog.postpone(claim, choose_delay_s(claim.attempts))
+        self._metrics.postponed.labels(delayed.cause).inc()
+        log(
+            "photo_postponed", level=logging.WARNING, imagem_id=claim.imagem_id, cause=delayed.cause,
+            errno=delayed.errno, attempts=claim.attempts + 1,
+        )  # fmt: skip
+
+    def claim(self, most: int) -> list[Claim]:
+        """Take photos to make."""
+        return self._backlog.claim(most) if most else []
+
+    def renew(self, claims: list[Claim]) -> None:
+        """Keep what is being made."""
+        self._backlog.renew(claims)
+
+    def abandon(self) -> None:
+        """End what is being made, and let others have it at once."""
+        self.end_processes()
+        self._backlog.release()
+
+    def end_processes(self) -> None:
+        """End what is being made; its claims run out by themselves."""
+        self._darkroom.pool.close()
+
+
+class _Round:
+    """Photos on their way, until there are none."""
+
+    def __init__(self, job: MiniaturasJob, threads: ThreadPoolExecutor, slots: int, stop: Event) -> None:
+        self._job = job
+        self._threads = threads
+        self._slots = slots
+        self._stop = stop
+        self._under_way: dict[Future[Outcome], tuple[Claim, bool]] = {}
+        self._renewed = monotonic()
+        self.stopped_by: Delayed | None = None
+
+    def work(self) -> None:
+        """Claim, wait, record, until nothing is left or it is time to stop."""
+        deadline: float | None = None
+        while True:
+            if self._stop.is_set():
+                deadline = deadline or monotonic() + _GRACE_S
+            elif self.stopped_by is None:
+                for claim in self._job.claim(self._slots - len(self._under_way)):
+                    self._begin(claim, first=True)
+            if not self._under_way:
+                return
+            if deadline is not None and monotonic() > deadline:
+                self._job.abandon()
+                return
+            self._collect()
+            self._renew()
+
+    def leave(self) -> None:
+        """Let no thread go on with what nobody would record."""
+        if self._under_way:
+            self._job.end_processes()
+
+    def _begin(self, claim: Claim, *, first: bool) -> None:
+        self._under_way[self._threads.submit(self._job.develop, claim, first)] = claim, first
+
+    def _collect(self) -> None:
+        done, _ = wait_futures(self._under_way, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            claim, first = self._under_way.pop(future)
+            outcome = future.result()
+            if isinstance(outcome, Delayed) and outcome.stops_all:
+                self.stopped_by = outcome
+            if self._job.record(claim, outcome, first=first):
+                self._begin(claim, first=False)
+
+    def _renew(self) -> None:
+        if monotonic() - self._renewed > LEASE_S / 3:
+            self._renewed = monotonic()
+            self._job.renew([claim for claim, _ in self._under_way.values()])
+
+
+def choose_delay_s(attempts: int) -> float:
+    """Return how long to leave a photo alone: doubling from a second, capped, never twice the same."""
+    longest = min(_LONGEST_DELAY_S, 2.0 ** min(attempts, 20))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from db.settings import PREFIX, CredentialSettings
 
@@ -19,6 +19,7 @@ class StorageKind(StrEnum):
 
     FILESYSTEM = "filesystem"
     S3 = "s3"
+    VPS = "vps"
 
 
 def _check_conninfo(given: SecretStr) -> SecretStr:
@@ -36,6 +37,17 @@ def _check_absolute(given: Path) -> Path:
     return given
 
 
+def _split_edges(given: object) -> object:
+    return given.replace(",", " ").split() if isinstance(given, str) else given
+
+
+def _check_edges(given: tuple[int, ...]) -> tuple[int, ...]:
+    if not given or len(set(given)) != len(given) or not all(16 <= edge <= 8192 for edge in given):  # noqa: PLR2004
+        raise ValueError("not a list of different sizes from 16 to 8192")
+    return given
+
+
+LongEdges = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split_edges), AfterValidator(_check_edges)]
 Conninfo = Annotated[SecretStr, AfterValidator(_check_conninfo)]
 AbsolutePath = Annotated[Path, AfterValidator(_check_absolute)]
 
@@ -54,8 +66,24 @@ class WorkerSettings(CredentialSettings):
     """The largest original that is read."""
     max_pixels: int = Field(89_478_485, gt=0)
     """The largest original that is decoded; Pillow's own limit, a quarter of a GiB at 3 bytes each."""
+    renditions: LongEdges = (640,)
+    """Long edges in pixels, in the order in which they are made; the first is announced."""
+    processes: int = Field(2, ge=1, le=64)
+    """How many photos are rendered at the same time, a process each."""
+    render_seconds: float = Field(30.0, gt=0)
+    """How long reading one photo may take, and then how long rendering it."""
+    render_memory_mb: int = Field(1536, ge=512)
+    """How much address space one rendering process may have; not on Windows."""
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Where Prometheus finds the worker's numbers, on the loopback address; 0 is nowhere."""
     storage: StorageKind
     storage_dir: Path = Field(Path(), validate_default=True)
+    vps_url: str = Field("", pattern=r"^(https?://[^\s/?#]+)?$", validate_default=True)
+    """The ingest's address on the VPS."""
+    ingest_key: SecretStr = Field(
+        SecretStr(""), validate_default=True, validation_alias=f"{PREFIX}INGEST_KEY"
+    )
+    """What uploads to the VPS are signed with; the same on both ends."""
     s3_endpoint_url: str = ""
     """Empty for Amazon's own."""
     s3_region: str = "us-east-1"
@@ -68,6 +96,13 @@ class WorkerSettings(CredentialSettings):
     def _need_folder(cls, given: Path, info: ValidationInfo) -> Path:
         if info.data.get("storage") is StorageKind.FILESYSTEM and not given.is_absolute():
             raise ValueError("an absolute path is needed with storage 'filesystem'")
+        return given
+
+    @field_validator("vps_url", "ingest_key")
+    @classmethod
+    def _need_vps(cls, given: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        if info.data.get("storage") is StorageKind.VPS and not len(given):
+            raise ValueError("needed with storage 'vps'")
         return given
 
     @field_validator("s3_bucket", "s3_access_key_id", "s3_secret_access_key")

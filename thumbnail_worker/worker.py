@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import assert_never
+from uuid import uuid4
 
 from db.sqlfile import read_blocks
 from thumbnail_worker.backlog import Backlog
 from thumbnail_worker.credentials import CredentialsJob
+from thumbnail_worker.darkroom import Darkroom
 from thumbnail_worker.dead_letters import DeadLettersJob
+from thumbnail_worker.errors import MetricsPortError
 from thumbnail_worker.events import log
 from thumbnail_worker.heartbeat import HeartbeatJob
 from thumbnail_worker.job import Job, keep_running, try_run
+from thumbnail_worker.making import Limits
 from thumbnail_worker.media import Media
+from thumbnail_worker.metrics import WorkerMetrics
 from thumbnail_worker.miniaturas import MiniaturasJob
+from thumbnail_worker.pool import RenderPool
 from thumbnail_worker.published import PublishedJob
-from thumbnail_worker.render import arm_pixel_guard
+from thumbnail_worker.recipe import Recipe
 from thumbnail_worker.revocations import RevocationsJob
 from thumbnail_worker.session import Session
 from thumbnail_worker.settings import StorageKind, WorkerSettings
@@ -30,8 +36,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def build_jobs(settings: WorkerSettings) -> list[Job]:
-    """Return the six jobs; nothing is connected yet."""
-    arm_pixel_guard(settings.max_pixels)
+    """Return the six jobs; nothing is connected yet. Raise MetricsPortError if that port is taken."""
     sgp, vitrine = settings.sgp_dsn, settings.vitrine_dsn
     listen = read_blocks("thumbnail_worker", "queries")
     return [
@@ -44,14 +49,52 @@ def build_jobs(settings: WorkerSettings) -> list[Job]:
         RevocationsJob(
             Session("sgp", sgp), Session("vitrine", vitrine, on_open=listen["listen_revocations"])
         ),
-        MiniaturasJob(
-            Backlog(Session("vitrine", vitrine)),
-            Media(settings.media_root, max_bytes=settings.max_bytes),
-            open_storage(settings),
-        ),
+        build_miniaturas(settings, serve_metrics(settings)),
         DeadLettersJob(Session("vitrine", vitrine)),
         PublishedJob(Session("sgp", sgp), Session("vitrine", vitrine)),
     ]
+
+
+def serve_metrics(settings: WorkerSettings) -> WorkerMetrics:
+    """Return the worker's numbers, served if a port is set. Raise MetricsPortError if it is taken."""
+    metrics = WorkerMetrics()
+    if settings.metrics_port:
+        try:
+            metrics.serve(settings.metrics_port)
+        except OSError as error:
+            raise MetricsPortError(
+                f"port {settings.metrics_port} can't be had for the metrics: {error.strerror}",
+                "set PONTE_WORKER_METRICS_PORT to another one",
+            ) from error
+    return metrics
+
+
+def build_miniaturas(
+    settings: WorkerSettings, metrics: WorkerMetrics, *, report: Callable[[], object] = lambda: None
+) -> MiniaturasJob:
+    """Return the job that makes the miniaturas; each one is another worker to the queue."""
+    recipe = Recipe(settings.renditions)
+    limits = Limits(
+        settings.media_root,
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        memory_mb=settings.render_memory_mb,
+        seconds=settings.render_seconds,
+    )
+    return MiniaturasJob(
+        open_backlog(settings),
+        Darkroom(RenderPool(settings.processes, limits), open_storage(settings), recipe),
+        Media(settings.media_root, max_bytes=settings.max_bytes),
+        metrics,
+        report=report,
+    )
+
+
+def open_backlog(settings: WorkerSettings) -> Backlog:
+    """Return the queue, under a name that no other worker has."""
+    listen = read_blocks("thumbnail_worker", "photos")["listen_photos"]
+    session = Session("vitrine", settings.vitrine_dsn, on_open=listen)
+    return Backlog(session, Recipe(settings.renditions), worker=uuid4().hex)
 
 
 def open_storage(settings: WorkerSettings) -> Storage:
@@ -61,8 +104,12 @@ def open_storage(settings: WorkerSettings) -> Storage:
             folder = FilesystemStorage(settings.storage_dir)
             folder.sweep_leftovers()
             return folder
+        case StorageKind.VPS:
+            from thumbnail_worker.storage.vps import VpsStorage  # noqa: PLC0415 - as below
+
+            return VpsStorage(settings.vps_url, key=settings.ingest_key.get_secret_value().encode())
         case StorageKind.S3:
-            # Half a second and 30 MB that the other kind does not need.
+            # Half a second and 30 MB that the other kinds do not need.
             from thumbnail_worker.storage.s3 import S3Storage  # noqa: PLC0415
 
             return S3Storage(

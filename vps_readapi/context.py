@@ -21,13 +21,16 @@ from vps_readapi.auth.tokens import TokenKeys, Tokens
 from vps_readapi.database import Database
 from vps_readapi.events import Events
 from vps_readapi.limits import Limits
-from vps_readapi.media import MediaLinks
+from vps_readapi.live.cache import OriginalCache
+from vps_readapi.live.originals import Originals
+from vps_readapi.media import MediaLinks, Remote
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.people import People
 from vps_readapi.memory.plan import Plans
 from vps_readapi.metrics import serve_metrics
+from vps_readapi.presign import Bucket, Network
 from vps_readapi.queries import find_login
 from vps_readapi.settings import ApiSettings
 from vps_readapi.visibility import VisibilityPolicy
@@ -46,6 +49,8 @@ class Services:
     ledger: Ledger
     max_offline_h: float
     media: MediaLinks
+    originals: Originals | None
+    """None if SGP can't be asked."""
     memory: Memory
     loader: Loader
     events: Events
@@ -62,7 +67,13 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     database = Database(engine)
     tokens = Tokens(_token_keys(settings), timedelta(days=settings.token_days))
     policy = VisibilityPolicy.of(money=settings.money_setores, phone=settings.phone_setores)
-    media = MediaLinks(settings.public_url, _key(settings.media_key), settings.media_dir)
+    media = MediaLinks(
+        settings.public_url,
+        _key(settings.media_key),
+        settings.media_dir,
+        remote=_find_remote(settings),
+        live=bool(settings.sgp_url),
+    )
     loader = Loader(database, media)
     memory = Memory(
         settings.dsn.get_secret_value(),
@@ -75,7 +86,11 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     events = Events(memory, database, max_streams=settings.max_streams)
     try:
         with serve_metrics(memory, events, host=settings.metrics_host, port=settings.metrics_port):
-            async with memory.follow(), open_logins(settings, database, tokens) as (login, ledger):
+            async with (
+                memory.follow(),
+                open_logins(settings, database, tokens) as (login, ledger),
+                open_originals(settings) as originals,
+            ):
                 yield Services(
                     database=database,
                     memory=memory,
@@ -87,6 +102,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     ledger=ledger,
                     max_offline_h=settings.auth_max_offline,
                     media=media,
+                    originals=originals,
                     version=version("sgp-ponte"),
                 )
     finally:
@@ -124,6 +140,37 @@ def _token_keys(settings: ApiSettings) -> TokenKeys:
     if settings.previous_token_key_id:
         keys[settings.previous_token_key_id] = _key(settings.previous_token_key)
     return TokenKeys(settings.token_key_id, keys, sgp=_key(settings.sgp_token_key) or None)
+
+
+def _find_remote(settings: ApiSettings) -> Remote | None:
+    if settings.media_url:
+        return Network(settings.media_url)
+    if settings.s3_bucket_url:
+        return Bucket(
+            settings.s3_bucket_url,
+            settings.s3_region,
+            settings.s3_access_key_id,
+            settings.s3_secret_access_key.get_secret_value(),
+        )
+    return None
+
+
+@asynccontextmanager
+async def open_originals(settings: ApiSettings) -> AsyncIterator[Originals | None]:
+    """Build what asks SGP for photos, if the settings say where SGP is."""
+    if not settings.sgp_url:
+        yield None
+        return
+    originals = Originals(
+        settings.sgp_url,
+        OriginalCache(settings.originals_dir, settings.originals_mb * 2**20),
+        max_bytes=settings.original_max_mb * 2**20,
+        timeout_s=settings.original_seconds,
+    )
+    try:
+        yield originals
+    finally:
+        await originals.close()
 
 
 def _key(secret: SecretStr) -> bytes:

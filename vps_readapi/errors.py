@@ -51,7 +51,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": ProblemJson.model_json_schema()}},
     }
-    for status in (400, 401, 403, 404, 413, 422, 429, 503)
+    for status in (400, 401, 403, 404, 413, 415, 422, 429, 503)
 }
 """What the description says of answers that are no success."""
 

@@ -11,6 +11,9 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
+
+from db.renditions import ORIGINAL
 
 PATH = "/miniaturas"
 MEDIA_TYPES = {
@@ -27,20 +30,32 @@ _CHAVE = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _SIGNATURE_BYTES = 16
 
 
+class Remote(Protocol):
+    """A storage that phones are sent to."""
+
+    def locate(self, chave: str) -> str:
+        """Return an object's address, the same all day."""
+
+
 @dataclass(frozen=True)
 class MediaLinks:
     """Makes and checks the links.
 
-    base: the API's public address; folder: where the miniaturas lie, None if they are not served here.
+    base: the API's public address; folder: where the miniaturas lie, None if they are not served here;
+    remote: where else they are; live: whether a photo itself can be had from SGP.
     """
 
     base: str
     key: bytes
     folder: Path | None
+    remote: Remote | None = None
+    live: bool = False
 
     def link(self, chave: str | None) -> str | None:
         """Return the absolute address of a miniatura, or None if it can't be served."""
-        if chave is None or self.folder is None or not is_chave(chave):
+        if chave is None or not is_chave(chave):
+            return None
+        if not (self.live if chave.endswith(f"/{ORIGINAL}") else self.folder or self.remote):
             return None
         return f"{self.base.rstrip('/')}{PATH}/{chave}?s={self.sign(chave)}"
 
@@ -60,6 +75,10 @@ class MediaLinks:
         root = self.folder.resolve()
         path = root.joinpath(chave).resolve()
         return path if path.is_relative_to(root) and path.is_file() else None
+
+    def locate(self, chave: str) -> str | None:
+        """Return where else a miniatura can be fetched, or None."""
+        return None if self.remote is None or not is_chave(chave) else self.remote.locate(chave)
 
 
 def is_chave(text: str) -> bool:

@@ -37,6 +37,7 @@ from sqlalchemy import (
 )
 
 from db.contract import EstadoMiniatura, Prioridade, Status
+from db.renditions import ORIGINAL
 from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, SEARCHED, Xid8, epoca, mudancas, window
 
 _pedidos = window["pedidos"].c
@@ -193,8 +194,14 @@ def find_pedido(pedido_id: int) -> Select[Any]:
 
 
 def list_photos(pedido_ids: Iterable[int]) -> Select[Any]:
-    """Select the photos of some orders; `chave` is NULL where there is no miniatura to show."""
-    ready = and_(_miniaturas.imagem_id == _imagens.id, _miniaturas.estado == EstadoMiniatura.PRONTA.value)
+    """Select the photos of some orders; `chave` is NULL where there is nothing to show.
+
+    A photo that has no verdict yet can be shown as it is; one that was found bad can't.
+    """
+    chave = case(
+        (_miniaturas.estado == EstadoMiniatura.PRONTA.value, _miniaturas.chave),
+        (_miniaturas.imagem_id.is_(None), func.concat(_imagens.id, f"/{ORIGINAL}")),
+    )
     wanted = bindparam("pedido_ids", list(pedido_ids), type_=ARRAY(Integer))
     return (
         select(
@@ -202,9 +209,9 @@ def list_photos(pedido_ids: Iterable[int]) -> Select[Any]:
             _imagens.pedido_id,
             _imagens.item_index,
             _imagens.item_identificador,
-            _miniaturas.chave,
+            chave.label("chave"),
         )
-        .select_from(window["imagens"].outerjoin(window["miniaturas"], ready))
+        .select_from(window["imagens"].outerjoin(window["miniaturas"], _miniaturas.imagem_id == _imagens.id))
         .where(_imagens.pedido_id == any_(wanted))
     )
 

@@ -73,6 +73,23 @@ class ApiSettings(CredentialSettings):
     """The folder of the miniaturas; without it no `imagem_url` is given out."""
     media_key: Key
     """What the links to miniaturas are signed with."""
+    media_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$")
+    """A public address below which the miniaturas lie, such as a CDN's; phones are sent there."""
+    s3_bucket_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$")
+    """The address of a private bucket that holds them; phones are sent there with a signature."""
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = Field(default="", validate_default=True)
+    s3_secret_access_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    sgp_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
+    """Where SGP answers through the tunnel; without it no photo is had that has no miniatura."""
+    originals_dir: Path = Field(default=Path(), validate_default=True)
+    """The folder of fetched originals."""
+    originals_mb: int = Field(default=256, ge=1)
+    """How much of them is kept."""
+    original_max_mb: int = Field(default=20, ge=1)
+    """The largest original that is fetched."""
+    original_seconds: float = Field(default=15.0, gt=0)
+    """How long fetching one may take."""
     cors_origins: Words = ("*",)
     """Origins that may read answers, parted by commas or blanks; `*` is any."""
     pool_size: int = Field(default=4, ge=1, le=100)
@@ -111,3 +128,17 @@ class ApiSettings(CredentialSettings):
     @classmethod
     def _need_previous_token_key(cls, given: str, info: ValidationInfo) -> str:
         return check_key_pair(given, info, current_id="token_key_id", key="previous_token_key")
+
+    @field_validator("s3_access_key_id", "s3_secret_access_key")
+    @classmethod
+    def _need_key(cls, given: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        if info.data.get("s3_bucket_url") and not len(given):
+            raise ValueError("Needed with a bucket")
+        return given
+
+    @field_validator("originals_dir")
+    @classmethod
+    def _need_folder(cls, given: Path, info: ValidationInfo) -> Path:
+        if info.data.get("sgp_url") and not given.is_absolute():
+            raise ValueError("An absolute path is needed with SGP's address")
+        return given

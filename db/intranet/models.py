@@ -1,11 +1,11 @@
-"""The vitrine cluster as SQLAlchemy sees it: the window and the projection's own table.
+"""The vitrine cluster as SQLAlchemy sees it: the window, the projection's own tables and the worker's.
 
 The landing tables are not here: `ponte apply` makes them from the declaration, with SGP's own types.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Double, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, Double, Index, Integer, MetaData, Table, Text, text
 
 from db.window import define_window
 
@@ -78,6 +78,27 @@ measurements_hourly = Table(
     schema=WATCH_SCHEMA,
 )
 """The same, an hour a row, for a year."""
+
+photos = Table(
+    "photos",
+    metadata,
+    Column("imagem_id", Integer, primary_key=True, autoincrement=False),
+    Column("next_at", DateTime(timezone=True)),
+    Column("claimed_by", Text),
+    Column("claimed_until", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("seen", Text),
+    Index("photos_due", text("imagem_id DESC"), postgresql_where=text("next_at IS NOT NULL")),
+    schema="worker",
+)
+
+leftovers = Table(
+    "leftovers",
+    metadata,
+    Column("chave", Text, primary_key=True),
+    Column("found_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    schema="worker",
+)
 
 LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
     "public.pedidos": (

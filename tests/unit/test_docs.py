@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from db.settings import PonteSettings
 from db.window import TABLES
 from infra.devstack import ports
+from thumbnail_worker import metrics
 from thumbnail_worker.settings import WorkerSettings
+from vps_readapi.ingest.settings import IngestSettings
 from vps_readapi.settings import ApiSettings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
 
 
-def variables(settings: type[ApiSettings] | type[WorkerSettings]) -> set[str]:
+def variables(settings: type[PonteSettings]) -> set[str]:
     prefix = settings.model_config.get("env_prefix", "")
     return {
         str(field.validation_alias or f"{prefix}{name}").upper()
@@ -25,11 +28,14 @@ def variables(settings: type[ApiSettings] | type[WorkerSettings]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "settings"), [("vps_readapi", ApiSettings), ("thumbnail_worker", WorkerSettings)]
+    ("command", "settings"),
+    [
+        ("vps_readapi", ApiSettings),
+        ("vps_readapi.ingest", IngestSettings),
+        ("thumbnail_worker", WorkerSettings),
+    ],
 )
-def test_every_setting_is_described_and_no_other(
-    command: str, settings: type[ApiSettings] | type[WorkerSettings]
-) -> None:
+def test_every_setting_is_described_and_no_other(command: str, settings: type[PonteSettings]) -> None:
     [section] = re.findall(
         rf"^## `python -m {command}`\n(.*?)(?=^## |\Z)", SETTINGS, re.DOTALL | re.MULTILINE
     )
@@ -61,3 +67,10 @@ def test_the_glossary_has_each_term_once_and_the_windows_words() -> None:
     assert len(terms) == len(set(terms))
     spoken = {"imagens": "imagem", "credenciais": "credencial", "revogacoes": "revogacao"}
     assert {spoken.get(table, table.removesuffix("s")) for table in TABLES} <= set(terms)
+
+
+def test_the_workers_metrics_are_described_and_no_other() -> None:
+    text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    [section] = re.findall(r"^## Worker\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    names = {value for value in vars(metrics).values() if str(value).startswith("ponte_worker_")}
+    assert set(re.findall(r"^\| `(ponte_worker_\w+)`", section, re.MULTILINE)) == names

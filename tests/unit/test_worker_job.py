@@ -14,7 +14,6 @@ from db.errors import PonteError
 from thumbnail_worker.credentials import seal_users
 from thumbnail_worker.events import JsonLines
 from thumbnail_worker.job import Job, choose_pause_s, keep_running, try_run
-from thumbnail_worker.miniaturas import name_key
 
 pytestmark = pytest.mark.unit
 
@@ -117,7 +116,3 @@ def test_what_is_no_bcrypt_is_set_aside() -> None:
     users = seal_users(given, {}, CredentialKeys("k1", {"k1": b"k" * 32}))
     assert sorted(users.sealed) == [1, 2]
     assert users.not_bcrypt == (3, 4, 9)
-
-
-def test_key_names_the_photo_and_its_content() -> None:
-    assert name_key(812, "0123456789abcdef" * 4) == "812/0123456789abcdef-640.webp"

@@ -91,7 +91,7 @@ def test_jpeg_is_scaled_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Image.Image, "resize", resize)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40_000_000)
     render(save(Image.new("RGB", (6000, 4000), RED)))
-    assert decoded[0] == (3000, 2000)
+    assert decoded[0] == (1500, 1000)
 
 
 def test_orientation_is_applied() -> None:

@@ -67,33 +67,6 @@ ON CONFLICT (digest) DO NOTHING
 -- A token that has ended by itself needs no digest.
 DELETE FROM vitrine.revogacoes WHERE expira_em <= %(now)s
 
--- name: read_pending_imagens
--- The photos without a verdict, newest first.
-SELECT i.id, i.path
-FROM public.pedido_imagens AS i
-WHERE NOT EXISTS (SELECT FROM vitrine.miniaturas AS m WHERE m.imagem_id = i.id)
-  AND i.id <> ALL (%(deferred)s::integer[])
-ORDER BY i.id DESC
-LIMIT %(most)s
-
--- name: insert_pronta
--- Keep the first verdict: another worker may have been quicker.
-INSERT INTO vitrine.miniaturas (imagem_id, estado, chave, digest, bytes, largura, altura)
-VALUES (%(imagem_id)s, 'pronta', %(chave)s, %(digest)s, %(bytes)s, %(largura)s, %(altura)s)
-ON CONFLICT (imagem_id) DO NOTHING
-
--- name: insert_falhou
--- Say why there will be no miniatura.
-INSERT INTO vitrine.miniaturas (imagem_id, estado, motivo)
-VALUES (%(imagem_id)s, 'falhou', %(motivo)s)
-ON CONFLICT (imagem_id) DO NOTHING
-
--- name: delete_orphans
--- Gone from landing and window alike: while landing is emptied to be copied again, the window still has the row.
-DELETE FROM vitrine.miniaturas AS m
-WHERE NOT EXISTS (SELECT FROM public.pedido_imagens AS i WHERE i.id = m.imagem_id)
-  AND NOT EXISTS (SELECT FROM vitrine.imagens AS w WHERE w.id = m.imagem_id)
-
 -- name: retry_dead_letters
 -- Give the projection's dead letters another try; returns how many are left.
 SELECT projection.retry_dead_letters(%(most)s)

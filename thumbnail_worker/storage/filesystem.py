@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 from thumbnail_worker.errors import StorageError
+from thumbnail_worker.storage import StoredObject
 
 _INCOMING = ".incoming"
 _LEFTOVER_S = 3600.0
@@ -27,10 +29,32 @@ class FilesystemStorage:
             if not _holds(target, body):
                 self._write(target, body)
         except OSError as error:
-            raise StorageError(
-                f"the miniaturas' folder can't be written: {error.strerror}",
-                "check PONTE_WORKER_STORAGE_DIR, its free space, and the service's account",
-            ) from error
+            raise _describe(error) from error
+
+    def list_objects(self) -> Iterator[StoredObject]:
+        """Yield all files but those being written. Raise StorageError if the folder can't be read."""
+        try:
+            for folder, names, files in os.walk(self._root, onerror=_raise):
+                if _INCOMING in names:
+                    names.remove(_INCOMING)
+                for name in files:
+                    path = Path(folder, name)
+                    yield StoredObject(path.relative_to(self._root).as_posix(), path.stat().st_size)
+        except OSError as error:
+            raise _describe(error) from error
+
+    def delete(self, key: str) -> None:
+        """Remove a file, and its folder if that is empty then."""
+        target = self._locate(key)
+        try:
+            target.unlink(missing_ok=True)
+        except OSError as error:
+            raise _describe(error) from error
+        with contextlib.suppress(OSError):
+            target.parent.rmdir()
+
+    def close(self) -> None:
+        """Let go of nothing: files are closed when they are written."""
 
     def sweep_leftovers(self) -> None:
         """Remove what a killed process left half written more than an hour ago."""
@@ -60,6 +84,17 @@ class FilesystemStorage:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
+
+
+def _describe(error: OSError) -> StorageError:
+    return StorageError(
+        f"the miniaturas' folder can't be used: {error.strerror}",
+        "check PONTE_WORKER_STORAGE_DIR, its free space, and the service's account",
+    )
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _holds(target: Path, body: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
@@ -9,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from thumbnail_worker.errors import StorageError
-from thumbnail_worker.storage import CONTENT_TYPE
+from thumbnail_worker.storage import CONTENT_TYPE, StoredObject
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -43,20 +45,43 @@ class S3Storage:
 
     def put(self, key: str, body: bytes) -> None:
         """Put one object. Raise StorageError if the server refuses it or can't be reached."""
-        try:
+        with _telling():
             self._client.put_object(
                 Bucket=self._bucket, Key=key, Body=body, ContentType=CONTENT_TYPE, CacheControl=CACHE_CONTROL
             )
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "unknown")
-            raise StorageError(
-                f"the bucket refused a miniatura: {code}", "check PONTE_WORKER_S3_BUCKET and the key's rights"
-            ) from error
-        except BotoCoreError as error:
-            raise StorageError(
-                f"the storage can't be reached: {type(error).__name__}",
-                "check PONTE_WORKER_S3_ENDPOINT_URL and that the server is up",
-            ) from error
+
+    def list_objects(self) -> Iterator[StoredObject]:
+        """Yield the bucket's objects, page after page."""
+        with _telling():
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
+                for one in page.get("Contents", ()):
+                    yield StoredObject(one["Key"], one["Size"])
+
+    def delete(self, key: str) -> None:
+        """Delete one object."""
+        with _telling():
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Turn what the client raises into a StorageError."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        raise StorageError(
+            f"the bucket refused a request: {code}", "check PONTE_WORKER_S3_BUCKET and the key's rights"
+        ) from error
+    except BotoCoreError as error:
+        raise StorageError(
+            f"the storage can't be reached: {type(error).__name__}",
+            "check PONTE_WORKER_S3_ENDPOINT_URL and that the server is up",
+        ) from error
 
 
 def _config(*, own_server: bool) -> Config:

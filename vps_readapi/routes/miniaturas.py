@@ -1,32 +1,89 @@
-"""`/miniaturas`: the pictures, for whoever holds a signed link."""
+"""`/miniaturas`: the pictures, for whoever holds a signed link.
+
+A link may be asked for another size of the same photo: `&tamanho=1600`, or `&tamanho=original`.
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from pathlib import Path
+from typing import Annotated
 
-from vps_readapi.context import Used
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+
+from db.renditions import ORIGINAL, name_rendition, read_imagem_id
+from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
+from vps_readapi.live.originals import MISSING, SUFFIXES
 from vps_readapi.media import MEDIA_TYPES, PATH
 
-HEADERS = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
+FOR_EVER = "public, max-age=31536000, immutable"
+WHILE_IT_LASTS = "no-store"
+REDIRECT = "private, max-age=3600"
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 router = APIRouter(prefix=PATH)
 
 
 @router.get(
-    "/{chave:path}", response_class=FileResponse, responses={one: PROBLEMS[one] for one in (403, 404, 422)}
+    "/{chave:path}",
+    response_class=FileResponse,
+    responses={
+        302: {"description": "Where the storage has it"},
+        304: {"description": "Not Modified"},
+        **{one: PROBLEMS[one] for one in (403, 404, 413, 415, 422, 503)},
+    },
 )
-def read_miniatura(chave: str, services: Used, s: str = "") -> FileResponse:
+async def read_miniatura(
+    chave: str,
+    request: Request,
+    services: Used,
+    s: str = "",
+    tamanho: Annotated[str, Query(pattern=rf"^(|\d{{2,4}}|{ORIGINAL})$")] = "",
+) -> Response:
     """Answer the picture; its key names one content for ever."""
     if not services.media.is_signed(chave, s):
         raise ProblemError(403, "Endereço de imagem inválido")
+    if tamanho == ORIGINAL or chave.endswith(f"/{ORIGINAL}"):
+        return await _answer_original(chave, request, services)
+    return await _answer_rendition(
+        name_rendition(chave, int(tamanho)) if tamanho else chave, request, services
+    )
+
+
+async def _answer_rendition(chave: str, request: Request, services: Services) -> Response:
     path = services.media.find(chave)
-    if path is None:
-        raise ProblemError(404, "Imagem não encontrada")
-    media_type = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
-    return FileResponse(path, media_type=media_type, headers=HEADERS)
+    if path is not None:
+        return _answer_file(path, request, etag=f'"{chave}"')
+    if (address := services.media.locate(chave)) is not None:
+        return RedirectResponse(address, 302, headers={**HEADERS, "Cache-Control": REDIRECT})
+    # It is announced and not there: the disk was changed, say. The next one who asks may find it.
+    return await _answer_live(chave, request, services, caching=WHILE_IT_LASTS)
+
+
+async def _answer_original(chave: str, request: Request, services: Services) -> Response:
+    """Answer the photo itself, or the miniatura if SGP is away and there is one."""
+    try:
+        return await _answer_live(chave, request, services, caching=FOR_EVER)
+    except ProblemError as problem:
+        path = None if chave.endswith(f"/{ORIGINAL}") else services.media.find(chave)
+        if problem.status != 503 or path is None:  # noqa: PLR2004
+            raise
+        return _answer_file(path, request, etag=f'"{chave}"', caching=WHILE_IT_LASTS)
+
+
+async def _answer_live(chave: str, request: Request, services: Services, *, caching: str) -> Response:
+    imagem_id = read_imagem_id(chave)
+    if services.originals is None or imagem_id is None:
+        raise ProblemError(404, MISSING)
+    path = await services.originals.fetch(imagem_id)
+    return _answer_file(path, request, etag=f'"{imagem_id}"', caching=caching)
+
+
+def _answer_file(path: Path, request: Request, *, etag: str, caching: str = FOR_EVER) -> Response:
+    headers = {**HEADERS, "Cache-Control": caching, "ETag": etag}
+    if etag in {one.strip() for one in request.headers.get("if-none-match", "").split(",")}:
+        return Response(status_code=304, headers=headers)
+    suffix = path.suffix.lower()
+    media_type = MEDIA_TYPES.get(suffix) or SUFFIXES.get(suffix) or "application/octet-stream"
+    return FileResponse(path, media_type=media_type, headers=headers)

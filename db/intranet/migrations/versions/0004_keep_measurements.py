@@ -6,7 +6,7 @@ from db.migrate import run_script
 from db.sqlfile import read_sql
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:

@@ -1,0 +1,313 @@
+"""Pictures as phones fetch them: from the disk, from S3, and from SGP through the tunnel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.fix_api import (
+    Answer,
+    Client,
+    RunningApi,
+    make_window,
+    run_api,
+    run_cluster,
+    write_session,
+)
+from tests.fix_photos import draw_jpeg
+from tests.fix_s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, needs_go, run_s3
+from tests.ports import find_free_port
+from vps_readapi.media import MediaLinks
+from vps_readapi.presign import Bucket
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+PICTURE = bytes(range(256)) * 40
+JPEG = draw_jpeg(3)
+CHAVE = "5.webp"
+LARGER = "9/0123456789abcdef-w1-640.webp"
+
+
+class Sgp(ThreadingHTTPServer):
+    """SGP's one route of photos."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        self.photos: dict[int, tuple[str, bytes]] = {}
+        self.asked: Counter[int] = Counter()
+        self.held = threading.Event()
+        self.held.set()
+        super().__init__(("127.0.0.1", port), _Photo)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Photo(BaseHTTPRequestHandler):
+    server: Sgp
+
+    def do_GET(self) -> None:
+        imagem_id = int(self.path.rpartition("/")[2])
+        self.server.asked[imagem_id] += 1
+        self.server.held.wait(20)
+        media_type, content = self.server.photos.get(imagem_id, ("", b""))
+        self.send_response(200 if content else 404)
+        self.send_header("content-type", media_type)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        pass
+
+
+@pytest.fixture(scope="module")
+def dsn() -> Iterator[str]:
+    with run_cluster() as cluster:
+        found = make_window(cluster, "pictures", pedidos=20)
+        with write_session(found) as writer:
+            writer.execute("DELETE FROM vitrine.miniaturas WHERE imagem_id IN (6, 7, 8)")
+            writer.execute(
+                "INSERT INTO vitrine.miniaturas (imagem_id, estado, motivo, versao)"
+                " VALUES (7, 'falhou', 'nao_e_imagem', 1)"
+            )
+            writer.execute(
+                "UPDATE vitrine.miniaturas SET chave = %s, versao = 2 WHERE imagem_id = 9", [LARGER]
+            )
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sgp() -> Iterator[Sgp]:
+    with Sgp(0) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    media, originals = tmp_path_factory.mktemp("media"), tmp_path_factory.mktemp("originals")
+    (media / CHAVE).write_bytes(PICTURE)
+    for name in (LARGER, LARGER.replace("640", "1600")):
+        (media / name).parent.mkdir(exist_ok=True)
+        (media / name).write_bytes(name.encode())
+    return media, originals
+
+
+@pytest.fixture(scope="module")
+def api(dsn: str, sgp: Sgp, folders: tuple[Path, Path]) -> Iterator[RunningApi]:
+    media, originals = folders
+    limits = {"original_max_mb": "1", "original_seconds": "1"}
+    with run_api(dsn, media_dir=str(media), sgp_url=sgp.url, originals_dir=str(originals), **limits) as one:
+        yield one
+
+
+@pytest.fixture
+def client(api: RunningApi) -> Iterator[Client]:
+    one = api.connect()
+    yield one
+    one.close()
+
+
+def read_link(client: Client, pedido_id: int) -> str | None:
+    """Return the path of the first item's picture."""
+    found = client.get(f"/pedidos/{pedido_id}").json()["items"][0]["imagem_url"]
+    return None if found is None else urlsplit(found).path + "?" + urlsplit(found).query
+
+
+def fetch(client: Client, pedido_id: int, extra: str = "", **headers: str) -> Answer:
+    """Follow the link as an `<img>` does, without the session."""
+    link = read_link(client, pedido_id)
+    assert link is not None
+    anybody = Client(client._connection.port, token="x")
+    anybody.token = ""
+    try:
+        return anybody.get(link + extra, **headers)
+    finally:
+        anybody.close()
+
+
+# ---------------------------------------------------------------- from the disk
+
+
+def test_a_picture_needs_no_header_and_is_kept_for_ever(client: Client) -> None:
+    answer = fetch(client, 5)
+    assert (answer.status, answer.content) == (200, PICTURE)
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["etag"] == f'"{CHAVE}"'
+    assert read_link(client, 5) == read_link(client, 5)
+
+
+def test_head_range_and_unchanged(client: Client) -> None:
+    head = fetch(client, 5, method="HEAD")
+    assert (head.status, head.content, head.headers["content-length"]) == (200, b"", str(len(PICTURE)))
+    part = fetch(client, 5, Range="bytes=10-19")
+    assert (part.status, part.content) == (206, PICTURE[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(PICTURE)}"
+    assert fetch(client, 5, Range="bytes=99999-").status == 416
+    assert fetch(client, 5, Range="bytes=0-4", If_Range='"another"').status == 200
+    unchanged = fetch(client, 5, If_None_Match=f'"x", "{CHAVE}"')
+    assert (unchanged.status, unchanged.content) == (304, b"")
+    assert fetch(client, 5, If_None_Match='"x"').status == 200
+
+
+def test_another_size_by_the_same_signature(client: Client) -> None:
+    assert fetch(client, 9).content.endswith(b"-640.webp")
+    assert fetch(client, 9, "&tamanho=1600").content.endswith(b"-1600.webp")
+    assert fetch(client, 9, "&tamanho=../..").status == 422
+
+
+def test_no_signature_no_picture(client: Client) -> None:
+    assert client.get(f"/miniaturas/{CHAVE}").status == 403
+    assert client.get(f"/miniaturas/{CHAVE}?s=x").status == 403
+
+
+# ---------------------------------------------------------------- from SGP
+
+
+def test_a_photo_without_a_verdict_is_shown_as_it_is(client: Client, sgp: Sgp) -> None:
+    sgp.photos[6] = ("application/octet-stream", JPEG)
+    answer = fetch(client, 6)
+    assert (answer.status, answer.content) == (200, JPEG)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    before = sgp.asked[6]
+    assert fetch(client, 6, Range="bytes=0-1").content == JPEG[:2]
+    assert sgp.asked[6] == before, "it was not kept"
+    assert read_link(client, 7) is None, "a photo that was found bad is not shown"
+
+
+def test_all_who_wait_share_one_flight(client: Client, sgp: Sgp) -> None:
+    sgp.photos[8] = ("image/jpeg", JPEG)
+    sgp.held.clear()
+    with ThreadPoolExecutor(6) as phones:
+        link = read_link(client, 8)
+        assert link is not None
+        port = client._connection.port
+        answers = [phones.submit(get_once, port, link) for _ in range(6)]
+        deadline = time.monotonic() + 10
+        while not sgp.asked[8] and time.monotonic() < deadline:
+            pass
+        sgp.held.set()
+        assert {one.result().content for one in answers} == {JPEG}
+    assert sgp.asked[8] == 1
+
+
+def get_once(port: int, link: str) -> Answer:
+    with closing(Client(port)) as phone:
+        return phone.get(link)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", 415),
+        (b"%PDF-1.4", 415),
+        (b"<html>", 415),
+        (b"", 404),
+        (JPEG.ljust(2**20 + 1, b"\0"), 413),
+    ],
+)
+def test_what_is_no_picture_or_too_large_is_refused(
+    client: Client, sgp: Sgp, content: bytes, status: int
+) -> None:
+    sgp.photos[9] = ("image/jpeg", content)
+    answer = fetch(client, 9, "&tamanho=original")
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_sgp_that_hangs_costs_the_miniatura_nothing(client: Client, sgp: Sgp) -> None:
+    sgp.held.clear()
+    try:
+        answer = fetch(client, 9, "&tamanho=original")
+    finally:
+        sgp.held.set()
+    assert (answer.status, answer.content) == (200, LARGER.encode())
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_with_the_tunnel_down_it_is_said_clearly(dsn: str, folders: tuple[Path, Path]) -> None:
+    nowhere = f"http://127.0.0.1:{find_free_port()}"
+    media, originals = folders
+    (originals / "6.jpg").unlink(missing_ok=True)
+    settings = {
+        "media_dir": str(media),
+        "originals_dir": str(originals),
+        "media_url": "https://fotos.example/loja/",
+    }
+    with run_api(dsn, sgp_url=nowhere, **settings) as api, closing(api.connect()) as client:
+        answer = fetch(client, 6)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["detail"].startswith("A foto original está no servidor da loja")
+        assert fetch(client, 9, "&tamanho=original").content == LARGER.encode()
+        # And what is not on the disk is at its public address.
+        elsewhere = fetch(client, 4)
+        assert (elsewhere.status, elsewhere.headers["cache-control"]) == (302, "private, max-age=3600")
+        assert elsewhere.headers["location"] == "https://fotos.example/loja/4.webp"
+
+
+def test_a_miniatura_that_is_not_where_it_should_be(
+    client: Client, sgp: Sgp, folders: tuple[Path, Path]
+) -> None:
+    (folders[0] / LARGER.replace("640", "800")).unlink(missing_ok=True)
+    sgp.photos[9] = ("image/jpeg", JPEG)
+    answer = fetch(client, 9, "&tamanho=800")
+    assert (answer.content, answer.headers["cache-control"]) == (JPEG, "no-store")
+
+
+# ---------------------------------------------------------------- from S3
+
+
+@needs_go
+def test_a_private_bucket_is_reached_by_an_address_that_holds_all_day(dsn: str, tmp_path: Path) -> None:
+    with run_s3(tmp_path) as server:
+        with closing(server.storage()) as storage:
+            storage.put(LARGER, PICTURE)
+        settings = {
+            "s3_bucket_url": f"{server.url}/fotos",
+            "s3_access_key_id": ACCESS_KEY_ID,
+            "s3_secret_access_key": SECRET_ACCESS_KEY,
+        }
+        with run_api(dsn, **settings) as api, closing(api.connect()) as client:
+            answers = [fetch(client, 9) for _ in range(2)]
+            assert [one.status for one in answers] == [302, 302]
+            [address] = {one.headers["location"] for one in answers}
+            got = httpx.get(address, trust_env=False)
+            assert (got.status_code, got.content) == (200, PICTURE)
+            assert httpx.get(address.replace("640", "641"), trust_env=False).status_code == 403
+
+
+def test_a_presigned_address_is_another_one_tomorrow() -> None:
+    bucket = Bucket("https://s3.example/fotos", "us-east-1", "id", "segredo")
+    morning, evening, tomorrow = (
+        bucket.locate(LARGER, now=datetime(2026, 11, day, hour, tzinfo=UTC))
+        for day, hour in ((23, 1), (23, 23), (24, 1))
+    )
+    assert morning == evening != tomorrow
+    assert "X-Amz-Date=20261123T000000Z&X-Amz-Expires=172800" in morning
+
+
+def test_links_to_originals_only_where_sgp_can_be_asked() -> None:
+    links = MediaLinks("https://loja.example", b"m" * 32, Path("/media"))
+    assert links.link("6/original") is None
+    live = MediaLinks("https://loja.example", b"m" * 32, None, live=True)
+    assert (live.link("6/original") or "").startswith("https://loja.example/miniaturas/6/original?s=")
+    assert live.link(LARGER) is None

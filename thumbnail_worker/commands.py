@@ -1,0 +1,104 @@
+"""The worker's commands beside the service: backfill, reconcile, status. stdout is data, stderr is talk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from threading import Event
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from thumbnail_worker.backlog import Tally
+from thumbnail_worker.drift import HEALED, Finding, count
+from thumbnail_worker.media import Media
+from thumbnail_worker.metrics import WorkerMetrics
+from thumbnail_worker.recipe import Recipe
+from thumbnail_worker.reconcile import Reconciler, Report
+from thumbnail_worker.session import Session
+from thumbnail_worker.settings import WorkerSettings
+from thumbnail_worker.worker import build_miniaturas, open_backlog, open_storage
+
+OK, DRIFT = 0, 3
+_SHOWN = 10
+
+
+def backfill(settings: WorkerSettings) -> int:
+    """Make everything that waits, beside a service that runs or without one; return 0."""
+    backlog = open_backlog(settings)
+    backlog.sweep()
+    with _progress() as progress:
+        task = progress.add_task("photos", total=backlog.count().waiting)
+        job = build_miniaturas(settings, WorkerMetrics(), report=lambda: progress.advance(task))
+        try:
+            job.run(Event())
+        finally:
+            job.close()
+    left = backlog.count()
+    backlog.close()
+    print(_show_tally(left))  # noqa: T201 - data
+    return OK
+
+
+def status(settings: WorkerSettings, *, as_json: bool) -> int:
+    """Print how the photos stand; return 0."""
+    backlog = open_backlog(settings)
+    tally = backlog.count()
+    backlog.close()
+    print(json.dumps(asdict(tally), indent=2) if as_json else _show_tally(tally))  # noqa: T201 - data
+    return OK
+
+
+def reconcile(settings: WorkerSettings, *, heal: bool, grace_s: float, as_json: bool) -> int:
+    """Compare rows, originals, manifest and objects, and heal; return 0 without drift, else 3."""
+    reconciler = open_reconciler(settings)
+    try:
+        with _progress() as progress:
+            findings = reconciler.find(progress)
+        report = reconciler.heal(findings, grace_s=grace_s) if heal else Report(tuple(findings))
+    finally:
+        reconciler.close()
+    print(_encode(report) if as_json else _show(report))  # noqa: T201 - data
+    return DRIFT if any(finding.drift in HEALED for finding in findings) else OK
+
+
+def open_reconciler(settings: WorkerSettings) -> Reconciler:
+    """Return the parts put together."""
+    return Reconciler(
+        Session("vitrine", settings.vitrine_dsn),
+        open_backlog(settings),
+        Media(settings.media_root, max_bytes=settings.max_bytes),
+        open_storage(settings),
+        Recipe(settings.renditions),
+    )
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+
+def _encode(report: Report) -> str:
+    found: dict[str, list[int | str]] = {}
+    for finding in report.findings:
+        found.setdefault(finding.drift, []).append(finding.what)
+    return json.dumps({"drift": found, "queued": report.queued, "deleted": report.deleted}, indent=2)
+
+
+def _show(report: Report) -> str:
+    counted = count(report.findings)
+    lines = [
+        f"{drift:<30} {number:>7}  {_examples(report.findings, drift)}" for drift, number in counted.items()
+    ]
+    return "\n".join([*lines, f"{report.queued} to be made again, {report.deleted} objects deleted"])
+
+
+def _examples(findings: tuple[Finding, ...], drift: str) -> str:
+    named = [str(one.what) for one in findings if one.drift == drift]
+    return ", ".join(named[:_SHOWN]) + (", …" if len(named) > _SHOWN else "")
+
+
+def _show_tally(tally: Tally) -> str:
+    lines = [f"{'waiting':<24} {tally.waiting:>7}", f"{'pronta':<24} {tally.prontas:>7}"]
+    return "\n".join(lines + [f"{motivo:<24} {number:>7}" for motivo, number in sorted(tally.falhas.items())])

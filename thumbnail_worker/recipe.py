@@ -1,0 +1,33 @@
+"""What a miniatura is made by: the sizes wanted, our version of the making, the decoder's version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import PIL
+
+from db.renditions import name_key
+
+VERSION = "w1"
+"""To be raised when the same photo would give other pixels."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """long_edges: in the order in which they are made; the first is announced."""
+
+    long_edges: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Tell what a good miniatura depends on."""
+        return f"{VERSION}:{','.join(map(str, self.long_edges))}"
+
+    @property
+    def codificador(self) -> str:
+        """Tell what a verdict depends on: a newer decoder may read what an older one could not."""
+        return f"{self.name} pillow-{PIL.__version__}"
+
+    def name_keys(self, imagem_id: int, digest: str) -> list[str]:
+        """Return the keys of all renditions, in their order."""
+        return [name_key(imagem_id, digest, recipe=VERSION, long_edge=edge) for edge in self.long_edges]

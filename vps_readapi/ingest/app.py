@@ -1,0 +1,94 @@
+"""The application that the worker talks to, through the tunnel: signed uploads of miniaturas.
+
+It knows no database, and nothing is read from the network that was not signed.
+"""
+
+from __future__ import annotations
+
+import logging
+from hashlib import sha256
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from db.signing import SignatureError, Verifier
+from vps_readapi.ingest.settings import IngestSettings
+from vps_readapi.ingest.shelf import Shelf
+from vps_readapi.media import PATH, is_chave
+
+PAGE = 1000
+log = logging.getLogger(__name__)
+
+
+def create_ingest(settings: IngestSettings) -> Starlette:
+    """Return the application."""
+    ingest = _Ingest(settings)
+    ingest.shelf.sweep_leftovers()
+    return Starlette(
+        routes=[
+            Route(f"{PATH}/{{chave:path}}", ingest.put, methods=["PUT"]),
+            Route(f"{PATH}/{{chave:path}}", ingest.delete, methods=["DELETE"]),
+            Route(PATH, ingest.list, methods=["GET"]),
+        ]
+    )
+
+
+class _Ingest:
+    def __init__(self, settings: IngestSettings) -> None:
+        self.shelf = Shelf(settings.media_dir)
+        self._verifier = Verifier(settings.key.get_secret_value().encode())
+        self._max_bytes = settings.max_bytes
+
+    async def put(self, request: Request) -> Response:
+        """Take one miniatura: all of it, or nothing."""
+        digest = self._verify(request)
+        chave = _read_chave(request)
+        # A miniatura is some 50 KB and never more than the limit, so it is held until its digest is known.
+        content = bytearray()
+        async for piece in request.stream():
+            content += piece
+            if len(content) > self._max_bytes:
+                raise HTTPException(413)
+        if sha256(content).hexdigest() != digest:
+            raise HTTPException(422)
+        await run_in_threadpool(self._keep, chave, bytes(content))
+        log.info("miniatura_taken", extra={"fields": {"bytes": len(content)}})
+        return Response(status_code=204)
+
+    async def delete(self, request: Request) -> Response:
+        """Remove one."""
+        self._verify(request)
+        await run_in_threadpool(self.shelf.delete, _read_chave(request))
+        return Response(status_code=204)
+
+    async def list(self, request: Request) -> Response:
+        """Answer keys and sizes, a page of them."""
+        self._verify(request)
+        after = request.query_params.get("depois", "")
+        return JSONResponse(await run_in_threadpool(self.shelf.list_after, after, PAGE))
+
+    def _keep(self, chave: str, content: bytes) -> None:
+        with self.shelf.receive(chave) as file:
+            file.write(content)
+
+    def _verify(self, request: Request) -> str:
+        target = request.scope["raw_path"].decode("ascii", "replace")
+        if query := request.scope["query_string"].decode("ascii", "replace"):
+            target += f"?{query}"
+        fields = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            return self._verifier.verify(request.method, target, fields)
+        except SignatureError as error:
+            log.warning("request_refused", extra={"fields": {"reason": str(error)}})
+            raise HTTPException(401) from None
+
+
+def _read_chave(request: Request) -> str:
+    chave: str = request.path_params["chave"]
+    if not is_chave(chave):
+        raise HTTPException(422)
+    return chave

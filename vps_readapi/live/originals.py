@@ -1,0 +1,103 @@
+"""A photo itself, from SGP through the tunnel: one flight for all who wait for it, bounded on all sides."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+
+from vps_readapi.errors import RETRY_AFTER, ProblemError
+from vps_readapi.live.cache import OriginalCache
+
+_CONNECTIONS = 8
+_CONNECT_S = 3.0
+_SNIFFED = 16
+AWAY = "A foto original está no servidor da loja, que não responde no momento; tente de novo em instantes"
+MISSING = "Imagem não encontrada"
+REFUSED = "Este arquivo não pode ser mostrado"
+SUFFIXES = {
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+}
+
+
+class Originals:
+    """Fetches photos from SGP and keeps them for a while."""
+
+    def __init__(self, url: str, cache: OriginalCache, *, max_bytes: int, timeout_s: float) -> None:
+        """url: where SGP answers, such as http://100.64.0.2:8000."""
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
+            limits=httpx.Limits(max_connections=_CONNECTIONS),
+            trust_env=False,
+        )
+        self._cache = cache
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+        self._flights: dict[int, asyncio.Task[Path]] = {}
+
+    async def fetch(self, imagem_id: int) -> Path:
+        """Return the photo's file. Raise ProblemError: 404, 415 for what is no picture, 503 with SGP away."""
+        if (held := await asyncio.to_thread(self._cache.find, imagem_id)) is not None:
+            return held
+        flight = self._flights.get(imagem_id)
+        if flight is None:
+            flight = asyncio.create_task(self._fly(imagem_id))
+            self._flights[imagem_id] = flight
+            flight.add_done_callback(lambda done: self._land(imagem_id, done))
+        # Whoever gives up leaves the flight to the others.
+        return await asyncio.shield(flight)
+
+    async def close(self) -> None:
+        """Cancel what is under way and let go of the connections."""
+        for flight in self._flights.values():
+            flight.cancel()
+        await self._client.aclose()
+
+    async def _fly(self, imagem_id: int) -> Path:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                content = await self._download(imagem_id)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise ProblemError(503, AWAY, RETRY_AFTER) from error
+        suffix = sniff(content)
+        if suffix is None:
+            raise ProblemError(415, REFUSED)
+        return await asyncio.to_thread(self._cache.keep, imagem_id, suffix.removeprefix("."), content)
+
+    async def _download(self, imagem_id: int) -> bytes:
+        async with self._client.stream("GET", f"/pedidos/imagens/{imagem_id}") as answer:
+            if answer.status_code in {404, 410}:
+                raise ProblemError(404, MISSING)
+            if answer.status_code != 200:  # noqa: PLR2004
+                raise ProblemError(503, AWAY, RETRY_AFTER)
+            content = bytearray()
+            async for piece in answer.aiter_bytes():
+                content += piece
+                if len(content) > self._max_bytes:
+                    raise ProblemError(413, "A foto original é grande demais para ser mostrada aqui")
+            return bytes(content)
+
+    def _land(self, imagem_id: int, done: asyncio.Task[Path]) -> None:
+        self._flights.pop(imagem_id, None)
+        if not done.cancelled():
+            done.exception()  # looked at: those who waited may have left
+
+
+def sniff(content: bytes) -> str | None:
+    """Return the suffix of a picture that browsers show, by its first bytes: its name is anybody's text."""
+    head = content[:_SNIFFED]
+    if head.startswith(b"\xff\xd8\xff"):
+        return ".jpg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return ".png"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return ".gif"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return ".webp"
+    return ".avif" if head[4:12] in {b"ftypavif", b"ftypavis"} else None
