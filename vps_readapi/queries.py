@@ -45,7 +45,6 @@ _imagens = window["imagens"].c
 _miniaturas = window["miniaturas"].c
 _usuarios = window["usuarios"].c
 _credenciais = window["credenciais"].c
-_heartbeat = window["heartbeat"].c
 
 _OF_PEDIDOS = ("pedidos", "imagens", "miniaturas")
 """The tables whose changes are an order's."""
@@ -257,19 +256,6 @@ def revoke_token(digest: bytes, expires_at: datetime) -> Select[Any]:
 
 def _bytes(value: bytes) -> BindParameter[bytes]:
     return literal(value, LargeBinary)
-
-
-def read_heartbeat() -> Select[Any]:
-    """Select the newest beat and `now`, by the clock that `received_at` was taken from."""
-    return (
-        select(
-            _readable(_heartbeat.beat_at),
-            _readable(_heartbeat.received_at),
-            func.clock_timestamp(type_=DateTime(timezone=True)).label("now"),
-        )
-        .order_by(_heartbeat.beat.desc())
-        .limit(1)
-    )
 
 
 def _readable(column: Column[Any]) -> ColumnElement[Any]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from db.contract import ITEM_EXTRA_KEYS, Item, Prioridade, Status
-from db.freshness import measure_freshness
+from db.freshness import Arrival, measure_freshness
 from vps_readapi.photos import Photo, match_photos
 from vps_readapi.schemas import ItemJson, PedidoJson, SincronizacaoJson
 
@@ -109,10 +108,10 @@ def validate_or_mend(
         return None
 
 
-def render_sincronizacao(
-    *, beat_at: datetime | None, received_at: datetime | None, now: datetime
-) -> SincronizacaoJson:
+def render_sincronizacao(arrival: Arrival) -> SincronizacaoJson:
     """Say how old the data is. Two clocks are compared, so the longer age counts: never a false OK."""
-    measured = measure_freshness(beat_at=beat_at, received_at=received_at, now=now)
+    measured = measure_freshness(beat_at=arrival.beat_at, received_at=arrival.received_at, now=arrival.now)
     age = None if measured.age_seconds is None else round(measured.age_seconds, 1)
-    return SincronizacaoJson(beat_at=beat_at, received_at=received_at, idade_s=age, estado=measured.state)
+    return SincronizacaoJson(
+        beat_at=arrival.beat_at, received_at=arrival.received_at, idade_s=age, estado=measured.state
+    )

@@ -72,6 +72,8 @@ MOTIVOS = {
     "grande_demais": "o arquivo é grande demais",
     "pixels_demais": "a imagem tem pontos demais",
     "caminho_invalido": "o caminho sai da pasta de imagens",
+    "tempo_esgotado": "a imagem demorou demais para ser reduzida",
+    "decodificador_caiu": "a imagem derruba quem a lê",
 }
 SENTENCES = {
     CheckKind.SLOT_LEFT: "No ritmo atual a fila {subject} se perde em {hours} h",

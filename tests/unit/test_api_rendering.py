@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from db.freshness import Arrival
 from vps_readapi.photos import Photo
 from vps_readapi.rendering import encode_list, encode_pedido, render_sincronizacao
 
@@ -211,5 +212,5 @@ def test_age_is_never_understated(
     def ago(seconds: float | None) -> datetime | None:
         return None if seconds is None else NOW - timedelta(seconds=seconds)
 
-    shown = render_sincronizacao(beat_at=ago(beat_s_ago), received_at=ago(received_s_ago), now=NOW)
+    shown = render_sincronizacao(Arrival(ago(beat_s_ago), ago(received_s_ago), NOW))
     assert shown.idade_s == age

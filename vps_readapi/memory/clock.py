@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 
-from db.freshness import Freshness, FreshnessState, measure_freshness
+from db.freshness import Arrival, Freshness, FreshnessState, measure_freshness
 from vps_readapi.memory.sql import Clock
 
 Field = tuple[bytes, bytes]
@@ -33,14 +33,19 @@ class FreshnessClock:
         """Return where a client that has all that is known goes on."""
         return self._cursor
 
+    def arrival(self) -> Arrival | None:
+        """Return the newest beat that is known, with the database's time now; None if it never answered."""
+        if self._clock.read_at is None:
+            return None
+        passed = timedelta(seconds=time.monotonic() - self._read_at_s)
+        return Arrival(self._clock.beat_at, self._clock.received_at, self._clock.read_at + passed)
+
     def measure(self) -> Freshness:
         """Say how fresh the data is now."""
-        if self._clock.read_at is None:
+        arrival = self.arrival()
+        if arrival is None:
             return UNKNOWN
-        passed = timedelta(seconds=time.monotonic() - self._read_at_s)
-        return measure_freshness(
-            beat_at=self._clock.beat_at, received_at=self._clock.received_at, now=self._clock.read_at + passed
-        )
+        return measure_freshness(beat_at=arrival.beat_at, received_at=arrival.received_at, now=arrival.now)
 
     def fields(self) -> list[Field]:
         """Return the fields of an answer."""

@@ -13,7 +13,9 @@ export interface paths {
         };
         /**
          * Read Root
-         * @description Answer always, whatever the database does.
+         * @description Answer always, whatever the database does, within the 5 s that phones wait.
+         *
+         *     It is the same measurement that every answer's fields tell.
          */
         get: operations["read_root__get"];
         put?: never;
@@ -935,6 +937,27 @@ export interface operations {
             };
             /** @description Request Entity Too Large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * Type
+                         * @default about:blank
+                         */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
