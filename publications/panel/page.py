@@ -13,6 +13,7 @@ from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
     CAUSES,
+    FORECASTS,
     WAITING,
     say_age,
     say_check,
@@ -85,7 +86,11 @@ def make_page(polled: Polled) -> Page:
     return Page(
         roads=tuple(_make_road(polled, name, found, waiting) for name, found in measured.items()),
         alarms=tuple(say_check(one) for one in checks if one.level is not Level.OK),
-        failed=tuple(say_check(one) for one in checks if one.level is Level.OK and one.kind not in WAITING),
+        failed=tuple(
+            say_check(one)
+            for one in checks
+            if one.level is Level.OK and one.kind not in WAITING and one.kind not in FORECASTS
+        ),
         elapsed=say_age(elapsed_s),
         is_dead=any(Cause.POLL_DIED in found.causes for found in measured.values()),
     )

@@ -93,6 +93,8 @@ SENTENCES_FOR_ONE = {
     CheckKind.MINIATURAS_REFUSED: "1 foto sem miniatura: {motivo}",
 }
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
+FORECASTS = frozenset({CheckKind.SLOT_LEFT, CheckKind.DISK_LEFT})
+"""They are news once they are bad."""
 
 
 BEAT_S = 3.0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -18,7 +20,10 @@ from publications.checks import CheckKind, Level, check_view, find_worst
 from publications.cli import main
 from publications.follower import Sight
 from publications.history import read_day, read_past, read_silence_s, read_turns, thin, write_measurement
+from publications.panel.page import make_page
+from publications.panel.poller import Polled
 from publications.report import to_json, to_nagios
+from publications.slots import Forecast
 from publications.watch import View, look_once
 from tests.fix_clusters import PORTS
 from tests.fix_road import Road
@@ -217,3 +222,14 @@ def test_with_nothing_reachable_nothing_is_ok(mended_road: Road) -> None:
     assert {Cause.LINK_DOWN, Cause.SGP_DOWN} <= set(found.causes)
     assert find_worst(check_view(seen)) is Level.CRITICAL
     assert "age unknown" in to_nagios(seen, check_view(seen))
+
+
+@pytest.mark.parametrize(("left_h", "said"), [(300, False), (5, True)])
+def test_the_panel_tells_of_a_full_disk_only_when_it_is_near(view: View, left_h: float, said: bool) -> None:
+    foreseen = Forecast(rate_bytes_per_s=1000.0, held=True, slot_left_s=None, disk_left_s=left_h * 3600)
+    subscribers = {
+        name: replace(one, export=replace(one.export, forecast=foreseen))
+        for name, one in view.subscribers.items()
+    }
+    page = make_page(Polled(replace(view, subscribers=subscribers), time.time(), time.monotonic()))
+    assert any("enche" in one for one in (*page.alarms, *page.failed)) is said
