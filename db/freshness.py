@@ -20,6 +20,8 @@ UNANSWERED_S = 4.0
 """A database that said nothing for so long, two polls, counts as away."""
 BEATLESS_S = 5.5
 """One beat in two seconds: one that is lost is not noticed, two are."""
+ABSENT_S = 2.5
+"""A worker that has no session in SGP and has missed one beat is gone."""
 POLL_STALE_S = 6.0
 """Three polls missed: whoever shows a measurement that old shows nothing."""
 
@@ -208,8 +210,10 @@ def _find_causes(seen: Observation) -> Iterable[Cause]:
 def _find_causes_at_the_source(seen: Observation) -> Iterable[Cause]:
     if not seen.sgp_answers:
         yield Cause.SGP_DOWN
+    elif not seen.worker_connected and (seen.beatless_s is None or seen.beatless_s > ABSENT_S):
+        yield Cause.WORKER_DEAD
     elif seen.beatless_s is None or seen.beatless_s > BEATLESS_S:
-        yield Cause.SGP_IDLE if seen.worker_connected else Cause.WORKER_DEAD
+        yield Cause.SGP_IDLE
 
 
 def _is_from_the_future(arrival: Arrival | None) -> bool:

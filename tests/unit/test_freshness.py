@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.freshness import (
+    ABSENT_S,
     BEATLESS_S,
     FRESH_S,
     LAGGING_S,
@@ -53,7 +54,8 @@ def test_well_is_ok() -> None:
         ({"sgp_answers": False}, Cause.SGP_DOWN),
         ({"beatless_s": None}, Cause.SGP_IDLE),
         ({"beatless_s": BEATLESS_S + 1}, Cause.SGP_IDLE),
-        ({"beatless_s": BEATLESS_S + 1, "worker_connected": False}, Cause.WORKER_DEAD),
+        ({"beatless_s": None, "worker_connected": False}, Cause.WORKER_DEAD),
+        ({"beatless_s": ABSENT_S + 0.1, "worker_connected": False}, Cause.WORKER_DEAD),
         ({"skew_s": 6.0}, Cause.CLOCK_SKEWED),
         ({"skew_s": -6.0}, Cause.CLOCK_SKEWED),
         ({"arrival": arrival(age_s=-60)}, Cause.CLOCK_SKEWED),
@@ -89,6 +91,10 @@ def test_out_of_reach_the_age_goes_on_as_the_vps_itself_counts_it(away_s: float)
 
 def test_one_lost_beat_does_not_flip_it() -> None:
     assert diagnose(replace(WELL, arrival=arrival(4.1, 4.1), beatless_s=4.1)).is_ok
+
+
+def test_a_worker_between_two_sessions_is_not_dead() -> None:
+    assert diagnose(replace(WELL, beatless_s=ABSENT_S, worker_connected=False)).is_ok
 
 
 def test_a_measurement_that_nobody_renewed_is_silent_whatever_it_said() -> None:
