@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -11,10 +12,11 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
+from multiprocessing.queues import Queue
 from pathlib import Path
 from statistics import median
 
@@ -56,12 +58,12 @@ def run_stack() -> Iterator[Stack]:
 
 
 class Listener(threading.Thread):
-    """Notes when each order's event arrives; `open` once the stream is."""
+    """Reads a stream of events; `open` once it is. `heard` gets each order's number with the time."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, port: int, token: str, heard: Callable[[tuple[int, float]], object]) -> None:
         super().__init__(daemon=True)
-        self.arrived: dict[int, list[float]] = {}
         self.open = threading.Event()
+        self._heard = heard
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._token = token
 
@@ -74,7 +76,16 @@ class Listener(threading.Thread):
                 now = time.perf_counter()
                 self.open.set()
                 for pedido_id in json.loads(line[6:]).get("mudou", ()):
-                    self.arrived.setdefault(pedido_id, []).append(now)
+                    self._heard((pedido_id, now))
+
+
+def listen(port: int, token: str, heard: Queue[tuple[int, float]]) -> None:
+    """Listen in a process of its own, as a client is; the first thing heard is that the stream is open."""
+    listener = Listener(port, token, heard.put)
+    listener.start()
+    listener.open.wait()
+    heard.put((0, time.perf_counter()))
+    listener.join()
 
 
 def log_in(url: str) -> str:
@@ -115,35 +126,44 @@ def wait_for_quiet(stack: Stack) -> None:
 @cache
 def measure_events() -> list[float]:
     """Return milliseconds from the return of each commit in SGP to its event at a client."""
+    spawn = multiprocessing.get_context("spawn")
+    heard: Queue[tuple[int, float]] = spawn.Queue()
     with run_stack() as stack:
-        listener = Listener(stack.settings.ports.api, log_in(stack.api_url))
-        listener.start()
-        if not listener.open.wait(30):
-            raise RuntimeError("the stream does not open")
         wait_for_quiet(stack)
-        with connect(stack.clusters["sgp"].conninfo("sgp")) as sgp:
-            ids = [row[0] for row in sgp.execute("SELECT id FROM pedidos ORDER BY id LIMIT 550").fetchall()]
-            delays = []
-            due = time.perf_counter()
-            for number in range(CHANGES + WARM_UP):
-                pedido_id = ids[number % len(ids)]
-                heard = len(listener.arrived.get(pedido_id, ()))
-                due += 1 / CHANGES_PER_S
-                time.sleep(max(0.0, due - time.perf_counter()))
-                sgp.execute(
-                    "UPDATE pedidos SET observacao = %s WHERE id = %s", [f"bench {number}", pedido_id]
-                )
-                delays.append((pedido_id, heard, time.perf_counter()))
-            if not wait_until(lambda: all(_heard(listener, one, n) for one, n, _ in delays), 30):
-                raise RuntimeError("an event did not arrive")
-        return [
-            (listener.arrived[pedido_id][heard] - committed) * 1000
-            for pedido_id, heard, committed in delays[WARM_UP:]
-        ]
+        port, token = stack.settings.ports.api, log_in(stack.api_url)
+        client = spawn.Process(target=listen, args=(port, token, heard), daemon=True)
+        client.start()
+        heard.get(timeout=30)
+        changes = list(_change_orders(stack))
+        arrivals: dict[int, list[float]] = {}
+        while any(_find_arrival(arrivals, *change) is None for change in changes):
+            pedido_id, at = heard.get(timeout=30)
+            arrivals.setdefault(pedido_id, []).append(at)
+        client.terminate()
+        client.join()
+    found = [(_find_arrival(arrivals, *change), change[2]) for change in changes]
+    return [(at - committed) * 1000 for at, committed in found[WARM_UP:] if at is not None]
 
 
-def _heard(listener: Listener, pedido_id: int, before: int) -> bool:
-    return len(listener.arrived.get(pedido_id, ())) > before
+def _change_orders(stack: Stack) -> Iterator[tuple[int, float, float]]:
+    """Change orders at a steady pace; yield each with the times before and after its commit."""
+    with connect(stack.clusters["sgp"].conninfo("sgp")) as sgp:
+        ids = [row[0] for row in sgp.execute("SELECT id FROM pedidos ORDER BY id LIMIT 550").fetchall()]
+        due = time.perf_counter()
+        for number in range(CHANGES + WARM_UP):
+            pedido_id = ids[number % len(ids)]
+            due += 1 / CHANGES_PER_S
+            time.sleep(max(0.0, due - time.perf_counter()))
+            began = time.perf_counter()
+            sgp.execute("UPDATE pedidos SET observacao = %s WHERE id = %s", [f"bench {number}", pedido_id])
+            yield pedido_id, began, time.perf_counter()
+
+
+def _find_arrival(
+    arrivals: dict[int, list[float]], pedido_id: int, began: float, _committed: float
+) -> float | None:
+    """Return when the first event about the order came after a change began."""
+    return next((at for at in arrivals.get(pedido_id, ()) if at > began), None)
 
 
 def commit_to_event_ms_median() -> float:
@@ -170,7 +190,7 @@ def vps_memory_mb() -> float:
                 answer = client.get("/pedidos/", Accept_Encoding=coding)
                 if answer.status != 200:
                     raise RuntimeError(f"the list answers {answer.status}")
-            listeners = [Listener(api.port, make_token()) for _ in range(STREAMS)]
+            listeners = [Listener(api.port, make_token(), lambda _: None) for _ in range(STREAMS)]
             for listener in listeners:
                 listener.start()
             if not all(listener.open.wait(30) for listener in listeners):

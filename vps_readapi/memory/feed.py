@@ -257,7 +257,9 @@ class Feed:
             self._lose()
             return
         if notified:
-            self.confirm(_ignore)
+            self._waiting_since = self._waiting_since if self._waiting else self._loop.time()
+            self._waiting.append(_ignore)
+            self._ask()  # at once: nobody's question is worth waiting for when streams wait for the answer
 
     def _take(self, result: pq.abc.PGresult) -> None:
         """Take one answer: what changed, or who may read."""
