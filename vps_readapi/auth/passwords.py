@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from db.credentials import SealedPassword, check, with_cost
+from vps_readapi.auth.courtesy import Courtesy
 
 MAX_WAITING = 50
 """Logins that may queue; at 0.2 s each the last one waits 10 s."""
-NICENESS = 19
-"""A core is left to whoever else wants it: the loop that serves reads, the database."""
 NOBODY = SealedPassword(salt="$2b$12$PonteNinguemPonteNingu", digest=bytes(32))
 """What no password opens: checked where there is nobody to check."""
 
@@ -25,10 +22,11 @@ class BusyError(Exception):
 
 
 class PasswordPool:
-    """A few threads of low priority; bcrypt lets go of the interpreter while it works."""
+    """A few threads that let reads go first; bcrypt lets go of the interpreter while it works."""
 
     def __init__(self, *, concurrency: int) -> None:
-        self._threads = ThreadPoolExecutor(concurrency, "password", initializer=step_back)
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(concurrency, "password", initializer=self._begin)
         self._most = concurrency + MAX_WAITING
         self._held = 0
 
@@ -46,18 +44,18 @@ class PasswordPool:
     async def is_right(self, password: str, sealed: SealedPassword | None, key: bytes, *, cost: int) -> bool:
         """Tell whether the password is the sealed one; without one, in the time of that bcrypt cost."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, check_or_pretend, password, sealed, key, cost)
+        return await loop.run_in_executor(self._threads, self._check, password, sealed, key, cost)
 
     def close(self) -> None:
         """Drop what waits and end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _begin(self) -> None:
+        self._own.courtesy = Courtesy()
 
-def step_back() -> None:
-    """Let everybody else go first. Linux alone gives each thread a priority of its own."""
-    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    def _check(self, password: str, sealed: SealedPassword | None, key: bytes, cost: int) -> bool:
+        with self._own.courtesy.last_in_line():
+            return check_or_pretend(password, sealed, key, cost)
 
 
 def check_or_pretend(password: str, sealed: SealedPassword | None, key: bytes, cost: int) -> bool:
