@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 WIPE_HINT = "run `python -m infra.devstack down --wipe`, which deletes this stack's data, then start again"
+PORT_BASE = "PONTE_DEV_PORT_BASE"
+"""The variable that moves all of the stack's ports."""
 TAIL_BYTES = 64 * 1024
 
 
@@ -45,7 +47,7 @@ class PortTakenError(DevstackError):
         self.port = port
         super().__init__(
             f"port {port} on 127.0.0.1, wanted for {owner}, is already taken",
-            f"stop whatever listens on {port}, or choose another port for {owner}",
+            f"stop whatever listens on {port}, or set {PORT_BASE} to count all ports from another number",
         )
 
 

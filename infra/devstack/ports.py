@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.devstack.errors import DevstackError
+from infra.devstack.errors import PORT_BASE, DevstackError
 
-VARIABLE = "PONTE_DEV_PORT_BASE"
 DEFAULT_BASE = 15430
 # Below the range from which systems take the ports of outgoing connections.
 
@@ -28,9 +27,9 @@ class Ports:
 
 def read_ports(environ: Mapping[str, str]) -> Ports:
     """Count from PONTE_DEV_PORT_BASE, 15430 unless told. Raise DevstackError if it is no port."""
-    given = environ.get(VARIABLE, str(DEFAULT_BASE))
+    given = environ.get(PORT_BASE, str(DEFAULT_BASE))
     if not given.isdecimal() or not 1024 <= int(given) <= 65500:  # noqa: PLR2004
-        raise DevstackError(f"{VARIABLE} is '{given}'", "set it to a number from 1024 to 65500")
+        raise DevstackError(f"{PORT_BASE} is '{given}'", "set it to a number from 1024 to 65500")
     base = int(given)
     return Ports(
         sgp=base + 1,

@@ -186,7 +186,7 @@ def test_a_taken_port_is_named_before_the_server_starts(cluster: Cluster) -> Non
     with socket.create_server(address), pytest.raises(errors.PortTakenError) as caught:
         cluster.start()
     assert caught.value.port == cluster.spec.port
-    assert str(caught.value).splitlines()[1].startswith("HINT: ")
+    assert f"set {errors.PORT_BASE} " in str(caught.value).splitlines()[1]
     assert not cluster.is_running()
     cluster.start()
 
