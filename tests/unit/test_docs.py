@@ -43,7 +43,7 @@ def test_every_setting_is_described_and_no_other(command: str, settings: type[Po
 
 
 def test_the_dev_stacks_port_is_the_one_described() -> None:
-    assert f"| `{ports.VARIABLE}` |" in SETTINGS
+    assert f"| `{ports.PORT_BASE}` |" in SETTINGS
     assert f"| {ports.DEFAULT_BASE} |" in SETTINGS
 
 
