@@ -9,7 +9,7 @@ import pytest
 
 from db.settings import PonteSettings
 from db.window import TABLES
-from infra.devstack import ports
+from infra.devstack import errors, ports
 from thumbnail_worker import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
@@ -43,7 +43,7 @@ def test_every_setting_is_described_and_no_other(command: str, settings: type[Po
 
 
 def test_the_dev_stacks_port_is_the_one_described() -> None:
-    assert f"| `{ports.PORT_BASE}` |" in SETTINGS
+    assert f"| `{errors.PORT_BASE}` |" in SETTINGS
     assert f"| {ports.DEFAULT_BASE} |" in SETTINGS
 
 
