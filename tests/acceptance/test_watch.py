@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -85,39 +86,60 @@ FAILURES: dict[str, tuple[Break, Cause, FreshnessState]] = {
 }
 
 
-def wait_faces(seen: WatchedRoad, state: FreshnessState, cause: Cause | None, timeout_s: float) -> None:
-    """Wait until all five faces say so; fail with what they say."""
+def wait_faces(
+    seen: WatchedRoad, state: FreshnessState, cause: Cause | None, timeout_s: float
+) -> dict[str, float]:
+    """Wait until all five faces say so; return after how many seconds each did. Fail with what they say."""
+    began = time.monotonic()
     faces: dict[str, Face] = {}
+    since: dict[str, float] = {}
+
+    def ask(read: Callable[[], dict[str, Face]]) -> bool:
+        faces.update(read())
+        for name, face in faces.items():
+            if face.state is state and (face.causes is None or face.cause is cause):
+                since.setdefault(name, time.monotonic() - began)
+            else:
+                since.pop(name, None)
+        return len(since) == len(faces)
 
     def agree() -> bool:
-        faces.update(seen.read_quick_faces())
-        if (faces["panel"].state, faces["panel"].cause) == (state, cause):
-            faces.update(seen.read_faces())
-        return len(faces) == FACES and all(
-            face.state is state and (face.causes is None or face.cause is cause) for face in faces.values()
-        )
+        return ask(seen.read_quick_faces) and ask(seen.read_faces) and len(since) == FACES
 
     assert wait_until(agree, timeout_s), f"not {state}, {cause}: {faces}"
+    return since
+
+
+Named = Callable[[str, dict[str, float]], None]
+
+
+@pytest.fixture
+def named(record_property: Callable[[str, object], None]) -> Named:
+    """Note after how many seconds the last face named a failure; `make bench` tells it."""
+    return lambda failure, since: record_property(failure, max(since.values()))
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_has_its_word_and_cause_on_all_faces(
-    watched_road: WatchedRoad, dead_panel: WatchedRoad, failure: str
+    watched_road: WatchedRoad, failure: str, named: Named
 ) -> None:
     """The last beat that arrived is nearly too old when it breaks, and soon is."""
     break_, cause, state = FAILURES[failure]
     watched_road.beat_once((FRESH_S if state is LAGGING else LAGGING_S) - CROSSING_S)
     with break_(watched_road):
         watched_road.heart.start()
-        wait_faces(watched_road, state, cause, CROSSING_S + TWO_BEATS_S + SLACK_S)
+        named(failure, wait_faces(watched_road, state, cause, CROSSING_S + TWO_BEATS_S + SLACK_S))
         assert watched_road.read_word() == WORDS[state]
     watched_road.wait_ok()
     assert watched_road.read_word() == "OK"
 
 
-def test_a_dead_worker_is_not_a_shop_that_rests(watched_road: WatchedRoad, browser: Browser) -> None:
+def test_a_dead_worker_is_not_a_shop_that_rests(
+    watched_road: WatchedRoad, browser: Browser, named: Named
+) -> None:
     watched_road.beat_once(FRESH_S - CROSSING_S)
-    wait_faces(watched_road, LAGGING, Cause.WORKER_DEAD, CROSSING_S + TWO_BEATS_S + SLACK_S)
+    timeout_s = CROSSING_S + TWO_BEATS_S + SLACK_S
+    named("worker dead", wait_faces(watched_road, LAGGING, Cause.WORKER_DEAD, timeout_s))
     assert browser.read_faults(watched_road.panel.url) == []
     code, said = watched_road.run_command("status", "--nagios")
     assert (code, said.split(" - ")[0]) == (Level.WARNING, "PONTE WARNING")
@@ -125,14 +147,14 @@ def test_a_dead_worker_is_not_a_shop_that_rests(watched_road: WatchedRoad, brows
     watched_road.wait_ok()
 
 
-def test_one_kill_of_the_apply_worker_heals_itself(watched_road: WatchedRoad) -> None:
+def test_one_kill_of_the_apply_worker_heals_itself(watched_road: WatchedRoad, named: Named) -> None:
     watched_road.road.run(
         "vps", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL"
     )
-    wait_faces(watched_road, FRESH, None, TWO_BEATS_S + SLACK_S)
+    named("apply killed", wait_faces(watched_road, FRESH, None, TWO_BEATS_S + SLACK_S))
 
 
-def test_a_skewed_clock_is_never_ok(watched_road: WatchedRoad) -> None:
+def test_a_skewed_clock_is_never_ok(watched_road: WatchedRoad, named: Named) -> None:
     """SGP's server's clock ahead by a minute, for every session but replication's."""
     run = watched_road.road.run
     run("sgp", "CREATE SCHEMA skewed")
@@ -144,7 +166,7 @@ def test_a_skewed_clock_is_never_ok(watched_road: WatchedRoad) -> None:
     run("sgp", "GRANT USAGE ON SCHEMA skewed TO PUBLIC")
     run("sgp", "ALTER DATABASE sgp SET search_path = skewed, pg_catalog, public")
     end_sessions(watched_road)
-    wait_faces(watched_road, LAGGING, Cause.CLOCK_SKEWED, TWO_BEATS_S + SLACK_S)
+    named("clock skewed", wait_faces(watched_road, LAGGING, Cause.CLOCK_SKEWED, TWO_BEATS_S + SLACK_S))
     run("sgp", "ALTER DATABASE sgp RESET search_path")
     run("sgp", "DROP SCHEMA skewed CASCADE")
     end_sessions(watched_road)
@@ -160,29 +182,24 @@ def end_sessions(seen: WatchedRoad) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def dead_panel(watched_road: WatchedRoad) -> Iterator[WatchedRoad]:
-    """Another panel of the same road, whose poll died while all was well."""
+def test_a_panel_whose_poll_died_says_so(watched_road: WatchedRoad, browser: Browser, named: Named) -> None:
+    """Another panel of the same road; on it alone it is silent."""
+    dead = Face(SILENT, (Cause.POLL_DIED,))
     with Watch(watched_road.road.declaration, watched_road.dsns, interval_s=0.5) as watch:
         panel = Panel(watch, watched_road.dsns["vitrine"])
         panel.start()
         seen = WatchedRoad(**{**vars(watched_road), "panel": panel})
         seen.road.wait(lambda: seen.read_word() == "OK", "OK on the second panel")
         panel.poller.stop()
-        yield seen
+        began = time.monotonic()
+        seen.road.wait(lambda: seen.read_panel() == seen.read_metrics() == dead, "silence")
+        named("poll died", {"panel": time.monotonic() - began})
+        assert seen.read_word() == "SEM NOTÍCIAS"
+        assert "O painel parou de medir" in panel.get("/")
+        assert browser.read_faults(panel.url) == []
+        watched_road.wait_ok()
+        assert [seen.read_command("status").state, seen.read_api().state] == [FRESH, FRESH]
         panel.stop()
-
-
-def test_a_panel_whose_poll_died_says_so(
-    watched_road: WatchedRoad, dead_panel: WatchedRoad, browser: Browser
-) -> None:
-    dead = Face(SILENT, (Cause.POLL_DIED,))
-    dead_panel.road.wait(lambda: dead_panel.read_panel() == dead_panel.read_metrics() == dead, "silence")
-    assert dead_panel.read_word() == "SEM NOTÍCIAS"
-    assert "O painel parou de medir" in dead_panel.panel.get("/")
-    assert browser.read_faults(dead_panel.panel.url) == []
-    watched_road.wait_ok()
-    assert [dead_panel.read_command("status").state, dead_panel.read_api().state] == [FRESH, FRESH]
 
 
 def test_the_command_says_it_in_words_and_exit_codes(watched_road: WatchedRoad) -> None:
@@ -274,7 +291,7 @@ def is_lost(seen: WatchedRoad) -> bool:
     return found == [("lost",)]
 
 
-def test_a_slot_that_is_lost_is_named(watched_road: WatchedRoad) -> None:
+def test_a_slot_that_is_lost_is_named(watched_road: WatchedRoad, named: Named) -> None:
     """How long it lasts is foretold and measured in tests/benchmarks/watch.py."""
     run = watched_road.road.run
     run("vitrine", "ALTER SYSTEM SET max_slot_wal_keep_size = '32MB'")
@@ -286,7 +303,7 @@ def test_a_slot_that_is_lost_is_named(watched_road: WatchedRoad) -> None:
         run("vitrine", "SELECT pg_logical_emit_message(false, 'x', repeat('x', 90000000))")
         run("vitrine", "CHECKPOINT")
         watched_road.road.wait(lambda: is_lost(watched_road), "a lost slot")
-        wait_faces(watched_road, LAGGING, Cause.SLOT_LOST, TWO_BEATS_S + SLACK_S)
+        named("slot lost", wait_faces(watched_road, LAGGING, Cause.SLOT_LOST, TWO_BEATS_S + SLACK_S))
         assert watched_road.run_command("status", "--nagios")[0] == Level.CRITICAL
     finally:
         run("vitrine", "ALTER SYSTEM RESET ALL")
