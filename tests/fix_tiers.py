@@ -11,6 +11,7 @@ TIERS = {
     "migrations": "integration",
     "integration": "integration",
     "acceptance": "acceptance",
+    "benchmarks": "acceptance",
 }
 
 
