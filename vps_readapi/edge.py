@@ -47,7 +47,8 @@ class EdgeMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 fields = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-                fields += memory.clock.fields() if isinstance(memory, Memory) else ()
+                if isinstance(memory, Memory):
+                    fields += memory.clock.fields(scope["state"].get("cursor", ""))
                 message = {**message, "headers": fields}
             await send(message)
 

@@ -18,6 +18,8 @@ from vps_readapi.memory.plan import Plan
 MAX_HEAD_BYTES = 32 * 1024
 MAX_URL_BYTES = 8 * 1024
 MAX_BACKLOG_BYTES = 64 * 1024
+MAX_MESSAGE_S = 30.0
+"""How long a whole request, its body included, may take to arrive."""
 _PROBLEM = '{"type":"about:blank","title":"%s","status":%s,"detail":"Requisição grande demais"}'.encode()
 
 
@@ -33,6 +35,7 @@ class HotProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._active_at = 0.0
         self._stopping = False
+        self._message_at = 0.0
 
     @property
     def _is_at_rest(self) -> bool:
@@ -45,6 +48,7 @@ class HotProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
         self._active_at = self.loop.time()
+        self._unset_keepalive_if_required()  # uvicorn's own timer does not see the short way
         if self._pending is not None:
             self._wait(data)
             return
@@ -97,6 +101,7 @@ class HotProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
         self._reads_message = self._in_head = True
+        self._message_at = self.loop.time()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -145,7 +150,8 @@ class HotProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         left = self._active_at + self.timeout_keep_alive - self.loop.time()
-        if left <= 0 and self._pending is None and self._is_at_rest:
+        late = self._reads_message and self.loop.time() - self._message_at > MAX_MESSAGE_S
+        if late or (left <= 0 and self._pending is None and (self._is_at_rest or self._reads_message)):
             self.transport.close()
         else:
             self.loop.call_later(max(left, 1.0), self._close_if_idle)

@@ -33,6 +33,7 @@ async def _find(scope: Scope) -> tuple[Plan | None, Body | None]:
         method=scope["method"].encode(), target=scope["path"].encode(), fields=scope["headers"]
     )
     person = memory.admit(plan) if plan is not None and await memory.feed.confirmed() else None
+    scope["state"]["cursor"] = memory.clock.cursor  # what is read from here on is not older
     return (None, None) if plan is None or person is None else (plan, await memory.read(plan, person.hidden))
 
 

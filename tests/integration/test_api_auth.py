@@ -165,6 +165,13 @@ def test_failures_fade_with_time(writer: Connection) -> None:
     assert writer.execute("SELECT count(*) FROM auth.attempts").fetchone() == (2,)
 
 
+def test_who_must_wait_leaves_nothing_behind(writer: Connection) -> None:
+    writer.execute("INSERT INTO auth.attempts VALUES ('address', 99, now(), now() + interval '1 minute')")
+    take = "SELECT auth.take(n::text::bytea, 'address') > 0 FROM generate_series(1, 50) n"
+    assert set(writer.execute(take).fetchall()) == {(True,)}
+    assert writer.execute("SELECT count(*) FROM auth.attempts").fetchone() == (1,)
+
+
 def test_neither_names_nor_addresses_are_written_down(client: Client, writer: Connection) -> None:
     client.log_in("nome-que-ninguem-tem", "errada", host="203.0.113.77")
     rows = writer.execute("SELECT subject FROM auth.attempts").fetchall()

@@ -15,6 +15,7 @@ import pytest
 from db.engines import Connection
 from infra.devstack.state import wait_until
 from tests.fix_api import (
+    Answer,
     Client,
     RunningApi,
     make_token,
@@ -87,6 +88,32 @@ def test_a_list_and_a_detail_name_the_cursor_to_go_on_with(client: Client, write
     assert [one["id"] for one in ask_since(client, cursor)["mudou"]] == [4]
 
 
+def test_what_changes_while_a_list_is_being_made_is_told_afterwards(
+    api: RunningApi, client: Client, writer: Connection, dsn: str
+) -> None:
+    """Its orders were read, its photos are waited for."""
+    answers: list[Answer] = []
+    waits = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%vitrine.miniaturas%'"
+    )
+    with write_session(dsn) as locker:
+        with locker.transaction():
+            locker.execute("LOCK TABLE vitrine.miniaturas IN ACCESS EXCLUSIVE MODE")
+            other = api.connect()
+            reading = threading.Thread(target=lambda: answers.append(other.get("/pedidos/?limit=20")))
+            reading.start()
+            assert wait_until(lambda: writer.execute(waits).fetchone() is not None, 5)
+            touch(writer, *range(1, 30))
+            assert client.get("/auth/me").status == 200  # the API has heard of it
+        reading.join()
+    other.close()
+    [listed] = answers
+    told = {one["id"]: one for one in ask_since(client, listed.headers["sync-cursor"])["mudou"]}
+    assert len(listed.json()) == 20
+    for one in listed.json():
+        assert told[one["id"]]["observacao"] == one["observacao"] + "."
+
+
 def test_a_transaction_that_ends_late_is_not_skipped(client: Client, writer: Connection, dsn: str) -> None:
     with write_session(dsn) as late:
         with late.transaction():
@@ -119,6 +146,37 @@ def test_old_changes_are_forgotten_and_their_cursors_with_them(client: Client, w
     rows = writer.execute("SELECT chave FROM guard.mudancas").fetchall()
     assert rows == [(8,)]
     assert ask_since(client, cursor)["completo"] is True
+
+
+def test_a_log_that_comes_from_an_older_cluster_is_forgotten(client: Client, writer: Connection) -> None:
+    """As `pg_restore` brings it: numbers of transactions that this server has not had yet."""
+    cursor = ask_since(client, "")["cursor"]
+    writer.execute(
+        "INSERT INTO guard.mudancas (xid, tabela, chave)"
+        " VALUES ((pg_current_xact_id()::text::bigint + 1000000)::text::xid8, 'pedidos', 9)"
+    )
+    writer.execute("UPDATE vitrine.heartbeat SET beat = beat + 1, versao = versao + 1")
+    assert writer.execute("SELECT chave FROM guard.mudancas WHERE chave = 9").fetchall() == []
+    assert ask_since(client, cursor)["completo"] is True
+    after = ask_since(client, "")["cursor"]
+    touch(writer, 8)
+    assert [one["id"] for one in ask_since(client, after)["mudou"]] == [8]
+
+
+def test_who_may_not_read_any_more_is_out_also_amid_a_flood_of_changes(dsn: str, writer: Connection) -> None:
+    flood = "INSERT INTO guard.mudancas (tabela, chave) SELECT 'pedidos', n FROM generate_series(1, 30000) n"
+    writer.execute(flood)  # the planner is to know a large log
+    writer.execute("ANALYZE guard.mudancas")
+    with run_api(dsn) as api:
+        session = Client(api.port, token=make_token(2))
+        assert session.get("/pedidos/1").status == 200
+        with writer.transaction():
+            writer.execute(flood)
+            writer.execute("UPDATE vitrine.usuarios SET is_active = false, versao = versao + 1 WHERE id = 2")
+        assert session.get("/pedidos/1").status == 401
+        session.close()
+    writer.execute("UPDATE vitrine.usuarios SET is_active = true, versao = versao + 1 WHERE id = 2")
+    writer.execute("TRUNCATE guard.mudancas")
 
 
 # ---------------------------------------------------------------- events

@@ -6,6 +6,7 @@ import gzip
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -309,6 +310,26 @@ def test_too_long_an_address_or_head_is_refused(api: RunningApi) -> None:
     answer = connection.getresponse()
     assert answer.status == 413
     connection.close()
+
+
+def test_a_connection_that_is_used_stays_and_one_that_is_not_ends(dsn: str) -> None:
+    """The first goes the long way once, and the short way from then on."""
+    with run_api(dsn, keep_alive_s="1") as brief:
+        client = brief.connect()
+        assert client.get("/auth/me").status == 200
+        began = time.monotonic()
+        while time.monotonic() < began + 2.5:
+            assert client.get("/pedidos/1").status == 200
+            time.sleep(0.05)
+        client.close()
+        for unfinished in (b"", b"GET / HTTP/1.1\r\nhost: x\r\n", LOGIN_WITHOUT_ITS_BODY):
+            with socket.create_connection(("127.0.0.1", brief.port), timeout=10) as raw:
+                raw.sendall(unfinished)
+                while raw.recv(65536):
+                    pass
+
+
+LOGIN_WITHOUT_ITS_BODY = b"POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{"
 
 
 def test_requests_in_one_packet_are_all_answered_in_order(api: RunningApi) -> None:

@@ -42,6 +42,7 @@ async def read_session(request: Request, services: Used) -> Asker:
         raise ProblemError(429, DETAILS[429], {"Retry-After": str(ceil(wait_s))})
     if not await services.memory.feed.confirmed():
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
+    request.state.cursor = services.memory.clock.cursor  # what is read from here on is not older
     person = services.memory.people.find(token)
     if person is None:
         raise UnauthorizedError

@@ -47,22 +47,22 @@ class FreshnessClock:
             return UNKNOWN
         return measure_freshness(beat_at=arrival.beat_at, received_at=arrival.received_at, now=arrival.now)
 
-    def fields(self) -> list[Field]:
-        """Return the fields of an answer."""
+    def fields(self, cursor: str) -> list[Field]:
+        """Return the fields of an answer; cursor: one that is not newer than its content."""
         now = self.measure()
         fields = [(b"sync-state", now.state.value.encode())]
         if now.as_of is not None and now.age_seconds is not None:
             fields.append((b"sync-as-of", _write_instant(now.as_of)))
             fields.append((b"sync-age", str(int(now.age_seconds)).encode()))
-        if self._cursor:
-            fields.append((b"sync-cursor", self._cursor.encode()))
+        if cursor:
+            fields.append((b"sync-cursor", cursor.encode()))
         return fields
 
     def block(self) -> bytes:
         """Return the same as it is sent, with the date; made once a second."""
         second = int(time.time())
         if second != self._second:
-            fields = [(b"date", formatdate(second, usegmt=True).encode()), *self.fields()]
+            fields = [(b"date", formatdate(second, usegmt=True).encode()), *self.fields(self._cursor)]
             self._block = b"".join(b"%s: %s\r\n" % field for field in fields)
             self._second = second
         return self._block

@@ -29,7 +29,7 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
     'sumiram', coalesce(json_agg(DISTINCT c.pedido_id) FILTER (
                WHERE c.tabela = 'pedidos'
                  AND NOT EXISTS (SELECT FROM vitrine.pedidos p WHERE p.id = c.pedido_id)), '[]'),
-    'sessoes', coalesce(bool_or(c.tabela = ANY ({sessoes})), false),
+    'sessoes', count(*) > 20000 OR coalesce(bool_or(c.tabela = ANY ({sessoes})), false),
     'beat_at', (SELECT extract(epoch FROM h.beat_at) FROM vitrine.heartbeat h
                  WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1),
     'received_at', (SELECT extract(epoch FROM h.received_at) FROM vitrine.heartbeat h
@@ -73,8 +73,12 @@ SELECT json_build_object(
 """Who may read: active users, with when their passwords changed (0: never seen), and what was revoked."""
 
 READ_EPOCH: LiteralString = """
-SELECT e.epoca::text || '.' || c.system_identifier, e.horizonte::text::bigint
+SELECT concat_ws('.', e.epoca, c.system_identifier, extract(epoch FROM pg_postmaster_start_time())),
+       e.horizonte::text::bigint
 FROM guard.epoca e, pg_control_system() c
+"""
+"""The name of this database's life, and the horizon. A disk that was put back to an earlier moment keeps both
+names and uses transactions' numbers a second time, so the server's start is part of it.
 """
 
 

@@ -56,26 +56,6 @@ BEGIN
 END
 $$;
 
--- Forget changes older than three days, a few thousand at a time; each beat of the heart calls it.
-CREATE OR REPLACE FUNCTION guard.forget() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-DECLARE
-  newest xid8;
-BEGIN
-  IF (SELECT em FROM guard.mudancas ORDER BY xid LIMIT 1) < clock_timestamp() - interval '3 days' THEN
-    WITH aged AS (SELECT ctid, em FROM guard.mudancas ORDER BY xid LIMIT 5000 FOR UPDATE SKIP LOCKED),
-    gone AS (
-      DELETE FROM guard.mudancas USING aged
-       WHERE mudancas.ctid = aged.ctid AND aged.em < clock_timestamp() - interval '3 days'
-      RETURNING mudancas.xid
-    )
-    SELECT xid INTO newest FROM gone ORDER BY xid DESC LIMIT 1;
-    UPDATE guard.epoca SET horizonte = (newest::text::bigint + 1)::text::xid8 WHERE horizonte <= newest;
-  END IF;
-  RETURN NULL;
-END
-$$;
-
 -- What two texts must share to be found by one another: no accents, however composed, and no case.
 CREATE OR REPLACE FUNCTION guard.fold(given text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$

@@ -50,7 +50,8 @@ GRANT SELECT ON guard.mudancas, guard.epoca TO PUBLIC;
 
 
 def upgrade() -> None:
-    parts = [read_sql("db.vps", "changes"), *(RECORD.format(name) for name in RECORDED)]
+    scripts = (read_sql("db.vps", name) for name in ("changes", "forget"))
+    parts = [*scripts, *(RECORD.format(name) for name in RECORDED)]
     for part in (*parts, FORGET, INDEXES, SEARCH, GRANTS):
         run_script(part)
 
