@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from db.engines import Connection, connect
+from infra.devstack.state import wait_until
 from tests.fix_api import Client, RunningApi, make_window, run_api, run_cluster, write_session
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
@@ -24,6 +25,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 PEDIDOS = 40
 HOT = 12
 SECONDS = float(os.environ.get("PONTE_RACE_S", "6"))
+DEADLINE_S = 90.0
+ENOUGH = 100
 
 
 @dataclass
@@ -38,11 +41,17 @@ class Race:
     stale: list[str] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
 
+    @property
+    def was_run(self) -> bool:
+        """Tell whether each kind of request was made often enough to mean something."""
+        return min(self.writes, self.reads, self.unchanged) > ENOUGH
+
     def run(self, *parts: Callable[[Race], None]) -> None:
         threads = [threading.Thread(target=self._guard, args=(part,)) for part in parts]
         for thread in threads:
             thread.start()
         self.stopping.wait(SECONDS)
+        wait_until(lambda: self.stopping.is_set() or self.was_run, DEADLINE_S)  # slow machines take longer
         self.stopping.set()
         for thread in threads:
             thread.join(30)
@@ -78,8 +87,8 @@ def write(race: Race) -> None:
                 if rng.random() < 0.05:
                     time.sleep(0.01)
             race.writes += 1
-            if rng.random() < 0.3:
-                time.sleep(rng.random() * 0.004)
+            if rng.random() < 0.5:
+                time.sleep(rng.random() * 0.008)
 
 
 def see(conn: Connection, pedido_id: int) -> int:
@@ -143,4 +152,4 @@ def test_no_reader_gets_what_was_before_a_change_that_he_has_seen(api: tuple[Run
     print(f"{race.writes} writes, {race.reads} reads, {race.unchanged} of them 304")  # noqa: T201
     assert race.errors == []
     assert race.stale == []
-    assert min(race.writes, race.reads, race.unchanged) > 100
+    assert race.was_run
