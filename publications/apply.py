@@ -17,7 +17,7 @@ from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
 from publications.backfill import STAGE, backfill_statements, stage_query
 from publications.catalog import read_copying
-from publications.changes import Backfill, Change, CreateRole
+from publications.changes import Backfill, Change, CreateRole, CreateTable
 from publications.ddl import to_sql
 from publications.plan import Plan
 from publications.session import Reading, Session
@@ -132,6 +132,12 @@ def run_step(session: Session, step: Change) -> None:
         password = session.settings.passwords[step.endpoint, step.role.name]
         with conn.transaction():
             for statement in (*to_sql(step), _set_password(conn, step.role.name, password)):
+                conn.execute(statement)
+        return
+    if isinstance(step, CreateTable):
+        # In one transaction: a heartbeat without its row would never get one.
+        with conn.transaction():
+            for statement in to_sql(step):
                 conn.execute(statement)
         return
     if isinstance(step, Backfill):

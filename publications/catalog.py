@@ -13,9 +13,11 @@ from psycopg.rows import TupleRow
 from db.engines import Connection
 from db.errors import PonteError
 from db.sqlfile import read_blocks
-from publications.ddl import PENDING
+from publications.ddl import PENDING, TO_COPY
 from publications.declaration import Declaration
 from publications.spec import (
+    COPY,
+    SWEEP,
     ColumnSpec,
     EndpointSpec,
     GrantKind,
@@ -165,9 +167,22 @@ def _read_tables(conn: Connection, tables: Collection[TableName]) -> dict[TableN
     triggers = _read_triggers(conn, tables)
     pending = _read_pending(conn, tables)
     return {
-        name: TableSpec(name, found, keys[name], frozenset(triggers[name]), frozenset(pending[name]))
+        name: TableSpec(
+            name,
+            found,
+            keys[name],
+            frozenset(triggers[name]),
+            frozenset(pending[name]),
+            _is_filled(conn, name),
+        )
         for name, found in columns.items()
     }
+
+
+def _is_filled(conn: Connection, table: TableName) -> bool:
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.schema, table.name))
+    row = conn.execute(query).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _read_pending(conn: Connection, tables: Collection[TableName]) -> dict[TableName, set[str]]:
@@ -175,6 +190,8 @@ def _read_pending(conn: Connection, tables: Collection[TableName]) -> dict[Table
     for schema, table, column, note in conn.execute(_SQL["comments"], [[str(table) for table in tables]]):
         if note == PENDING:
             found[TableName(schema, table)].add(column)
+        elif note == TO_COPY and column == SWEEP:
+            found[TableName(schema, table)].add(COPY)
     return found
 
 

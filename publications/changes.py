@@ -48,6 +48,8 @@ class Phase(IntEnum):
     BACKFILLS = 7
     WITHDRAWALS = 8
     """What stops being sent or allowed goes last."""
+    NARROWINGS = 9
+    """An identity's column goes when no filter reads it any more."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,8 @@ class SetIdentity(Change):
     key: str
     phase: Phase = Phase.RECEIVING_TABLES
     consequence = Consequence.LOCKS
+    drops: bool = False
+    """A publication that only --allow-drop takes away still filters by what goes."""
 
 
 @dataclass(frozen=True)

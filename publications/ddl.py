@@ -38,6 +38,7 @@ from publications.changes import (
     SetTrigger,
 )
 from publications.spec import (
+    COPY,
     MEMBER_OF,
     SWEEP,
     ColumnSpec,
@@ -50,6 +51,7 @@ from publications.spec import (
     TableName,
     TableSpec,
     TriggerSpec,
+    identity_index,
 )
 from publications.wanted import HEARTBEAT
 
@@ -77,7 +79,7 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
         case AlterColumnType(table=table, column=column):
             return [_alter_type(table, column)]
         case MarkBackfill(table=table, columns=columns):
-            return [note(table, column, PENDING) for column in columns]
+            return [mark(table, column) for column in columns]
         case SetIdentity():
             return _set_identity(change)
         case SetTrigger(table=table, trigger=trigger):
@@ -121,7 +123,7 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
                     "ALTER SUBSCRIPTION {} SET (slot_name = {})", name_of(name), subscription.slot or name
                 )
             ]
-        case CopyAgain(subscription=subscription, publication=name):
+        case CopyAgain(subscription=subscription, publication=name, table=table):
             return [
                 compose(
                     "ALTER SUBSCRIPTION {} DROP PUBLICATION {}", name_of(subscription.name), name_of(name)
@@ -129,6 +131,7 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
                 compose(
                     "ALTER SUBSCRIPTION {} ADD PUBLICATION {}", name_of(subscription.name), name_of(name)
                 ),
+                mark(table, SWEEP),
             ]
         case DropOrigin(name=name):
             return [compose("SELECT pg_replication_origin_drop({})", name)]
@@ -270,6 +273,12 @@ def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
 
 
 PENDING = "ponte: old rows are to be filled from the source"
+TO_COPY = "ponte: to be copied again from the source"
+
+
+def mark(table: TableName, column: str) -> Statement:
+    """Note that a column, with `SWEEP` or `COPY` the table, waits for the source's rows."""
+    return note(table, SWEEP, TO_COPY) if column == COPY else note(table, column, PENDING)
 
 
 def note(table: TableName, column: str, text: str | None) -> Statement:
@@ -302,7 +311,7 @@ def _set_identity(change: SetIdentity) -> list[Statement]:
     )
     if not extra:
         return [compose("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table_of(table)), *old]
-    index = "_".join(["ponte_identity", table.name, *extra])[:63]
+    index = identity_index(table, change.identity.columns, change.key)
     columns = join(map(name_of, (change.key, *extra)))
     return [
         compose("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", name_of(index), table_of(table), columns),

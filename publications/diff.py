@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from publications.changes import (
     AddColumn,
@@ -40,12 +41,14 @@ from publications.changes import (
 from publications.spec import (
     EndpointSpec,
     GrantSpec,
+    IdentitySpec,
     PublicationSpec,
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
     TableName,
     TableSpec,
+    identity_index,
 )
 
 OURS = {"publication": "pub_", "slot": "slot_", "subscription": "sub_", "role": "ponte_"}
@@ -128,8 +131,18 @@ def _diff_identities(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Chang
         if was is None or (was == identity and not was.full):
             continue
         key = live.keys.get(name, "id")
-        phase = Phase.RECEIVING_TABLES if identity.columns - {key} else Phase.WITHDRAWALS
-        yield SetIdentity(wanted.name, name, identity, was, key, phase)
+        held = frozenset() if was.full else was.columns
+        if was.full or identity.columns - held:
+            wide = IdentitySpec(identity.columns | held)
+            yield SetIdentity(wanted.name, name, wide, was, key)
+            was = replace(wide, index=identity_index(name, wide.columns, key))
+        if was.columns != identity.columns:
+            kept = any(
+                part.table == name and part.where is not None
+                for pub in _leftovers("publication", wanted.publications, live.publications)
+                for part in live.publications[pub].tables
+            )
+            yield SetIdentity(wanted.name, name, identity, was, key, Phase.NARROWINGS, drops=kept)
 
 
 def _diff_publications(

@@ -70,5 +70,5 @@ def _find_lost(live: EndpointSpec) -> Iterable[FindingError]:
         if slot.lost and name.startswith(OURS["slot"]):
             yield FindingError(
                 f"slot {name} on {live.name} has lost its WAL: its subscription stands still",
-                "drop the subscription and the slot, then run 'ponte apply': it copies over what is there",
+                f"SELECT pg_drop_replication_slot('{name}'), then run 'ponte apply': all is copied again",
             )

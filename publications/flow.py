@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from publications.changes import Backfill, Change, CopyAgain, MarkBackfill
 from publications.spec import (
+    COPY,
     SWEEP,
     EndpointSpec,
     HopSpec,
@@ -22,22 +23,35 @@ Endpoints = Mapping[str, EndpointSpec]
 def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
     """Return the steps that move data which the changed publications will not bring by themselves."""
     subscription = wanted[hop.target].subscriptions.get(hop.subscription)
+    if subscription is None:
+        return []
     known = live[hop.target].subscriptions.get(hop.subscription)
-    if subscription is None or known is None:
-        return []  # a new subscription copies everything
-    return [
-        step
-        for table, publication in hop.publications.items()
-        if table in known.tables
-        for step in _diff_table(
+    steps: list[Change] = []
+    for table, publication in hop.publications.items():
+        there = live[hop.target].tables.get(table)
+        if known is None or table not in known.tables:
+            steps += _sweep_after_copy(hop, table, there)
+            continue
+        steps += _diff_table(
             hop,
             table,
             subscription,
             new=wanted[hop.source].publications[publication],
             old=live[hop.source].publications.get(publication),
-            there=live[hop.target].tables.get(table),
+            there=there,
+            gap=known.slot != subscription.slot or subscription.slot not in live[hop.source].slots,
         )
-    ]
+    return steps
+
+
+def _sweep_after_copy(hop: HopSpec, table: TableName, there: TableSpec | None) -> Iterable[Change]:
+    """A first copy over rows that are there brings what is new; what went meanwhile must be swept."""
+    if there is None or not (there.filled or there.pending):
+        return
+    if SWEEP not in there.pending:
+        yield MarkBackfill(hop.target, table, (SWEEP,))
+    columns = tuple(sorted(there.pending - {COPY} | {SWEEP}))
+    yield Backfill(hop.target, table, columns, hop.source, hop.keys[table], hop.wheres.get(table))
 
 
 def _diff_table(
@@ -48,13 +62,15 @@ def _diff_table(
     new: PublicationSpec,
     old: PublicationSpec | None,
     there: TableSpec | None,
+    gap: bool,
 ) -> Iterable[Change]:
+    """Compare one table. gap: the slot is new, so what came between the old one's end and now is missing."""
     pending = there.pending if there else frozenset()
-    if _missed_rows(table, new, old):
-        if SWEEP not in pending:
-            yield MarkBackfill(hop.target, table, (SWEEP,))
+    if gap or COPY in pending or _missed_rows(table, new, old):
+        if COPY not in pending:
+            yield MarkBackfill(hop.target, table, (COPY,))
         yield CopyAgain(hop.target, subscription, new.name, table)
-        pending |= {SWEEP}
+        pending = pending - {COPY} | {SWEEP}
     elif added := _added_columns(table, new, old) | _absent_columns(table, new, there):
         if unmarked := added - pending:
             yield MarkBackfill(hop.target, table, tuple(sorted(unmarked)))

@@ -30,7 +30,9 @@ from publications.changes import (
 )
 from publications.ddl import to_sql
 from publications.plan import Plan
-from publications.spec import SWEEP, GrantSpec, PublicationSpec, RoleSpec, SubscriptionSpec
+from publications.spec import COPY, SWEEP, GrantSpec, PublicationSpec, RoleSpec, SubscriptionSpec
+
+_WHOLE = {SWEEP: "rows gone", COPY: "all rows"}
 
 
 def describe(change: Change) -> str:
@@ -57,7 +59,7 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
         case SetOperations(publication=new, was=was):
             return f"{new.name} ({_change(_listed(was.operations), _listed(new.operations))})"
         case MarkBackfill(table=table, columns=columns) | Backfill(table=table, columns=columns):
-            return f"{table} ({', '.join('rows gone' if name == SWEEP else name for name in columns)})"
+            return f"{table} ({', '.join(_WHOLE.get(name, name) for name in columns)})"
         case SetIdentity(table=table, identity=new, was=was):
             before = "full or nothing" if was.full else _listed(was.columns)
             return f"{table} ({_change(before, _listed(new.columns))})"

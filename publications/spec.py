@@ -113,6 +113,8 @@ class TableSpec:
     triggers: frozenset[TriggerSpec] = frozenset()
     pending: frozenset[str] = frozenset()
     """Columns whose old rows have yet to be filled from the source; noted as the columns' comments."""
+    filled: bool = field(default=False, compare=False)
+    """It has rows."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,12 @@ class IdentitySpec:
     """The index that says so; none for the primary key's."""
     full: bool = False
     """REPLICA IDENTITY FULL or NOTHING: never wanted."""
+
+
+def identity_index(table: TableName, columns: frozenset[str], key: str) -> str:
+    """Name the index of an identity; none where it is the key alone."""
+    extra = sorted(columns - {key})
+    return "_".join(["ponte_identity", table.name, *extra])[:63] if extra else ""
 
 
 @dataclass(frozen=True)
@@ -186,3 +194,6 @@ class HopSpec:
 
 SWEEP = "*"
 """Stands in `TableSpec.pending` for rows to be taken away that the source has no more."""
+
+COPY = "**"
+"""Stands there for a table to be copied again and then swept."""

@@ -287,6 +287,16 @@ def test_who_reads_can_neither_count_nor_revoke(dsn: str, statement: str) -> Non
             conn.execute(statement.encode())
 
 
+@pytest.mark.parametrize("writer", ["record", "record_truncate", "record_session", "forget"])
+def test_who_reads_cannot_borrow_what_writes_the_log(dsn: str, writer: str) -> None:
+    with connect(make_conninfo(dsn, user=ROLE, password=EASY)) as conn:
+        conn.execute("SET default_transaction_read_only = off")
+        conn.execute("CREATE TEMP TABLE pedidos (id integer)")
+        trigger = f"CREATE TRIGGER own AFTER INSERT ON pedidos FOR EACH ROW EXECUTE FUNCTION guard.{writer}()"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(trigger.encode())
+
+
 # ---------------------------------------------------------------- who sees what
 
 

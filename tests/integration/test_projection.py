@@ -426,6 +426,20 @@ def test_an_older_beat_changes_nothing(landing: Connection) -> None:
     assert ask(landing, "SELECT beat FROM vitrine.heartbeat") == 6
 
 
+def test_a_beats_letter_is_settled_by_the_next_beat(landing: Connection) -> None:
+    landing.execute("INSERT INTO ponte.heartbeat VALUES (1, 5, '2026-01-01 10:00+00')")
+    landing.execute(
+        "INSERT INTO projection.dead_letters (landing, key, sqlstate) VALUES ('ponte.heartbeat', 1, '40001')"
+    )
+    landing.execute("UPDATE ponte.heartbeat SET beat = 6, beat_at = '2026-01-01 11:00+00'")
+    assert read_letters(landing) == []
+
+
+@pytest.mark.parametrize("text", ["0." + "0" * 20_000, "1," + "9" * 20_000], ids=["zeros", "nines"])
+def test_money_of_any_length_is_read(landing: Connection, text: str) -> None:
+    assert ask(landing, "SELECT projection.parse_money(%s)", text) == (0 if text[0] == "0" else 2)
+
+
 def test_a_user_without_sector_is_of_geral(landing: Connection) -> None:
     landing.execute(
         "INSERT INTO public.\"user\" (id, username, setor) VALUES (1, 'ana', NULL), (2, 'bia', ' ')"

@@ -28,7 +28,8 @@ BEGIN
   IF length(ltrim(whole, '0')) > 11 OR whole || cents = '' THEN
     RETURN NULL;
   END IF;
-  RETURN round((left(bare, length(bare) - length(digits)) || '0' || whole || '.' || cents || '0')::numeric, 2);
+  RETURN round((left(bare, length(bare) - length(digits)) || '0' || whole || '.' || left(cents, 20) || '0')::numeric,
+               2);
 END
 $$;
 

@@ -66,6 +66,7 @@ BEGIN
       expedicao = coalesce(NEW.expedicao, false), pronto = coalesce(NEW.pronto, false),
       sublimacao_maquina = NEW.sublimacao_maquina,
       sublimacao_data_impressao = NEW.sublimacao_data_impressao, items = held.items #> '{}',
+      cidade_cliente = held.cidade_cliente || '', estado_cliente = held.estado_cliente || '',
       data_criacao = projection.to_utc(NEW.data_criacao),
       ultima_atualizacao = projection.to_utc(NEW.ultima_atualizacao),
       avisos = CASE WHEN known IS NULL THEN '{status_desconhecido}'::text[] ELSE '{}' END
@@ -241,6 +242,7 @@ BEGIN
   ON CONFLICT (id) DO UPDATE SET (beat, beat_at, landed_at)
     = (excluded.beat, excluded.beat_at, excluded.landed_at)
   WHERE excluded.beat > held.beat OR excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
+  PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
