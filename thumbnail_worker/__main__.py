@@ -49,8 +49,10 @@ def _command(settings: WorkerSettings, arguments: argparse.Namespace) -> int:
         return backfill(settings)
     if arguments.command == "status":
         return status(settings, as_json=arguments.json)
+    start_logging()
     return reconcile(
-        settings, heal=not arguments.dry_run, grace_s=arguments.grace, as_json=arguments.json
+        settings, heal=not arguments.dry_run, force=arguments.force, grace_s=arguments.grace,
+        as_json=arguments.json,
     )  # fmt: skip
 
 
@@ -65,6 +67,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     one.add_argument("--json", action="store_true", help="one object on stdout")
     one = commands.add_parser("reconcile", help="compare rows, originals, manifest and objects, and heal")
     one.add_argument("--dry-run", action="store_true", help="change nothing")
+    force = "heal also when most of what is announced is missing in the storage"
+    one.add_argument("--force", action="store_true", help=force)
     grace = "how long an object must have belonged to nothing before it is deleted"
     one.add_argument("--grace", type=float, default=GRACE_S, metavar="SECONDS", help=grace)
     one.add_argument("--json", action="store_true", help="one object on stdout")

@@ -49,5 +49,9 @@ class MetricsPortError(PonteError):
     """The port of the metrics is taken."""
 
 
+class StorageInDoubtError(PonteError):
+    """The storage lacks more of what is announced than is lost by itself: another folder, say."""
+
+
 class StorageError(PonteError):
     """The storage did not take a miniatura."""

@@ -162,6 +162,30 @@ def test_the_ingest_writes_nowhere_else(ingest: tuple[str, Path], chave: str) ->
     assert not any(path.is_file() for path in folder.parent.rglob("fora*"))
 
 
+def test_an_ingest_without_its_folder_does_not_say_that_it_is_empty(
+    ingest: tuple[str, Path], tmp_path: Path
+) -> None:
+    url, folder = ingest
+    folder.rename(tmp_path / "unmounted")
+    try:
+        with (
+            closing(VpsStorage(url, key=SECRET.encode())) as storage,
+            pytest.raises(StorageError, match="503"),
+        ):
+            list(storage.list_objects())
+    finally:
+        (tmp_path / "unmounted").rename(folder)
+
+
+def test_the_ingest_lists_only_what_it_can_be_asked_for(ingest: tuple[str, Path], vps: Storage) -> None:
+    stray = ingest[1] / "7" / ".DS_Store"
+    stray.parent.mkdir()
+    stray.write_bytes(b"x")
+    assert list(vps.list_objects()) == []
+    stray.unlink()
+    stray.parent.rmdir()
+
+
 def test_an_ingest_that_is_away_is_a_matter_of_the_storage() -> None:
     url = f"http://127.0.0.1:{find_free_port()}"
     with (
