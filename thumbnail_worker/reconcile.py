@@ -78,6 +78,7 @@ class Reconciler:
             self._doubt(len(lost))
         self._backlog.sweep()
         queued = self._backlog.queue([*self._withdraw(lost), *_pick_stale(findings)])
+        queued += self._backlog.queue_refused()
         keys = [str(one.what) for one in findings if one.drift is Drift.OBJECT_WITHOUT_MANIFEST]
         deleted, undeleted = self._delete_leftovers(keys, grace_s)
         log(
