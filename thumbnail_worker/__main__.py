@@ -17,7 +17,10 @@ OK, FAILED, USAGE = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the worker or a command: 0 all went well, 1 something failed, 2 it could not start, 3 drift."""
+    """Run the worker or a command.
+
+    Return 0 if all went well, 1 if something failed, 2 if it could not start, 3 for drift or photos left.
+    """
     arguments = _parse(argv)
     try:
         settings = WorkerSettings.load()

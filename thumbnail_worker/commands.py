@@ -25,7 +25,7 @@ _SHOWN = 10
 
 
 def backfill(settings: WorkerSettings) -> int:
-    """Make everything that waits, beside a service that runs or without one; return 0."""
+    """Make everything that waits, beside a service that runs or without one; return 3 if some still wait."""
     backlog = open_backlog(settings)
     backlog.sweep()
     with _progress() as progress:
@@ -38,7 +38,7 @@ def backfill(settings: WorkerSettings) -> int:
     left = backlog.count()
     backlog.close()
     print(_show_tally(left))  # noqa: T201 - data
-    return OK
+    return DRIFT if left.waiting else OK
 
 
 def status(settings: WorkerSettings, *, as_json: bool) -> int:

@@ -91,7 +91,7 @@ class WorkerSettings(CredentialSettings):
         SecretStr(""), validate_default=True, validation_alias=f"{PREFIX}INGEST_KEY"
     )
     """What uploads to the VPS are signed with; the same on both ends."""
-    s3_endpoint_url: str = ""
+    s3_endpoint_url: str = Field("", pattern=r"^(https?://[^\s/?#]+/?)?$")
     """Empty for Amazon's own."""
     s3_region: str = "us-east-1"
     s3_bucket: str = Field("", validate_default=True)

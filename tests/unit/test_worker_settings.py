@@ -106,6 +106,8 @@ def test_what_s3_needs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         ("PONTE_WORKER_STORAGE_DIR", "miniaturas"),
         ("PONTE_WORKER_BEAT_SECONDS", "0"),
         ("PONTE_WORKER_MAX_BYTES", "-1"),
+        ("PONTE_WORKER_S3_ENDPOINT_URL", "s3.example.com"),
+        ("PONTE_WORKER_S3_ENDPOINT_URL", "https://s3.example.com/fotos"),
         ("PONTE_CREDENTIAL_KEY", "hush"),
     ],
 )

@@ -16,9 +16,9 @@ from thumbnail_worker.storage import CONTENT_TYPE, StoredObject
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# A key's content never changes; the photos are the shop's, so no shared cache keeps them.
 _REFUSALS = frozenset({"EntityTooLarge", "InvalidRequest"})
-CACHE_CONTROL = "private, max-age=31536000, immutable"
+# A key's content never changes, and whoever has the address may see it: the API's own answers say the same.
+CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
 class S3Storage:
