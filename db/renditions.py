@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 _DIGEST_DIGITS = 16
+_DIGITS = 10
+_OURS = re.compile(rf"[1-9][0-9]{{0,{_DIGITS - 1}}}/[0-9a-f]{{{_DIGEST_DIGITS}}}-w[0-9]+-[0-9]{{2,4}}\.webp")
 _EDGE = re.compile(r"-(\d+)\.webp\Z")
 ORIGINAL = "original"
 """The last name of the key under which the VPS serves a photo itself: `812/original`."""
@@ -24,10 +26,12 @@ def name_rendition(chave: str, long_edge: int) -> str:
     return _EDGE.sub(f"-{long_edge}.webp", chave)
 
 
+def is_ours(chave: str) -> bool:
+    """Tell whether only `name_key` names an object so: whatever else lies beside it is somebody else's."""
+    return _OURS.fullmatch(chave) is not None
+
+
 def read_imagem_id(chave: str) -> int | None:
     """Return which photo a key is of, or None if it does not say."""
     first, _, rest = chave.partition("/")
     return int(first) if rest and first.isascii() and first.isdecimal() and len(first) <= _DIGITS else None
-
-
-_DIGITS = 10

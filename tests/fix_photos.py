@@ -68,11 +68,16 @@ class Shop:
 
     @contextmanager
     def job(
-        self, *, storage: Storage | None = None, recipe: Recipe = ONE_SIZE, processes: int = 1
+        self,
+        *,
+        storage: Storage | None = None,
+        recipe: Recipe = ONE_SIZE,
+        processes: int = 1,
+        limits: Limits | None = None,
     ) -> Iterator[MiniaturasJob]:
         """Have the job for the length of a block."""
         darkroom = Darkroom(
-            RenderPool(processes, self.limits()), storage or FilesystemStorage(self.folder), recipe
+            RenderPool(processes, limits or self.limits()), storage or FilesystemStorage(self.folder), recipe
         )
         job = MiniaturasJob(
             self.backlog(recipe=recipe),

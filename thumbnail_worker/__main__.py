@@ -17,7 +17,10 @@ OK, FAILED, USAGE = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the worker or a command: 0 all went well, 1 something failed, 2 it could not start, 3 drift."""
+    """Run the worker or a command.
+
+    Return 0 if all went well, 1 if something failed, 2 if it could not start, 3 for drift or photos left.
+    """
     arguments = _parse(argv)
     try:
         settings = WorkerSettings.load()
@@ -49,8 +52,10 @@ def _command(settings: WorkerSettings, arguments: argparse.Namespace) -> int:
         return backfill(settings)
     if arguments.command == "status":
         return status(settings, as_json=arguments.json)
+    start_logging()
     return reconcile(
-        settings, heal=not arguments.dry_run, grace_s=arguments.grace, as_json=arguments.json
+        settings, heal=not arguments.dry_run, force=arguments.force, grace_s=arguments.grace,
+        as_json=arguments.json,
     )  # fmt: skip
 
 
@@ -65,6 +70,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     one.add_argument("--json", action="store_true", help="one object on stdout")
     one = commands.add_parser("reconcile", help="compare rows, originals, manifest and objects, and heal")
     one.add_argument("--dry-run", action="store_true", help="change nothing")
+    force = "heal also when most of what is announced is missing in the storage"
+    one.add_argument("--force", action="store_true", help=force)
     grace = "how long an object must have belonged to nothing before it is deleted"
     one.add_argument("--grace", type=float, default=GRACE_S, metavar="SECONDS", help=grace)
     one.add_argument("--json", action="store_true", help="one object on stdout")

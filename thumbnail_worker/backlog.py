@@ -10,7 +10,7 @@ from psycopg import Cursor
 from psycopg.rows import TupleRow
 
 from db.sqlfile import read_blocks
-from thumbnail_worker.errors import Motivo
+from thumbnail_worker.errors import BY_LIMIT, Motivo
 from thumbnail_worker.recipe import Recipe
 from thumbnail_worker.render import Rendered
 from thumbnail_worker.session import Session
@@ -27,6 +27,8 @@ class Claim:
     turn: datetime
     """When it was to be made; another time there means that it is to be made again."""
     attempts: int
+    strikes: int
+    """How often its making killed a process or took too long."""
     landed: bool
     """Whether its row is there: while a landing table is copied anew it may not be."""
     path: str | None
@@ -42,7 +44,7 @@ class Tally:
 
     waiting: int
     oldest_waiting_seconds: float
-    """How long the one whose turn came first has been waiting; 0 with none."""
+    """How long the one that was queued first has been waiting, whatever put it off; 0 with none."""
     prontas: int
     falhas: dict[str, int]
     """Photos without a miniatura, by reason."""
@@ -62,7 +64,7 @@ class Backlog:
     def claim(self, most: int) -> list[Claim]:
         """Take the newest whose turn it is."""
         given = {
-            "worker": self._worker, "most": most, "lease_s": LEASE_S, "codificador": self._codificador,
+            "worker": self._worker, "most": most, "lease_s": LEASE_S, **self._recipe_names(),
         }  # fmt: skip
         return [Claim(*row) for row in self._run("claim_photos", given).fetchall()]
 
@@ -82,16 +84,20 @@ class Backlog:
     def condemn(self, claim: Claim, motivo: Motivo, *, digest: str | None) -> bool:
         """Say that there will be none of this content; False if the claim was lost meanwhile."""
         nothing = dict.fromkeys(("chave", "bytes", "largura", "altura"))
-        return self._write(claim, {**nothing, "estado": "falhou", "digest": digest, "motivo": motivo.value})
+        codificador = self._recipe.limited if motivo in BY_LIMIT else self._codificador
+        verdict = {"estado": "falhou", "digest": digest, "motivo": motivo.value, "codificador": codificador}
+        return self._write(claim, nothing | verdict)
 
     def settle(self, claim: Claim, *, seen: str | None) -> None:
         """Take the photo off the queue, unless its turn has come again meanwhile."""
         given = {"imagem_id": claim.imagem_id, "worker": self._worker, "turn": claim.turn, "seen": seen}
         self._run("settle_photo", given)
 
-    def postpone(self, claim: Claim, seconds: float) -> None:
-        """Give the photo up for a while."""
-        given = {"imagem_id": claim.imagem_id, "worker": self._worker, "seconds": seconds}
+    def postpone(self, claim: Claim, seconds: float, *, strike: bool = False) -> None:
+        """Give the photo up for a while; strike: it was its own doing, perhaps."""
+        given = {
+            "imagem_id": claim.imagem_id, "worker": self._worker, "seconds": seconds, "strikes": int(strike),
+        }  # fmt: skip
         self._run("postpone_photo", given)
 
     def release(self) -> None:
@@ -105,8 +111,12 @@ class Backlog:
 
     def queue_other_recipes(self) -> int:
         """Have made again what another recipe made, and what another decoder could not read."""
-        given = {"codificador": self._codificador, "recipe": self._recipe.name}
+        given = {**self._recipe_names(), "recipe": self._recipe.name}
         return self._run("queue_other_recipes", given).rowcount
+
+    def queue_refused(self) -> int:
+        """Offer the storage once more what it would not take: its limits are not ours to know."""
+        return self._run("queue_refused").rowcount
 
     def read_condemned(self) -> list[tuple[int, str | None, str | None]]:
         """Return id, path and marks of the photos without a miniatura."""
@@ -132,7 +142,7 @@ class Backlog:
 
     def _write(self, claim: Claim, verdict: dict[str, object]) -> bool:
         connection = self._vitrine.connection()
-        given = verdict | {"imagem_id": claim.imagem_id, "codificador": self._codificador}
+        given = {"codificador": self._codificador} | verdict | {"imagem_id": claim.imagem_id}
         with connection.transaction():
             # Locked first: a worker that was asleep for a lease must not overwrite what another one found.
             mine = {"imagem_id": claim.imagem_id, "worker": self._worker}
@@ -140,6 +150,11 @@ class Backlog:
                 return False
             connection.execute(self._sql["write_verdict"], given)
         return True
+
+    def _recipe_names(self) -> dict[str, object]:
+        return {
+            "codificador": self._codificador, "limited": self._recipe.limited, "by_limit": sorted(BY_LIMIT),
+        }  # fmt: skip
 
     def _run(self, name: str, given: Mapping[str, object] | None = None) -> Cursor[TupleRow]:
         return self._vitrine.connection().execute(self._sql[name], given)

@@ -20,12 +20,12 @@ from thumbnail_worker.session import Session
 from thumbnail_worker.settings import WorkerSettings
 from thumbnail_worker.worker import build_miniaturas, open_backlog, open_storage
 
-OK, DRIFT = 0, 3
+OK, FAILED, DRIFT = 0, 1, 3
 _SHOWN = 10
 
 
 def backfill(settings: WorkerSettings) -> int:
-    """Make everything that waits, beside a service that runs or without one; return 0."""
+    """Make everything that waits, beside a service that runs or without one; return 3 if some still wait."""
     backlog = open_backlog(settings)
     backlog.sweep()
     with _progress() as progress:
@@ -38,7 +38,7 @@ def backfill(settings: WorkerSettings) -> int:
     left = backlog.count()
     backlog.close()
     print(_show_tally(left))  # noqa: T201 - data
-    return OK
+    return DRIFT if left.waiting else OK
 
 
 def status(settings: WorkerSettings, *, as_json: bool) -> int:
@@ -50,16 +50,21 @@ def status(settings: WorkerSettings, *, as_json: bool) -> int:
     return OK
 
 
-def reconcile(settings: WorkerSettings, *, heal: bool, grace_s: float, as_json: bool) -> int:
-    """Compare rows, originals, manifest and objects, and heal; return 0 without drift, else 3."""
+def reconcile(settings: WorkerSettings, *, heal: bool, force: bool, grace_s: float, as_json: bool) -> int:
+    """Compare rows, originals, manifest and objects, and heal.
+
+    Return 0 without drift, 3 with some, 1 if the storage would not delete what is nobody's.
+    """
     reconciler = open_reconciler(settings)
     try:
         with _progress() as progress:
             findings = reconciler.find(progress)
-        report = reconciler.heal(findings, grace_s=grace_s) if heal else Report(tuple(findings))
+        report = reconciler.heal(findings, grace_s=grace_s, force=force) if heal else Report(tuple(findings))
     finally:
         reconciler.close()
     print(_encode(report) if as_json else _show(report))  # noqa: T201 - data
+    if report.undeleted:
+        return FAILED
     return DRIFT if any(finding.drift in HEALED for finding in findings) else OK
 
 
@@ -83,7 +88,8 @@ def _encode(report: Report) -> str:
     found: dict[str, list[int | str]] = {}
     for finding in report.findings:
         found.setdefault(finding.drift, []).append(finding.what)
-    return json.dumps({"drift": found, "queued": report.queued, "deleted": report.deleted}, indent=2)
+    done = {"queued": report.queued, "deleted": report.deleted, "undeleted": report.undeleted}
+    return json.dumps({"drift": found, **done}, indent=2)
 
 
 def _show(report: Report) -> str:
@@ -91,7 +97,10 @@ def _show(report: Report) -> str:
     lines = [
         f"{drift:<30} {number:>7}  {_examples(report.findings, drift)}" for drift, number in counted.items()
     ]
-    return "\n".join([*lines, f"{report.queued} to be made again, {report.deleted} objects deleted"])
+    lines.append(f"{report.queued} to be made again, {report.deleted} objects deleted")
+    if report.undeleted:
+        lines.append(f"{report.undeleted} objects could not be deleted: the log says why")
+    return "\n".join(lines)
 
 
 def _examples(findings: tuple[Finding, ...], drift: str) -> str:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from time import monotonic
 
 from thumbnail_worker.backlog import Claim
-from thumbnail_worker.errors import Motivo, StorageError
+from thumbnail_worker.errors import Motivo, StorageError, StorageRefusedError
 from thumbnail_worker.making import Made, Read, Rejected, RootAway, Task, Unchanged, Unreadable
 from thumbnail_worker.pool import RenderDiedError, RenderPool
 from thumbnail_worker.recipe import Recipe
 from thumbnail_worker.render import Rendered
 from thumbnail_worker.storage import Storage
 
-_DEATHS = 3
-"""So many processes may die of a photo: it may not have been the photo's fault the first time."""
+_STRIKES = 3
+"""So many times a process dies of a photo or takes too long: once may not have been the photo's fault."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Delayed:
     cause: str
     errno: int | None = None
     stops_all: bool = False
+    strike: bool = False
+    """Whether it was the photo's own doing, perhaps."""
     fact: str = ""
     hint: str = ""
 
@@ -68,6 +70,8 @@ class Darkroom:
                 return Delayed(reply.error, reply.errno)
             case RootAway():
                 return Delayed("media_root", stops_all=True, fact=reply.fact, hint=reply.hint)
+            case Rejected(motivo=Motivo.TEMPO_ESGOTADO):
+                return _judge_strike(claim, reply, cause="render_slow")
             case _:
                 return reply
 
@@ -76,6 +80,8 @@ class Darkroom:
         try:
             for key, one in zip(keys[:1] if first else keys[1:], made.renditions, strict=True):
                 self.storage.put(key, one.body)
+        except StorageRefusedError as error:
+            return Rejected(Motivo.RECUSADA, made.read.digest, made.read.seen, error.hint)
         except StorageError as error:
             return Delayed("storage", stops_all=True, fact=error.fact, hint=error.hint)
         size = sum(len(one.body) for one in made.renditions)
@@ -83,6 +89,11 @@ class Darkroom:
 
 
 def _judge_death(claim: Claim, read: Read | None) -> Outcome:
-    if read is None or claim.attempts + 1 < _DEATHS:
+    if read is None:
         return Delayed("render_died")
-    return Rejected(Motivo.DECODIFICADOR_CAIU, read.digest, read.seen)
+    refused = Rejected(Motivo.DECODIFICADOR_CAIU, read.digest, read.seen)
+    return _judge_strike(claim, refused, cause="render_died")
+
+
+def _judge_strike(claim: Claim, refused: Rejected, *, cause: str) -> Outcome:
+    return Delayed(cause, strike=True) if claim.strikes + 1 < _STRIKES else refused

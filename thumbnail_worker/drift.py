@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from db.renditions import name_rendition
+from db.renditions import is_ours, name_rendition
 
 
 class Drift(StrEnum):
@@ -16,6 +16,8 @@ class Drift(StrEnum):
     ROW_WITHOUT_MANIFEST = "row_without_manifest"
     MANIFEST_WITHOUT_ROW = "manifest_without_row"
     MANIFEST_WITHOUT_OBJECT = "manifest_without_object"
+    RENDITION_WITHOUT_OBJECT = "rendition_without_object"
+    """A size beside the announced one lacks, and the original is there to make it of."""
     OBJECT_WITHOUT_MANIFEST = "object_without_manifest"
     MANIFEST_OF_ANOTHER_ORIGINAL = "manifest_of_another_original"
     ROW_WITHOUT_ORIGINAL = "row_without_original"
@@ -24,6 +26,11 @@ class Drift(StrEnum):
 
 HEALED = frozenset(Drift) - {Drift.ROW_WITHOUT_ORIGINAL, Drift.ORIGINAL_WITHOUT_ROW}
 """The others are SGP's own matter: Ponte changes nothing there."""
+
+
+_A_HANDFUL = 20
+_BELIEVED_SHARE = 0.2
+"""So many, and so large a share of all, can be lost by themselves; a share that is not mounted loses more."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class Finding:
 
     drift: Drift
     what: int | str
+    chave: str | None = field(default=None, compare=False)
+    """The key that the manifest announced when a photo was looked at."""
 
 
 def compare(
@@ -72,10 +81,11 @@ def compare(
         keys = [] if photo.chave is None else [name_rendition(photo.chave, edge) for edge in long_edges]
         wanted.update([*keys, photo.chave or ""])
         if drift := _judge(photo, originals.get(photo.imagem_id), keys, objects):
-            found.append(Finding(drift, photo.imagem_id))
+            found.append(Finding(drift, photo.imagem_id, photo.chave))
         if photo.row and originals.get(photo.imagem_id) is None:
             found.append(Finding(Drift.ROW_WITHOUT_ORIGINAL, photo.imagem_id))
-    found += [Finding(Drift.OBJECT_WITHOUT_MANIFEST, key) for key in sorted(objects.keys() - wanted)]
+    strays = sorted(key for key in objects.keys() - wanted if is_ours(key))
+    found += [Finding(Drift.OBJECT_WITHOUT_MANIFEST, key) for key in strays]
     return found + [Finding(Drift.ORIGINAL_WITHOUT_ROW, path) for path in sorted(set(files) - paths)]
 
 
@@ -86,11 +96,21 @@ def _judge(photo: Photo, mark: str | None, keys: list[str], objects: Mapping[str
         return None
     if photo.estado is None:
         return Drift.ROW_WITHOUT_MANIFEST
-    if any(key not in objects for key in keys) or (photo.chave and objects[photo.chave] != photo.size):
+    if photo.chave is not None and objects.get(photo.chave) != photo.size:
         return Drift.MANIFEST_WITHOUT_OBJECT
-    if mark is not None and mark != photo.seen:
+    return None if mark is None else _judge_original(photo, mark, keys, objects)
+
+
+def _judge_original(photo: Photo, mark: str, keys: list[str], objects: Mapping[str, int]) -> Drift | None:
+    """Tell what there is to make anew of a file that is there."""
+    if mark != photo.seen:
         return Drift.MANIFEST_OF_ANOTHER_ORIGINAL
-    return None
+    return Drift.RENDITION_WITHOUT_OBJECT if any(key not in objects for key in keys) else None
+
+
+def is_unlikely(*, lost: int, announced: int) -> bool:
+    """Tell whether so many announced objects lack at once that the storage itself is in doubt."""
+    return 0 < announced <= lost or lost > max(_A_HANDFUL, announced * _BELIEVED_SHARE)
 
 
 def count(findings: Iterable[Finding]) -> dict[Drift, int]:

@@ -19,6 +19,13 @@ class Motivo(StrEnum):
     CAMINHO_INVALIDO = "caminho_invalido"
     TEMPO_ESGOTADO = "tempo_esgotado"
     DECODIFICADOR_CAIU = "decodificador_caiu"
+    RECUSADA = "recusada"
+
+
+BY_LIMIT = frozenset(
+    {Motivo.GRANDE_DEMAIS, Motivo.PIXELS_DEMAIS, Motivo.TEMPO_ESGOTADO, Motivo.DECODIFICADOR_CAIU}
+)
+"""What another limit in the settings may allow."""
 
 
 class PhotoError(Exception):
@@ -49,5 +56,13 @@ class MetricsPortError(PonteError):
     """The port of the metrics is taken."""
 
 
+class StorageInDoubtError(PonteError):
+    """The storage lacks more of what is announced than is lost by itself: another folder, say."""
+
+
 class StorageError(PonteError):
     """The storage did not take a miniatura."""
+
+
+class StorageRefusedError(StorageError):
+    """The storage will not take this very object; others it may take."""

@@ -24,6 +24,11 @@ class Limits:
     memory_mb: int
     seconds: float
 
+    @property
+    def bounds(self) -> str:
+        """Tell on what depends which photos are too dear."""
+        return f"{self.max_bytes}:{self.max_pixels}:{self.memory_mb}:{self.seconds:g}"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -60,6 +65,8 @@ class Rejected:
     motivo: Motivo
     digest: str | None
     seen: str | None
+    hint: str = ""
+    """What people can do about it, where they can do something."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class WorkerMetrics:
                                  registry=registry),
             "stored": Counter(STORED_BYTES, "Bytes given to the storage", registry=registry),
             "waiting": Gauge(PHOTOS_WAITING, "Photos in the queue", registry=registry),
-            "oldest": Gauge(OLDEST_WAITING_SECONDS, "Since when the longest overdue photo waits",
+            "oldest": Gauge(OLDEST_WAITING_SECONDS, "Since when the longest waiting photo is queued",
                             registry=registry),
             "ready": Gauge(PHOTOS_READY, "Photos with a miniatura", registry=registry),
             "condemned": Gauge(PHOTOS_CONDEMNED, "Photos without one, by reason", ["motivo"],

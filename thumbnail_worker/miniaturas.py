@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_futures
+from dataclasses import replace
 from threading import Event
 from time import monotonic
 
@@ -60,7 +61,7 @@ class MiniaturasJob(Job):
     def run(self, stop: Event) -> None:
         """Work until no photo's turn it is. Raise PhotosStoppedError if what all need is away."""
         self._start()
-        self._sweep()
+        self.look_around()
         slots = self._darkroom.pool.processes + _AT_THE_STORAGE
         with ThreadPoolExecutor(slots, thread_name_prefix="photo") as threads:
             round_ = _Round(self, threads, slots, stop)
@@ -92,7 +93,8 @@ class MiniaturasJob(Job):
             self._darkroom.pool.start()
             self._started = True
 
-    def _sweep(self) -> None:
+    def look_around(self) -> None:
+        """Do what is due beside the photos, at its own cadence: recheck, sweep, count."""
         if monotonic() >= self._next_recheck:
             self._next_recheck = monotonic() + _RECHECK_INTERVAL_S
             self._recheck()
@@ -120,14 +122,13 @@ class MiniaturasJob(Job):
             return Delayed("not_landed")
         return self._darkroom.develop(claim, first=first)
 
-    def record(self, claim: Claim, outcome: Outcome, *, first: bool) -> bool:
-        """Write down what came of a photo; tell whether further renditions are to be made."""
+    def record(self, claim: Claim, outcome: Outcome, *, first: bool) -> Claim | None:
+        """Write down what came of a photo; return the claim as it is now if further renditions are wanted."""
         match outcome:
             case Stored() if first:
                 return self._announce(claim, outcome)
             case Stored():
-                self._metrics.stored.inc(outcome.size)
-                self._backlog.settle(claim, seen=outcome.read.seen)
+                self._complete(claim, outcome)
             case Rejected():
                 self._condemn(claim, outcome)
             case Unchanged():
@@ -135,37 +136,57 @@ class MiniaturasJob(Job):
             case Delayed():
                 self._postpone(claim, outcome)
         self._report()
-        return False
+        return None
 
-    def _announce(self, claim: Claim, stored: Stored) -> bool:
+    def _announce(self, claim: Claim, stored: Stored) -> Claim | None:
         held = self._backlog.announce(
             claim, stored.first, chave=stored.chave, digest=stored.read.digest
         )  # fmt: skip
         if not held:
             log("claim_lost", level=logging.WARNING, imagem_id=claim.imagem_id)
-            return False
+            return None
         self._metrics.made.inc()
         self._metrics.seconds.observe(stored.seconds)
         self._metrics.stored.inc(stored.size)
         log("miniatura_made", imagem_id=claim.imagem_id, seconds=round(stored.seconds, 3))
         if self._more:
-            return True
+            # What becomes of the others must not take away what is announced by now.
+            return replace(claim, announced=stored.read.digest)
         self._backlog.settle(claim, seen=stored.read.seen)
         self._report()
-        return False
+        return None
+
+    def _complete(self, claim: Claim, stored: Stored) -> None:
+        """Take the photo off the queue, unless its file was replaced between two renditions."""
+        self._metrics.stored.inc(stored.size)
+        if stored.read.digest != claim.announced:
+            self._backlog.queue([claim.imagem_id])
+        self._backlog.settle(claim, seen=stored.read.seen)
 
     def _condemn(self, claim: Claim, refused: Rejected) -> None:
         """Say why there is none; a miniatura of the same content, or of a file now gone, stays."""
         motivo = refused.motivo
         if claim.announced is not None and refused.digest in {None, claim.announced}:
-            log("miniatura_kept", level=logging.WARNING, imagem_id=claim.imagem_id, motivo=motivo)
+            log(
+                "miniatura_kept",
+                level=logging.WARNING,
+                imagem_id=claim.imagem_id,
+                motivo=motivo,
+                hint=refused.hint,
+            )
         elif self._backlog.condemn(claim, motivo, digest=refused.digest):
             self._metrics.failed.labels(motivo).inc()
-            log("miniatura_failed", level=logging.WARNING, imagem_id=claim.imagem_id, motivo=motivo)
+            log(
+                "miniatura_failed",
+                level=logging.WARNING,
+                imagem_id=claim.imagem_id,
+                motivo=motivo,
+                hint=refused.hint,
+            )
         self._backlog.settle(claim, seen=refused.seen)
 
     def _postpone(self, claim: Claim, delayed: Delayed) -> None:
-        self._backlog.postpone(claim, choose_delay_s(claim.attempts))
+        self._backlog.postpone(claim, choose_delay_s(claim.attempts), strike=delayed.strike)
         self._metrics.postponed.labels(delayed.cause).inc()
         log(
             "photo_postponed", level=logging.WARNING, imagem_id=claim.imagem_id, cause=delayed.cause,
@@ -216,6 +237,8 @@ class _Round:
             if deadline is not None and monotonic() > deadline:
                 self._job.abandon()
                 return
+            if deadline is None:
+                self._job.look_around()
             self._collect()
             self._renew()
 
@@ -234,8 +257,8 @@ class _Round:
             outcome = future.result()
             if isinstance(outcome, Delayed) and outcome.stops_all:
                 self.stopped_by = outcome
-            if self._job.record(claim, outcome, first=first):
-                self._begin(claim, first=False)
+            if (further := self._job.record(claim, outcome, first=first)) is not None:
+                self._begin(further, first=False)
 
     def _renew(self) -> None:
         if monotonic() - self._renewed > LEASE_S / 3:

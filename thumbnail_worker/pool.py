@@ -30,6 +30,8 @@ from thumbnail_worker.render import arm_pixel_guard
 
 _SPAWN = multiprocessing.get_context("spawn")  # the only way that Windows has, and clean everywhere
 _START_S = 60.0
+_END_S = 5.0
+"""A process in the middle of a read from a dead share can't even be killed: it is left to end by itself."""
 
 
 class RenderDiedError(Exception):
@@ -121,7 +123,7 @@ class _Renderer:
             self._ready = False
         if process is not None:
             process.kill()
-            process.join()
+            process.join(_END_S)
         if line is not None:
             line.close()
 

@@ -14,9 +14,13 @@ VERSION = "w1"
 
 @dataclass(frozen=True)
 class Recipe:
-    """long_edges: in the order in which they are made; the first is announced."""
+    """long_edges: in the order in which they are made; the first is announced.
+
+    bounds: what one photo may cost (`Limits.bounds`).
+    """
 
     long_edges: tuple[int, ...]
+    bounds: str = ""
 
     @property
     def name(self) -> str:
@@ -27,6 +31,11 @@ class Recipe:
     def codificador(self) -> str:
         """Tell what a verdict depends on: a newer decoder may read what an older one could not."""
         return f"{self.name} pillow-{PIL.__version__}"
+
+    @property
+    def limited(self) -> str:
+        """Tell what a verdict depends on that a limit led to."""
+        return f"{self.codificador} {self.bounds}".rstrip()
 
     def name_keys(self, imagem_id: int, digest: str) -> list[str]:
         """Return the keys of all renditions, in their order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,7 +13,8 @@ from rich.progress import Progress
 
 from db.sqlfile import read_blocks
 from thumbnail_worker.backlog import Backlog
-from thumbnail_worker.drift import Drift, Finding, Photo, compare
+from thumbnail_worker.drift import Drift, Finding, Photo, compare, is_unlikely
+from thumbnail_worker.errors import StorageError, StorageInDoubtError
 from thumbnail_worker.events import log
 from thumbnail_worker.media import Media
 from thumbnail_worker.recipe import Recipe
@@ -21,6 +23,8 @@ from thumbnail_worker.storage import Storage
 
 GRACE_S = 3600.0
 """An object that belongs to nothing is deleted by a run that finds it so this much later again."""
+_FAILURES = 10
+"""After so many deletions in a row that the storage refuses, the others are left to the next run."""
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 
 
@@ -31,6 +35,8 @@ class Report:
     findings: tuple[Finding, ...]
     queued: int = 0
     deleted: int = 0
+    undeleted: int = 0
+    """Objects that the storage would not delete."""
 
 
 class Reconciler:
@@ -62,23 +68,23 @@ class Reconciler:
             photos, originals=originals, files=files, objects=objects, long_edges=self._recipe.long_edges
         )
 
-    def heal(self, findings: Sequence[Finding], *, grace_s: float = GRACE_S) -> Report:
-        """Bring together what can be; what an object's fate depends on is read again just before."""
-        by_drift: dict[Drift, list[int | str]] = {}
-        for finding in findings:
-            by_drift.setdefault(finding.drift, []).append(finding.what)
+    def heal(self, findings: Sequence[Finding], *, grace_s: float = GRACE_S, force: bool = False) -> Report:
+        """Bring together what can be; what an object's fate depends on is read again just before.
+
+        Raise StorageInDoubtError, with nothing touched, if unlikely much is missing; force: believe it.
+        """
+        lost = [one for one in findings if one.drift is Drift.MANIFEST_WITHOUT_OBJECT]
+        if not force:
+            self._doubt(len(lost))
         self._backlog.sweep()
-        lost = _ids(by_drift.get(Drift.MANIFEST_WITHOUT_OBJECT, ()))
-        # What can't be fetched is not announced any more; it is again once it has been made.
-        self._run("withdraw_verdicts", {"imagem_ids": lost})
-        again = [*lost, *_ids(by_drift.get(Drift.MANIFEST_OF_ANOTHER_ORIGINAL, ()))]
-        again += _ids(by_drift.get(Drift.ROW_WITHOUT_MANIFEST, ()))
-        queued = self._backlog.queue(again)
-        deleted = self._delete_leftovers(
-            [str(key) for key in by_drift.get(Drift.OBJECT_WITHOUT_MANIFEST, ())], grace_s
-        )
-        log("photos_reconciled", queued=queued, deleted=deleted, found=len(findings))
-        return Report(tuple(findings), queued, deleted)
+        queued = self._backlog.queue([*self._withdraw(lost), *_pick_stale(findings)])
+        queued += self._backlog.queue_refused()
+        keys = [str(one.what) for one in findings if one.drift is Drift.OBJECT_WITHOUT_MANIFEST]
+        deleted, undeleted = self._delete_leftovers(keys, grace_s)
+        log(
+            "photos_reconciled", queued=queued, deleted=deleted, undeleted=undeleted, found=len(findings)
+        )  # fmt: skip
+        return Report(tuple(findings), queued, deleted, undeleted)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -86,15 +92,39 @@ class Reconciler:
         self._backlog.close()
         self._storage.close()
 
-    def _delete_leftovers(self, keys: list[str], grace_s: float) -> int:
-        """Remember these; delete those that were so before, unless a verdict names them now."""
+    def _doubt(self, lost: int) -> None:
+        row = self._run("count_announced", {}).fetchone()
+        announced = int(row[0]) if row else 0
+        if is_unlikely(lost=lost, announced=announced):
+            raise StorageInDoubtError(
+                f"the storage lacks {lost} of {announced} miniaturas that are announced",
+                "check that it is the right bucket or folder and mounted; 'reconcile --force' believes it",
+            )
+
+    def _withdraw(self, lost: Sequence[Finding]) -> list[int]:
+        """Announce no longer what can't be fetched, until it has been made again; return which photos."""
+        given = {"imagem_ids": [one.what for one in lost], "chaves": [one.chave for one in lost]}
+        return [row[0] for row in self._run("withdraw_verdicts", given).fetchall()]
+
+    def _delete_leftovers(self, keys: list[str], grace_s: float) -> tuple[int, int]:
+        """Remember these, and delete those that were so before, unless a verdict names them now.
+
+        Return how many are gone and how many the storage would not delete.
+        """
         self._run("forget_leftovers", {"keys": keys})
         self._run("remember_leftovers", {"keys": keys})
-        deleted = 0
+        deleted = undeleted = in_a_row = 0
         for (key,) in self._run("read_leftovers", {"grace_s": grace_s}).fetchall():
-            with self._vitrine.connection().transaction():
-                deleted += self._delete_leftover(key)
-        return deleted
+            try:
+                with self._vitrine.connection().transaction():
+                    deleted += self._delete_leftover(key)
+                in_a_row = 0
+            except StorageError as error:
+                log("leftover_kept", level=logging.WARNING, chave=key, fact=error.fact, hint=error.hint)
+                undeleted, in_a_row = undeleted + 1, in_a_row + 1
+            if in_a_row == _FAILURES:
+                break
+        return deleted, undeleted
 
     def _delete_leftover(self, key: str) -> bool:
         """Delete an object while no worker can be at its photo; tell whether it was one to delete."""
@@ -113,8 +143,14 @@ class Reconciler:
         return self._vitrine.connection().execute(self._sql[name], given)
 
 
-def _ids(found: Iterable[int | str]) -> list[int]:
-    return [one for one in found if isinstance(one, int)]
+_STALE = frozenset(
+    {Drift.ROW_WITHOUT_MANIFEST, Drift.RENDITION_WITHOUT_OBJECT, Drift.MANIFEST_OF_ANOTHER_ORIGINAL}
+)
+
+
+def _pick_stale(findings: Iterable[Finding]) -> list[int]:
+    """Return the photos that are to be made again while what is announced of them stays."""
+    return [one.what for one in findings if one.drift in _STALE and isinstance(one.what, int)]
 
 
 def _is_photo(path: str) -> bool:

@@ -47,6 +47,13 @@ def _check_edges(given: tuple[int, ...]) -> tuple[int, ...]:
     return given
 
 
+def _refuse_overlap(storage_dir: Path, media_root: Path) -> None:
+    """Keep SGP's photos and ours apart: what Ponte deletes must never be SGP's."""
+    ours, theirs = storage_dir.resolve(), media_root.resolve()
+    if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
+        raise ValueError("it may not lie in the folder of SGP's photos, nor they in it")
+
+
 LongEdges = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split_edges), AfterValidator(_check_edges)]
 Conninfo = Annotated[SecretStr, AfterValidator(_check_conninfo)]
 AbsolutePath = Annotated[Path, AfterValidator(_check_absolute)]
@@ -84,7 +91,7 @@ class WorkerSettings(CredentialSettings):
         SecretStr(""), validate_default=True, validation_alias=f"{PREFIX}INGEST_KEY"
     )
     """What uploads to the VPS are signed with; the same on both ends."""
-    s3_endpoint_url: str = ""
+    s3_endpoint_url: str = Field("", pattern=r"^(https?://[^\s/?#]+/?)?$")
     """Empty for Amazon's own."""
     s3_region: str = "us-east-1"
     s3_bucket: str = Field("", validate_default=True)
@@ -96,6 +103,8 @@ class WorkerSettings(CredentialSettings):
     def _need_folder(cls, given: Path, info: ValidationInfo) -> Path:
         if info.data.get("storage") is StorageKind.FILESYSTEM and not given.is_absolute():
             raise ValueError("an absolute path is needed with storage 'filesystem'")
+        if info.data.get("storage") is StorageKind.FILESYSTEM and "media_root" in info.data:
+            _refuse_overlap(given, info.data["media_root"])
         return given
 
     @field_validator("vps_url", "ingest_key")

@@ -73,14 +73,8 @@ def build_miniaturas(
     settings: WorkerSettings, metrics: WorkerMetrics, *, report: Callable[[], object] = lambda: None
 ) -> MiniaturasJob:
     """Return the job that makes the miniaturas; each one is another worker to the queue."""
-    recipe = Recipe(settings.renditions)
-    limits = Limits(
-        settings.media_root,
-        max_bytes=settings.max_bytes,
-        max_pixels=settings.max_pixels,
-        memory_mb=settings.render_memory_mb,
-        seconds=settings.render_seconds,
-    )
+    limits = read_limits(settings)
+    recipe = Recipe(settings.renditions, limits.bounds)
     return MiniaturasJob(
         open_backlog(settings),
         Darkroom(RenderPool(settings.processes, limits), open_storage(settings), recipe),
@@ -90,11 +84,23 @@ def build_miniaturas(
     )
 
 
+def read_limits(settings: WorkerSettings) -> Limits:
+    """Return what one photo may cost."""
+    return Limits(
+        settings.media_root,
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        memory_mb=settings.render_memory_mb,
+        seconds=settings.render_seconds,
+    )
+
+
 def open_backlog(settings: WorkerSettings) -> Backlog:
     """Return the queue, under a name that no other worker has."""
     listen = read_blocks("thumbnail_worker", "photos")["listen_photos"]
     session = Session("vitrine", settings.vitrine_dsn, on_open=listen)
-    return Backlog(session, Recipe(settings.renditions), worker=uuid4().hex)
+    recipe = Recipe(settings.renditions, read_limits(settings).bounds)
+    return Backlog(session, recipe, worker=uuid4().hex)
 
 
 def open_storage(settings: WorkerSettings) -> Storage:

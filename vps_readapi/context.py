@@ -166,6 +166,7 @@ async def open_originals(settings: ApiSettings) -> AsyncIterator[Originals | Non
         OriginalCache(settings.originals_dir, settings.originals_mb * 2**20),
         max_bytes=settings.original_max_mb * 2**20,
         timeout_s=settings.original_seconds,
+        connections=settings.original_connections,
     )
     try:
         yield originals

@@ -215,6 +215,15 @@ def list_photos(pedido_ids: Iterable[int]) -> Select[Any]:
     )
 
 
+def find_chave(imagem_id: int) -> Select[Any]:
+    """Select the key of a photo's miniatura; the id must fit its column."""
+    return select(_miniaturas.chave).where(
+        _miniaturas.imagem_id == imagem_id,
+        _miniaturas.estado == EstadoMiniatura.PRONTA.value,
+        _miniaturas.chave.is_not(None),
+    )
+
+
 def find_login(username: str) -> Select[Any]:
     """Select who has exactly this name, and what checks the password; the newest row counts."""
     return (

@@ -90,6 +90,8 @@ class ApiSettings(CredentialSettings):
     """The largest original that is fetched."""
     original_seconds: float = Field(default=15.0, gt=0)
     """How long fetching one may take."""
+    original_connections: int = Field(default=2, ge=1, le=16)
+    """How many are fetched at the same time: more share a slow uplink, and none arrives in time."""
     cors_origins: Words = ("*",)
     """Origins that may read answers, parted by commas or blanks; `*` is any."""
     pool_size: int = Field(default=4, ge=1, le=100)

@@ -88,6 +88,8 @@ photos = Table(
     Column("claimed_until", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("seen", Text),
+    Column("queued_at", DateTime(timezone=True)),
+    Column("strikes", Integer, nullable=False, server_default=text("0")),
     Index("photos_due", text("imagem_id DESC"), postgresql_where=text("next_at IS NOT NULL")),
     schema="worker",
 )

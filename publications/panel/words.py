@@ -74,6 +74,7 @@ MOTIVOS = {
     "caminho_invalido": "o caminho sai da pasta de imagens",
     "tempo_esgotado": "a imagem demorou demais para ser reduzida",
     "decodificador_caiu": "a imagem derruba quem a lê",
+    "recusada": "o armazenamento não aceita a miniatura",
 }
 SENTENCES = {
     CheckKind.SLOT_LEFT: "No ritmo atual a fila {subject} se perde em {hours} h",

@@ -104,6 +104,14 @@ def test_the_commands_as_people_run_them(shop: Shop) -> None:
     assert f'"manifest_without_object": [\n      {imagem_id}\n' in done.stdout
     assert run_command(shop, "backfill").returncode == 0
     assert run_command(shop, "reconcile").returncode == 0
+    waiting = shop.add(draw_jpeg(201))
+    shop.wait_queued(waiting)
+    other = shop.backlog()
+    assert [claim.imagem_id for claim in other.claim(1)] == [waiting]
+    assert run_command(shop, "backfill").returncode == 3, "one that somebody else is at still waits"
+    other.release()
+    other.close()
+    assert run_command(shop, "backfill").returncode == 0
     done = run_command(shop, "status", "--json")
     assert '"waiting": 0' in done.stdout
     assert '"arquivo_ausente"' in done.stdout

@@ -166,6 +166,8 @@ def test_head_range_and_unchanged(client: Client) -> None:
     unchanged = fetch(client, 5, If_None_Match=f'"x", "{CHAVE}"')
     assert (unchanged.status, unchanged.content) == (304, b"")
     assert fetch(client, 5, If_None_Match='"x"').status == 200
+    assert fetch(client, 5, If_None_Match=f'W/"{CHAVE}"').status == 304
+    assert fetch(client, 5, If_None_Match="*").status == 304
 
 
 def test_another_size_by_the_same_signature(client: Client) -> None:
@@ -258,6 +260,16 @@ def test_with_the_tunnel_down_it_is_said_clearly(dsn: str, folders: tuple[Path, 
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["detail"].startswith("A foto original está no servidor da loja")
         assert fetch(client, 9, "&tamanho=original").content == LARGER.encode()
+        # An older link of the time before the miniatura.
+        older = MediaLinks("", b"m" * 40, None).sign("9/original")
+        answer = client.get(f"/miniaturas/9/original?s={older}")
+        assert (answer.content, answer.headers["cache-control"]) == (LARGER.encode(), "no-store")
+        # And where the miniatura is elsewhere.
+        other = LARGER.replace("9/", "10/")
+        signature = MediaLinks("", b"m" * 40, None).sign(other)
+        answer = client.get(f"/miniaturas/{other}?s={signature}&tamanho=original")
+        assert (answer.status, answer.headers["cache-control"]) == (302, "no-store")
+        assert answer.headers["location"] == f"https://fotos.example/loja/{other}"
         # And what is not on the disk is at its public address.
         elsewhere = fetch(client, 4)
         assert (elsewhere.status, elsewhere.headers["cache-control"]) == (302, "private, max-age=3600")
@@ -271,6 +283,16 @@ def test_a_miniatura_that_is_not_where_it_should_be(
     sgp.photos[9] = ("image/jpeg", JPEG)
     answer = fetch(client, 9, "&tamanho=800")
     assert (answer.content, answer.headers["cache-control"]) == (JPEG, "no-store")
+
+
+def test_what_was_never_made_or_can_not_be_asked_for_is_the_announced_one(
+    dsn: str, folders: tuple[Path, Path]
+) -> None:
+    with run_api(dsn, media_dir=str(folders[0])) as api, closing(api.connect()) as client:
+        for extra in ("&tamanho=800", "&tamanho=original"):
+            answer = fetch(client, 9, extra)
+            assert (answer.status, answer.content) == (200, LARGER.encode())
+            assert answer.headers["cache-control"] == "no-store"
 
 
 # ---------------------------------------------------------------- from S3

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,7 @@ from db.signing import sign_request
 from infra.devstack.state import wait_until
 from tests.fix_s3 import S3Server, needs_go, run_s3
 from tests.ports import find_free_port
-from thumbnail_worker.errors import StorageError
+from thumbnail_worker.errors import StorageError, StorageRefusedError
 from thumbnail_worker.storage import Storage, StoredObject
 from thumbnail_worker.storage.vps import VpsStorage
 
@@ -160,6 +162,59 @@ def test_the_ingest_writes_nowhere_else(ingest: tuple[str, Path], chave: str) ->
     with httpx.Client(trust_env=False) as client:
         assert client.send(request).status_code in {404, 405, 422}
     assert not any(path.is_file() for path in folder.parent.rglob("fora*"))
+
+
+def test_an_ingest_without_its_folder_does_not_say_that_it_is_empty(
+    ingest: tuple[str, Path], tmp_path: Path
+) -> None:
+    url, folder = ingest
+    folder.rename(tmp_path / "unmounted")
+    try:
+        with (
+            closing(VpsStorage(url, key=SECRET.encode())) as storage,
+            pytest.raises(StorageError, match="503"),
+        ):
+            list(storage.list_objects())
+    finally:
+        (tmp_path / "unmounted").rename(folder)
+
+
+def test_the_ingest_lists_only_what_it_can_be_asked_for(ingest: tuple[str, Path], vps: Storage) -> None:
+    stray = ingest[1] / "7" / ".DS_Store"
+    stray.parent.mkdir()
+    stray.write_bytes(b"x")
+    assert list(vps.list_objects()) == []
+    stray.unlink()
+    stray.parent.rmdir()
+
+
+def test_a_connection_that_was_closed_is_opened_anew_with_a_fresh_signature() -> None:
+    signatures: list[str] = []
+
+    class Hasty(BaseHTTPRequestHandler):
+        def do_DELETE(self) -> None:
+            signatures.append(str(sorted(self.headers.items())))
+            if len(signatures) > 1:
+                self.send_response(204)
+                self.end_headers()
+            self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hasty) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        with closing(VpsStorage(f"http://127.0.0.1:{server.server_address[1]}", key=b"i" * 40)) as storage:
+            storage.delete(KEY)
+        server.shutdown()
+        thread.join()
+    assert len(set(signatures)) == 2
+
+
+def test_what_the_ingest_will_not_take_is_about_that_object(vps: Storage) -> None:
+    with pytest.raises(StorageRefusedError, match="PONTE_INGEST_MAX_BYTES"):
+        vps.put(KEY, b"x" * (MAX_BYTES + 1))
 
 
 def test_an_ingest_that_is_away_is_a_matter_of_the_storage() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from threading import Event, Thread
 
 import pytest
@@ -11,7 +13,10 @@ from infra.devstack.state import wait_until
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg
 from tests.fix_road import Road
-from thumbnail_worker.errors import Motivo, PhotosStoppedError, StorageError
+from thumbnail_worker.errors import Motivo, PhotosStoppedError, StorageError, StorageRefusedError
+from thumbnail_worker.making import Made, Rejected, Reply, Task
+from thumbnail_worker.miniaturas import MiniaturasJob
+from thumbnail_worker.pool import RenderDiedError
 from thumbnail_worker.recipe import Recipe
 from thumbnail_worker.storage import StoredObject
 from thumbnail_worker.storage.filesystem import FilesystemStorage
@@ -286,3 +291,141 @@ def test_the_queues_trigger_never_stops_apply(shop: Shop) -> None:
     assert shop.verdict(imagem_id) is None
     shop.make_all()
     assert (shop.verdict(imagem_id) or ())[:1] == ("pronta",)
+
+
+def answer_with(job: MiniaturasJob, answer: Callable[[Task, Reply], Reply]) -> None:
+    """Have each photo read and made, and something else said of it."""
+    pool = job._darkroom.pool
+    make = pool.make
+    pool.make = lambda task: answer(task, make(task))  # type: ignore[method-assign]
+
+
+def leave_recipes(job: MiniaturasJob) -> None:
+    job._backlog.queue_other_recipes = lambda: 0  # type: ignore[method-assign]  # the others' turn is elsewhere
+
+
+def out_of_time(_: Task, reply: Reply) -> Reply:
+    assert isinstance(reply, Made)
+    return Rejected(Motivo.TEMPO_ESGOTADO, reply.read.digest, reply.read.seen)
+
+
+def make_due(shop: Shop) -> None:
+    shop.road.run("vitrine", "UPDATE worker.photos SET next_at = now() WHERE next_at IS NOT NULL")
+
+
+def test_a_further_rendition_that_fails_takes_nothing_away(shop: Shop) -> None:
+    imagem_id = shop.add(draw_jpeg(70))
+    shop.wait_queued(imagem_id)
+
+    def refuse_larger(task: Task, reply: Reply) -> Reply:
+        assert isinstance(reply, Made)
+        if task.long_edges == (640,):
+            return reply
+        return Rejected(Motivo.TRUNCADA, reply.read.digest, reply.read.seen)
+
+    with shop.job(recipe=Recipe((640, 1600))) as job:
+        leave_recipes(job)
+        answer_with(job, refuse_larger)
+        job.run(Event())
+    assert (shop.verdict(imagem_id) or ())[:2] == ("pronta", None)
+    waiting = "SELECT next_at FROM worker.photos WHERE imagem_id = %s"
+    assert shop.road.run("vitrine", waiting, imagem_id) == [(None,)]
+    shop.make_all()
+
+
+def test_how_long_a_photo_waits_is_told_however_often_it_is_put_off(shop: Shop) -> None:
+    imagem_id = shop.add(draw_jpeg(71))
+    shop.wait_queued(imagem_id)
+    shop.road.run(
+        "vitrine",
+        "UPDATE worker.photos SET queued_at = now() - interval '3 h' WHERE imagem_id = %s",
+        imagem_id,
+    )
+    backlog = shop.backlog()
+    [claim] = backlog.claim(1)
+    backlog.postpone(claim, 300)
+    assert backlog.count().oldest_waiting_seconds == pytest.approx(3 * 3600, abs=60)
+    make_due(shop)
+    shop.make_all()
+    assert backlog.count().oldest_waiting_seconds == 0
+    backlog.queue([imagem_id])
+    assert backlog.count().oldest_waiting_seconds < 60
+    backlog.close()
+    shop.make_all()
+
+
+def test_a_long_round_looks_around(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thumbnail_worker.miniaturas._SWEEP_INTERVAL_S", 0.0)
+    ids = [shop.add(draw_jpeg(80 + number)) for number in range(4)]
+    shop.wait_queued(*ids)
+    shown: list[float] = []
+    with shop.job() as job:
+        job._backlog.claim = lambda _, claim=job._backlog.claim: claim(1)  # type: ignore[misc,method-assign]
+        object.__setattr__(job._metrics, "show", lambda tally: shown.append(tally.waiting))
+        job.run(Event())
+    assert max(shown) == len(ids)
+    assert min(shown) < len(ids), "the numbers stood still"
+
+
+def test_what_the_storage_will_not_take_stops_no_other(shop: Shop) -> None:
+    ids = [shop.add(draw_jpeg(90 + number)) for number in range(3)]
+    shop.wait_queued(*ids)
+
+    class Picky(FilesystemStorage):
+        def put(self, key: str, body: bytes) -> None:
+            if key.startswith(f"{ids[1]}/"):
+                raise StorageRefusedError("it is too large", "raise the limit")
+            super().put(key, body)
+
+    with shop.job(storage=Picky(shop.folder)) as job:
+        job.run(Event())
+    assert [(shop.verdict(one) or ())[:2] for one in ids] == [
+        ("pronta", None),
+        ("falhou", "recusada"),
+        ("pronta", None),
+    ]
+    shop.make_all()
+    assert (shop.verdict(ids[1]) or ())[:1] == ("falhou",), "tried again without a reason"
+    backlog = shop.backlog()
+    assert backlog.queue_refused() == 1
+    backlog.close()
+    shop.make_all()
+    assert (shop.verdict(ids[1]) or ())[:2] == ("pronta", None)
+
+
+def test_a_limit_that_is_raised_helps_what_it_refused(shop: Shop) -> None:
+    imagem_id = shop.add(draw_jpeg(95, (3000, 2000)))
+    shop.wait_queued(imagem_id)
+    tight = replace(shop.limits(), max_pixels=1_000_000)
+    with shop.job(limits=tight, recipe=Recipe((640,), tight.bounds)) as job:
+        job.run(Event())
+    assert (shop.verdict(imagem_id) or ())[:2] == ("falhou", "pixels_demais")
+    with shop.job(recipe=Recipe((640,), shop.limits().bounds)) as job:
+        job.run(Event())
+    assert (shop.verdict(imagem_id) or ())[:2] == ("pronta", None)
+    shop.make_all()
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_photo_is_condemned_at_its_own_third_strike(shop: Shop, dies: bool) -> None:
+    imagem_id = shop.add(draw_jpeg(97 if dies else 98))
+    shop.wait_queued(imagem_id)
+    backlog = shop.backlog()
+    for _ in range(4):
+        make_due(shop)
+        [claim] = backlog.claim(1)
+        backlog.postpone(claim, 0.0)  # the storage was away, say
+    backlog.close()
+
+    def die(_: Task, reply: Reply) -> Reply:
+        assert isinstance(reply, Made)
+        raise RenderDiedError(reply.read)
+
+    for strike in range(1, 4):
+        assert shop.verdict(imagem_id) is None, f"condemned before strike {strike}"
+        make_due(shop)
+        with shop.job() as job:
+            answer_with(job, die if dies else out_of_time)
+            job.run(Event())
+    wanted = "decodificador_caiu" if dies else "tempo_esgotado"
+    assert (shop.verdict(imagem_id) or ())[:2] == ("falhou", wanted)

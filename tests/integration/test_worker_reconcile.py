@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -13,10 +14,12 @@ from tests.fix_clusters import MEDIA
 from tests.fix_photos import MAX_BYTES, ONE_SIZE, Shop, draw_jpeg, worker_dsn
 from tests.fix_road import Road
 from thumbnail_worker.drift import HEALED, Drift, Finding
-from thumbnail_worker.errors import MediaRootError
+from thumbnail_worker.errors import MediaRootError, StorageError, StorageInDoubtError
 from thumbnail_worker.media import Media
+from thumbnail_worker.recipe import Recipe
 from thumbnail_worker.reconcile import Reconciler
 from thumbnail_worker.session import Session
+from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
 pytestmark = pytest.mark.integration
@@ -29,13 +32,13 @@ def shop(mended_road: Road, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return one
 
 
-def open_reconciler(shop: Shop) -> Reconciler:
+def open_reconciler(shop: Shop, *, storage: Storage | None = None, recipe: Recipe = ONE_SIZE) -> Reconciler:
     return Reconciler(
         Session("vitrine", SecretStr(worker_dsn(shop.road))),
-        shop.backlog(),
+        shop.backlog(recipe=recipe),
         Media(shop.media_root, max_bytes=MAX_BYTES),
-        FilesystemStorage(shop.folder),
-        ONE_SIZE,
+        storage or FilesystemStorage(shop.folder),
+        recipe,
     )
 
 
@@ -174,3 +177,126 @@ def test_photos_that_are_being_made_are_no_drift(shop: Shop, reconciler: Reconci
     with shop.job() as job:
         job.run(Event())
     assert find(reconciler) == []
+
+
+NOBODYS = "5001/0123456789abcdef-w1-640.webp"
+
+
+def test_what_others_keep_in_the_storage_stays(shop: Shop, reconciler: Reconciler) -> None:
+    others = [shop.folder / name for name in ("backup/db.dump", "pedidos/1/abc.jpg", "7/.DS_Store", "a/b:c")]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"precious")
+    found = find(reconciler)
+    assert found == []
+    # Also where somebody says that they are nobody's.
+    said = [
+        Finding(Drift.OBJECT_WITHOUT_MANIFEST, path.relative_to(shop.folder).as_posix()) for path in others
+    ]
+    reconciler.heal(said)
+    assert reconciler.heal(said, grace_s=0).deleted == 0
+    assert all(path.read_bytes() == b"precious" for path in others)
+    for path in others:
+        path.unlink()
+
+
+def test_a_size_that_is_new_costs_no_miniatura(shop: Shop) -> None:
+    there, _ = add_made(shop, 110)
+    gone, chave = add_made(shop, 111, path="pedidos/1/sumiu.jpg")
+    (shop.media_root / "pedidos/1/sumiu.jpg").unlink()
+    before = shop.verdict(gone)
+    reconciler = open_reconciler(shop, recipe=Recipe((640, 1600)))
+    found = find(reconciler)
+    assert Finding(Drift.RENDITION_WITHOUT_OBJECT, there) in found
+    assert {one.drift for one in found} == {Drift.RENDITION_WITHOUT_OBJECT}
+    assert gone not in [one.what for one in found]
+    queued = reconciler.heal(found).queued
+    assert queued == len(found)
+    assert shop.verdict(there) is not None, "withdrawn while it is made"
+    reconciler.heal(find(reconciler), grace_s=0)
+    reconciler.close()
+    assert shop.verdict(gone) == before
+    assert (shop.folder / chave).is_file()
+    shop.make_all()
+
+
+def test_a_storage_that_lost_everything_is_not_believed(
+    shop: Shop, tmp_path: Path, reconciler: Reconciler
+) -> None:
+    imagem_id, _ = add_made(shop, 112)
+    announced = "SELECT count(*) FROM vitrine.miniaturas WHERE estado = 'pronta'"
+    before = shop.road.run("vitrine", announced)
+    (tmp_path / "unmounted").mkdir()
+    doubted = open_reconciler(shop, storage=FilesystemStorage(tmp_path / "unmounted"))
+    found = find(doubted)
+    with pytest.raises(StorageInDoubtError, match=r"HINT: .*--force"):
+        doubted.heal(found)
+    assert shop.road.run("vitrine", announced) == before
+    assert find(reconciler) == []
+    doubted.heal(found, force=True)
+    doubted.close()
+    assert shop.verdict(imagem_id) is None
+    shop.make_all()
+    assert shop.verdict(imagem_id) is not None
+
+
+def test_what_was_made_again_meanwhile_is_still_announced(shop: Shop, reconciler: Reconciler) -> None:
+    imagem_id, chave = add_made(shop, 113, path="pedidos/1/refeita.jpg")
+    other, its = add_made(shop, 114)
+    (shop.folder / chave).unlink()
+    (shop.folder / its).unlink()
+    found = find(reconciler)
+    (shop.media_root / "pedidos/1/refeita.jpg").write_bytes(draw_jpeg(115))
+    backlog = shop.backlog()
+    backlog.queue([imagem_id])
+    shop.make_all()
+    backlog.queue([other])
+    backlog.close()
+    after = shop.verdict(imagem_id)
+    assert reconciler.heal(found).queued == 0
+    assert shop.verdict(imagem_id) == after
+    assert shop.verdict(other) is not None, "withdrawn while it waits to be made"
+    shop.make_all()
+    reconciler.heal(find(reconciler))
+    reconciler.heal(find(reconciler), grace_s=0)
+    assert find(reconciler) == []
+
+
+def test_one_name_that_can_not_be_deleted_ends_no_run(shop: Shop) -> None:
+    class Stubborn(FilesystemStorage):
+        def delete(self, key: str) -> None:
+            if key == NOBODYS:
+                raise StorageError("it is held open", "close it")
+            super().delete(key)
+
+    others = [f"500{number}/0123456789abcdef-w1-640.webp" for number in range(4)]
+    for key in others:
+        FilesystemStorage(shop.folder).put(key, b"nobody's")
+    reconciler = open_reconciler(shop, storage=Stubborn(shop.folder))
+    reconciler.heal(find(reconciler))
+    report = reconciler.heal(find(reconciler), grace_s=0)
+    reconciler.close()
+    assert (report.deleted, report.undeleted) == (3, 1)
+    assert [(shop.folder / key).exists() for key in others] == [False, True, False, False]
+    (shop.folder / NOBODYS).unlink()
+
+
+def test_nobody_can_take_a_photo_whose_object_is_being_deleted(shop: Shop) -> None:
+    imagem_id, chave = add_made(shop, 116)
+    left = chave.replace(chave.split("/")[1][:16], "0" * 16)
+    free = "SELECT 1 FROM worker.photos WHERE imagem_id = %s FOR UPDATE SKIP LOCKED"
+    seen: list[object] = []
+
+    class Watched(FilesystemStorage):
+        def delete(self, key: str) -> None:
+            seen.append((key, shop.road.run("vitrine", free, imagem_id)))
+            super().delete(key)
+
+    storage = Watched(shop.folder)
+    storage.put(left, b"of another content")
+    reconciler = open_reconciler(shop, storage=storage)
+    reconciler.heal(find(reconciler))
+    assert reconciler.heal(find(reconciler), grace_s=0).deleted == 1
+    reconciler.close()
+    assert seen == [(left, [])]
+    assert shop.road.run("vitrine", free, imagem_id) == [(1,)]

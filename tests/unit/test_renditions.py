@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from db.renditions import name_key, name_rendition, read_imagem_id
+from db.renditions import is_ours, name_key, name_rendition, read_imagem_id
 from thumbnail_worker.recipe import Recipe
 
 pytestmark = pytest.mark.unit
@@ -27,6 +27,29 @@ def test_keys_of_the_others_follow_from_the_first() -> None:
 )
 def test_a_key_tells_its_photo(chave: str, wanted: int | None) -> None:
     assert read_imagem_id(chave) == wanted
+
+
+def test_a_key_is_known_as_ours() -> None:
+    for edge in (16, 640, 8192):
+        assert is_ours(name_key(2**31 - 1, DIGEST, recipe="w12", long_edge=edge))
+
+
+@pytest.mark.parametrize(
+    "chave",
+    [
+        "backup/db.dump",
+        "pedidos/1/0123456789abcdef0123456789abcdef.jpg",
+        "1/a-w1-640.webp",
+        "loja/812/0123456789abcdef-w1-640.webp",
+        "0812/0123456789abcdef-w1-640.webp",
+        "812/0123456789ABCDEF-w1-640.webp",
+        "812/0123456789abcdef-w1-640.webp\n",
+        "812/original",
+        "",
+    ],
+)
+def test_what_others_keep_is_not_ours(chave: str) -> None:
+    assert not is_ours(chave)
 
 
 def test_what_a_verdict_depends_on() -> None:

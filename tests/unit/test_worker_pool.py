@@ -98,3 +98,16 @@ def test_a_closed_pool_makes_nothing_until_it_is_started(root: Path) -> None:
     pool.start()
     assert isinstance(pool.make(Task(1, "a.jpg", (640,))), Made)
     pool.close()
+
+
+def test_a_process_that_can_not_be_ended_holds_nobody(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = RenderPool(1, limits(root))
+    pool.start()
+    process = pool._renderers[0]._process
+    assert process is not None
+    waited: list[float | None] = []
+    monkeypatch.setattr(process, "join", waited.append)
+    pool.close()
+    assert waited == [5.0]
+    monkeypatch.undo()
+    process.join()

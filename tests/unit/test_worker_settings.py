@@ -28,9 +28,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
         "PONTE_WORKER_SGP_DSN": "host=sgp dbname=sgp password=sesame",
         "PONTE_WORKER_VITRINE_DSN": "postgresql://ponte_worker@vitrine/vitrine",
-        "PONTE_WORKER_MEDIA_ROOT": str(tmp_path),
+        "PONTE_WORKER_MEDIA_ROOT": str(tmp_path / "sgp"),
         "PONTE_WORKER_STORAGE": "filesystem",
-        "PONTE_WORKER_STORAGE_DIR": str(tmp_path),
+        "PONTE_WORKER_STORAGE_DIR": str(tmp_path / "miniaturas"),
         "PONTE_CREDENTIAL_KEY": KEY,
     }.items():
         monkeypatch.setenv(name, value)
@@ -106,6 +106,8 @@ def test_what_s3_needs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         ("PONTE_WORKER_STORAGE_DIR", "miniaturas"),
         ("PONTE_WORKER_BEAT_SECONDS", "0"),
         ("PONTE_WORKER_MAX_BYTES", "-1"),
+        ("PONTE_WORKER_S3_ENDPOINT_URL", "s3.example.com"),
+        ("PONTE_WORKER_S3_ENDPOINT_URL", "https://s3.example.com/fotos"),
         ("PONTE_CREDENTIAL_KEY", "hush"),
     ],
 )
@@ -116,6 +118,16 @@ def test_what_is_refused_is_named_and_not_shown(
     shown = load_error()
     assert name in shown
     assert "hush" not in shown
+
+
+@pytest.mark.parametrize("ours", ["sgp", "sgp/miniaturas", "."])
+def test_sgps_photos_and_ours_are_kept_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ours: str
+) -> None:
+    monkeypatch.setenv("PONTE_WORKER_STORAGE_DIR", str(tmp_path / ours))
+    assert "it may not lie in the folder of sgp's photos, nor they in it" in load_error()
+    monkeypatch.setenv("PONTE_WORKER_STORAGE_DIR", str(tmp_path / "sgp-miniaturas"))
+    WorkerSettings.load()
 
 
 def test_no_secret_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,13 @@ WITH due AS (
   UPDATE worker.photos AS p
   SET claimed_by = %(worker)s, claimed_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
   FROM due WHERE p.imagem_id = due.imagem_id
-  RETURNING p.imagem_id, p.next_at, p.attempts
+  RETURNING p.imagem_id, p.next_at, p.attempts, p.strikes
 )
-SELECT mine.imagem_id, mine.next_at, mine.attempts, i.id IS NOT NULL, i.path,
-       CASE WHEN m.estado = 'falhou' AND m.codificador = %(codificador)s THEN m.digest END,
+SELECT mine.imagem_id, mine.next_at, mine.attempts, mine.strikes, i.id IS NOT NULL, i.path,
+       CASE WHEN m.estado = 'falhou' AND m.motivo <> 'recusada'
+             AND m.codificador = CASE WHEN m.motivo = ANY (%(by_limit)s::text[]) THEN %(limited)s
+                                      ELSE %(codificador)s END
+            THEN m.digest END,
        CASE WHEN m.estado = 'pronta' THEN m.digest END
 FROM mine
 LEFT JOIN public.pedido_imagens AS i ON i.id = mine.imagem_id
@@ -54,13 +57,14 @@ WHERE (held.estado, held.chave, held.digest, held.bytes, held.largura, held.altu
 -- Take it off the queue, unless its turn has come again since it was claimed.
 UPDATE worker.photos
 SET next_at = CASE WHEN next_at = %(turn)s THEN NULL ELSE next_at END,
-    claimed_by = NULL, claimed_until = NULL, attempts = 0, seen = %(seen)s
+    claimed_by = NULL, claimed_until = NULL, attempts = 0, strikes = 0, seen = %(seen)s
 WHERE imagem_id = %(imagem_id)s AND claimed_by = %(worker)s
 
 -- name: postpone_photo
 -- Try it again later, whoever has time then.
 UPDATE worker.photos
 SET next_at = clock_timestamp() + make_interval(secs => %(seconds)s), attempts = attempts + 1,
+    strikes = strikes + %(strikes)s,
     claimed_by = NULL, claimed_until = NULL
 WHERE imagem_id = %(imagem_id)s AND claimed_by = %(worker)s
 
@@ -96,8 +100,15 @@ FROM vitrine.miniaturas AS m
 WHERE m.imagem_id = p.imagem_id AND p.next_at IS NULL
   AND CASE m.estado
         WHEN 'pronta' THEN split_part(coalesce(m.codificador, ''), ' ', 1) <> %(recipe)s
-        ELSE m.codificador IS DISTINCT FROM %(codificador)s
+        ELSE m.codificador IS DISTINCT FROM
+             CASE WHEN m.motivo = ANY (%(by_limit)s::text[]) THEN %(limited)s ELSE %(codificador)s END
       END
+
+-- name: queue_refused
+-- What the storage would not take: its limit may be another one by now.
+UPDATE worker.photos AS p SET next_at = clock_timestamp(), attempts = 0
+FROM vitrine.miniaturas AS m
+WHERE m.imagem_id = p.imagem_id AND p.next_at IS NULL AND m.estado = 'falhou' AND m.motivo = 'recusada'
 
 -- name: read_condemned
 -- Photos off the queue that have no miniatura, with their file's marks as they were.
@@ -117,7 +128,7 @@ ON CONFLICT (imagem_id) DO UPDATE SET next_at = excluded.next_at, attempts = 0
 -- How the photos stand.
 SELECT
   (SELECT count(*) FROM worker.photos WHERE next_at IS NOT NULL),
-  (SELECT extract(epoch FROM clock_timestamp() - min(next_at)) FROM worker.photos WHERE next_at <= clock_timestamp()),
+  (SELECT extract(epoch FROM clock_timestamp() - min(queued_at)) FROM worker.photos WHERE next_at IS NOT NULL),
   (SELECT count(*) FROM vitrine.miniaturas WHERE estado = 'pronta'),
   (SELECT jsonb_object_agg(motivo, n) FROM (
      SELECT coalesce(motivo, '') AS motivo, count(*) AS n FROM vitrine.miniaturas WHERE estado <> 'pronta' GROUP BY 1

@@ -11,8 +11,18 @@ LEFT JOIN worker.photos AS p ON p.imagem_id = coalesce(w.id, m.imagem_id)
 ORDER BY 1
 
 -- name: withdraw_verdicts
--- Announce no longer what the storage does not hold.
-DELETE FROM vitrine.miniaturas WHERE imagem_id = ANY (%(imagem_ids)s::integer[])
+-- Announce no longer what the storage does not hold, unless that has changed since it was compared.
+DELETE FROM vitrine.miniaturas AS m
+USING unnest(%(imagem_ids)s::integer[], %(chaves)s::text[]) AS lost (imagem_id, chave)
+WHERE m.imagem_id = lost.imagem_id AND m.chave = lost.chave
+  AND NOT EXISTS (SELECT FROM worker.photos AS p WHERE p.imagem_id = m.imagem_id AND p.next_at IS NOT NULL)
+RETURNING m.imagem_id
+
+-- name: count_announced
+-- The photos whose objects are looked for.
+SELECT count(*) FROM vitrine.miniaturas AS m
+WHERE m.chave IS NOT NULL
+  AND NOT EXISTS (SELECT FROM worker.photos AS p WHERE p.imagem_id = m.imagem_id AND p.next_at IS NOT NULL)
 
 -- name: remember_leftovers
 -- The first phase: written down, and left where they are.
@@ -32,9 +42,11 @@ WHERE found_at <= clock_timestamp() - make_interval(secs => %(grace_s)s) ORDER B
 SELECT 1 FROM worker.photos WHERE imagem_id::text = split_part(%(key)s, '/', 1) FOR UPDATE
 
 -- name: is_leftover
--- Look again at the moment of deletion: no verdict names it or a rendition beside it, and nobody makes it.
+-- Look again at the moment of deletion: it is named as only we name objects (`is_ours`), no verdict names
+-- it or a rendition beside it, and nobody makes it.
 SELECT 1
-WHERE NOT EXISTS (
+WHERE %(key)s ~ '^[1-9][0-9]{0,9}/[0-9a-f]{16}-w[0-9]+-[0-9]{2,4}\.webp$'
+  AND NOT EXISTS (
     SELECT FROM vitrine.miniaturas AS m
     WHERE m.imagem_id::text = split_part(%(key)s, '/', 1)
       AND (m.chave = %(key)s

@@ -10,14 +10,15 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from thumbnail_worker.errors import StorageError
+from thumbnail_worker.errors import StorageError, StorageRefusedError
 from thumbnail_worker.storage import CONTENT_TYPE, StoredObject
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# A key's content never changes; the photos are the shop's, so no shared cache keeps them.
-CACHE_CONTROL = "private, max-age=31536000, immutable"
+_REFUSALS = frozenset({"EntityTooLarge", "InvalidRequest"})
+# A key's content never changes, and whoever has the address may see it: the API's own answers say the same.
+CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
 class S3Storage:
@@ -74,6 +75,11 @@ def _telling() -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
+        if error.operation_name == "PutObject" and code in _REFUSALS:
+            raise StorageRefusedError(
+                f"the bucket will not take this miniatura: {code}",
+                "check the server's limits, then run 'python -m thumbnail_worker reconcile'",
+            ) from error
         raise StorageError(
             f"the bucket refused a request: {code}", "check PONTE_WORKER_S3_BUCKET and the key's rights"
         ) from error

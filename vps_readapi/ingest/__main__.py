@@ -14,6 +14,8 @@ from vps_readapi.ingest.settings import IngestSettings
 from vps_readapi.logs import set_up_logging
 
 STOP_TIMEOUT_S = 5
+KEEP_ALIVE_S = 65
+"""Longer than any worker leaves a connection unused, so that it is never closed as a request arrives."""
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = uvicorn.Server(config)
     # uvicorn raises the signal once more when it has stopped; without this the process would die of it.

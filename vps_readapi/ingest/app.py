@@ -69,7 +69,12 @@ class _Ingest:
         """Answer keys and sizes, a page of them."""
         self._verify(request)
         after = request.query_params.get("depois", "")
-        return JSONResponse(await run_in_threadpool(self.shelf.list_after, after, PAGE))
+        try:
+            return JSONResponse(await run_in_threadpool(self.shelf.list_after, after, PAGE))
+        except OSError as error:
+            # A folder that is not there holds everything, perhaps, and not nothing.
+            log.warning("folder_away", extra={"fields": {"errno": error.errno}})
+            raise HTTPException(503) from error
 
     def _keep(self, chave: str, content: bytes) -> None:
         with self.shelf.receive(chave) as file:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from vps_readapi.media import is_chave
+
 _INCOMING = ".incoming"
 _LEFTOVER_S = 3600.0
 
@@ -47,13 +49,17 @@ class Shelf:
             target.parent.rmdir()
 
     def list_after(self, chave: str, most: int) -> list[tuple[str, int]]:
-        """Return keys and sizes in the order of keys, from the first one after `chave`."""
+        """Return keys and sizes in the order of keys, from the first one after `chave`.
+
+        Raise OSError if the folder is not there. Names that could not be asked for are left out.
+        """
+        self.root.stat()
         found = sorted(
             one
             for path in self.root.glob("*/**/*")
             if _INCOMING not in path.parts and path.is_file()
             for one in [path.relative_to(self.root).as_posix()]
-            if one > chave
+            if one > chave and is_chave(one)
         )
         return [(one, (self.root / one).stat().st_size) for one in found[:most]]
 

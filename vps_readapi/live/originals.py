@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 
 from vps_readapi.errors import RETRY_AFTER, ProblemError
 from vps_readapi.live.cache import OriginalCache
 
-_CONNECTIONS = 8
 _CONNECT_S = 3.0
+_TURN_S = 30.0
+"""How long a photo waits for its turn: its own time starts when that comes."""
+_PIECE = 2**18
 _SNIFFED = 16
+log = logging.getLogger(__name__)
 AWAY = "A foto original está no servidor da loja, que não responde no momento; tente de novo em instantes"
 MISSING = "Imagem não encontrada"
 REFUSED = "Este arquivo não pode ser mostrado"
@@ -28,17 +33,22 @@ SUFFIXES = {
 class Originals:
     """Fetches photos from SGP and keeps them for a while."""
 
-    def __init__(self, url: str, cache: OriginalCache, *, max_bytes: int, timeout_s: float) -> None:
-        """url: where SGP answers, such as http://100.64.0.2:8000."""
+    def __init__(
+        self, url: str, cache: OriginalCache, *, max_bytes: int, timeout_s: float, connections: int
+    ) -> None:
+        """url: where SGP answers, such as http://100.64.0.2:8000; connections: how many at the same time."""
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
-            limits=httpx.Limits(max_connections=_CONNECTIONS),
+            limits=httpx.Limits(max_connections=connections),
+            # A photo does not get smaller, and what is unpacked has no bound of its own.
+            headers={"Accept-Encoding": "identity"},
             trust_env=False,
         )
         self._cache = cache
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._turns = asyncio.Semaphore(connections)
         self._flights: dict[int, asyncio.Task[Path]] = {}
 
     async def fetch(self, imagem_id: int) -> Path:
@@ -61,27 +71,44 @@ class Originals:
 
     async def _fly(self, imagem_id: int) -> Path:
         try:
+            async with asyncio.timeout(_TURN_S):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise ProblemError(503, AWAY, RETRY_AFTER) from error
+        try:
             async with asyncio.timeout(self._timeout_s):
-                content = await self._download(imagem_id)
+                return await self._download(imagem_id)
         except (httpx.HTTPError, TimeoutError) as error:
             raise ProblemError(503, AWAY, RETRY_AFTER) from error
-        suffix = sniff(content)
-        if suffix is None:
-            raise ProblemError(415, REFUSED)
-        return await asyncio.to_thread(self._cache.keep, imagem_id, suffix.removeprefix("."), content)
+        except OSError as error:
+            log.warning("original_not_kept", extra={"fields": {"errno": error.errno}})
+            raise ProblemError(503, AWAY, RETRY_AFTER) from error
+        finally:
+            self._turns.release()
 
-    async def _download(self, imagem_id: int) -> bytes:
+    async def _download(self, imagem_id: int) -> Path:
         async with self._client.stream("GET", f"/pedidos/imagens/{imagem_id}") as answer:
             if answer.status_code in {404, 410}:
                 raise ProblemError(404, MISSING)
             if answer.status_code != 200:  # noqa: PLR2004
                 raise ProblemError(503, AWAY, RETRY_AFTER)
-            content = bytearray()
-            async for piece in answer.aiter_bytes():
-                content += piece
-                if len(content) > self._max_bytes:
-                    raise ProblemError(413, "A foto original é grande demais para ser mostrada aqui")
-            return bytes(content)
+            with self._cache.receive() as file:
+                suffix = await self._receive(answer, file)
+                return await asyncio.to_thread(self._cache.keep, imagem_id, suffix.removeprefix("."), file)
+
+    async def _receive(self, answer: httpx.Response, file: BinaryIO) -> str:
+        """Write the body to the file as it comes; return its suffix."""
+        suffix: str | None = None
+        async for piece in answer.aiter_bytes(_PIECE):
+            suffix = suffix or sniff(piece)
+            if suffix is None:
+                break
+            await asyncio.to_thread(file.write, piece)
+            if file.tell() > self._max_bytes:
+                raise ProblemError(413, "A foto original é grande demais para ser mostrada aqui")
+        if suffix is None:
+            raise ProblemError(415, REFUSED)
+        return suffix
 
     def _land(self, imagem_id: int, done: asyncio.Task[Path]) -> None:
         self._flights.pop(imagem_id, None)

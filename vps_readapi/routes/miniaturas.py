@@ -16,6 +16,7 @@ from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
 from vps_readapi.live.originals import MISSING, SUFFIXES
 from vps_readapi.media import MEDIA_TYPES, PATH
+from vps_readapi.queries import MAX_INT4, find_chave
 
 FOR_EVER = "public, max-age=31536000, immutable"
 WHILE_IT_LASTS = "no-store"
@@ -46,30 +47,57 @@ async def read_miniatura(
         raise ProblemError(403, "Endereço de imagem inválido")
     if tamanho == ORIGINAL or chave.endswith(f"/{ORIGINAL}"):
         return await _answer_original(chave, request, services)
-    return await _answer_rendition(
-        name_rendition(chave, int(tamanho)) if tamanho else chave, request, services
-    )
+    return await _answer_rendition(chave, tamanho, request, services)
 
 
-async def _answer_rendition(chave: str, request: Request, services: Services) -> Response:
-    path = services.media.find(chave)
-    if path is not None:
-        return _answer_file(path, request, etag=f'"{chave}"')
-    if (address := services.media.locate(chave)) is not None:
+async def _answer_rendition(chave: str, tamanho: str, request: Request, services: Services) -> Response:
+    """Answer the size that is asked for, or else what there is of the photo."""
+    wanted = name_rendition(chave, int(tamanho)) if tamanho else chave
+    if (path := services.media.find(wanted)) is not None:
+        return _answer_file(path, request, etag=f'"{wanted}"')
+    if (address := services.media.locate(wanted)) is not None:
         return RedirectResponse(address, 302, headers={**HEADERS, "Cache-Control": REDIRECT})
     # It is announced and not there: the disk was changed, say. The next one who asks may find it.
-    return await _answer_live(chave, request, services, caching=WHILE_IT_LASTS)
+    try:
+        return await _answer_live(chave, request, services, caching=WHILE_IT_LASTS)
+    except ProblemError:
+        if (path := services.media.find(chave)) is None:
+            raise
+        return _answer_file(path, request, etag=f'"{chave}"', caching=WHILE_IT_LASTS)
 
 
 async def _answer_original(chave: str, request: Request, services: Services) -> Response:
-    """Answer the photo itself, or the miniatura if SGP is away and there is one."""
+    """Answer the photo itself, or the miniatura if SGP can't be asked and there is one."""
     try:
         return await _answer_live(chave, request, services, caching=FOR_EVER)
     except ProblemError as problem:
-        path = None if chave.endswith(f"/{ORIGINAL}") else services.media.find(chave)
-        if problem.status != 503 or path is None:  # noqa: PLR2004
+        if services.originals is not None and problem.status != 503:  # noqa: PLR2004
             raise
-        return _answer_file(path, request, etag=f'"{chave}"', caching=WHILE_IT_LASTS)
+        answer = await _answer_instead(chave, request, services)
+        if answer is None:
+            raise
+        return answer
+
+
+async def _answer_instead(chave: str, request: Request, services: Services) -> Response | None:
+    """Answer the announced miniatura, for as long as there is nothing better."""
+    announced = await _find_announced(chave, services) if chave.endswith(f"/{ORIGINAL}") else chave
+    if announced is None:
+        return None
+    if (path := services.media.find(announced)) is not None:
+        return _answer_file(path, request, etag=f'"{announced}"', caching=WHILE_IT_LASTS)
+    if (address := services.media.locate(announced)) is not None:
+        return RedirectResponse(address, 302, headers={**HEADERS, "Cache-Control": WHILE_IT_LASTS})
+    return None
+
+
+async def _find_announced(chave: str, services: Services) -> str | None:
+    """Return what the photo's key is by now: a link to the photo itself may be older than its miniatura."""
+    imagem_id = read_imagem_id(chave)
+    if imagem_id is None or imagem_id > MAX_INT4:
+        return None
+    row = await services.database.fetch_first(find_chave(imagem_id))
+    return None if row is None else str(row.chave)
 
 
 async def _answer_live(chave: str, request: Request, services: Services, *, caching: str) -> Response:
@@ -82,7 +110,8 @@ async def _answer_live(chave: str, request: Request, services: Services, *, cach
 
 def _answer_file(path: Path, request: Request, *, etag: str, caching: str = FOR_EVER) -> Response:
     headers = {**HEADERS, "Cache-Control": caching, "ETag": etag}
-    if etag in {one.strip() for one in request.headers.get("if-none-match", "").split(",")}:
+    held = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if held & {etag, "*"}:
         return Response(status_code=304, headers=headers)
     suffix = path.suffix.lower()
     media_type = MEDIA_TYPES.get(suffix) or SUFFIXES.get(suffix) or "application/octet-stream"
