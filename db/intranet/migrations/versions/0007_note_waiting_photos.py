@@ -5,8 +5,8 @@ from alembic import op
 from db.migrate import run_script
 from db.sqlfile import read_sql
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
