@@ -38,6 +38,7 @@ ELSEWHERE = {
     "thumbnail_worker.metrics": {
         "ponte_worker_photos_failed_total",
         "ponte_worker_oldest_photo_waiting_seconds",
+        "ponte_worker_photos_waiting",
     },
 }
 """Modules that name metrics in constants of their own, and what of theirs the rules use."""
@@ -141,6 +142,7 @@ IDLE_NIGHT: dict[str, str] = {
     'ponte_api_state{state="fresh"}': "1x120",
     'ponte_api_state{state="silent"}': "0x120",
     "ponte_api_database_up_ratio": "1x120",
+    "ponte_worker_photos_waiting": "0x120",
     'ponte_api_logins_refused_total{reason="offline"}': "4x120",
     'ponte_api_logins_refused_total{reason="wrong"}': "0+1x120",
 }
@@ -181,6 +183,7 @@ KILLS: dict[str, dict[str, str]] = {
     "PonteWatchStopped": {"ponte_watch_last_poll_timestamp_seconds": "0+60x5 300x115"},
     "PonteApiSilent": state("silent", "ponte_api_state", ""),
     "PonteApiDatabaseDown": {"ponte_api_database_up_ratio": "1x5 0x115"},
+    "PonteScrapeMissing": {"ponte_api_database_up_ratio": "1x100 stale"},
 }
 
 
