@@ -135,6 +135,8 @@ def _make_stop(name: str, answers: bool, hop: HopView) -> Stop:
 
 
 def _describe_queue(export: HopView) -> str:
+    if not export.slot_known:
+        return "Não se sabe agora quantas mudanças esperam a VPS"
     if export.slot is None or export.slot.retained_bytes is None:
         return "A fila de mudanças para a VPS não existe mais"
     unconfirmed = export.slot.unconfirmed_bytes
