@@ -13,18 +13,12 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from db.engines import Connection
-from db.freshness import HopState
 from db.published import read_fingerprint
 from db.sqlfile import read_blocks
 from publications.preflight import Room
 from publications.slots import SlotState, make_slots
 
 _SQL = read_blocks("publications", "watch")
-
-LOCK_WAIT_S = 1.0
-"""A worker that waits longer for a lock stands still."""
-MESSAGE_AGE_S = 5.0
-"""A connection on which nothing comes for so long, while something waits, is dead."""
 
 
 @dataclass(frozen=True)
@@ -241,65 +235,3 @@ def _subscription(endpoint: str, row: TupleRow) -> SubscriptionState:
         publications=tuple(follows[0]),
         tables_followed=follows[1],
     )
-
-
-def judge_hop(
-    source: EndpointReading | None,
-    target: EndpointReading | None,
-    *,
-    slot: str,
-    subscription: str,
-    fails_again: bool,
-    slot_replaced: bool,
-) -> HopState:
-    """Say what a hop does, from what its two ends show. fails_again: apply errors went on counting lately."""
-    if slot_replaced or (source is not None and _is_lost(source.slot(slot))):
-        return HopState.LOST
-    if target is None:
-        return HopState.UNKNOWN
-    state = target.subscription(subscription)
-    if state is None or fails_again or _stands_still(state):
-        return HopState.STOPPED
-    if source is None:
-        return HopState.UNKNOWN
-    return HopState.CUT if _is_cut(source, target, state) else HopState.RUNNING
-
-
-def _is_lost(slot: SlotState | None) -> bool:
-    return slot is None or slot.lost
-
-
-def _stands_still(state: SubscriptionState) -> bool:
-    return not state.enabled or (state.lock_wait_s or 0.0) > LOCK_WAIT_S
-
-
-def _is_cut(source: EndpointReading, target: EndpointReading, state: SubscriptionState) -> bool:
-    """Tell whether nothing comes: no worker stays, or a beat waits and its connection brings no message."""
-    if state.pid is None:
-        return True
-    quiet = state.message_age_s is None or state.message_age_s > MESSAGE_AGE_S
-    return quiet and waits(source.beat, target.beat)
-
-
-def waits(source: Beat | None, target: Beat | None) -> bool:
-    """Tell whether the source has a beat that the target has not."""
-    return source is not None and (target is None or source.beat > target.beat)
-
-
-def measure_behind_s(
-    source: Beat | None, source_unread_s: float, target: Beat | None, target_unread_s: float
-) -> float | None:
-    """Return how many seconds the target is behind the source, each by its own clock; None if not known.
-
-    Each was read some time ago: in an outage the target's beat grows older.
-    """
-    ages = (_age_s(source, source_unread_s), _age_s(target, target_unread_s))
-    if ages[0] is None or ages[1] is None:
-        return None
-    return max(0.0, ages[1] - ages[0])
-
-
-def _age_s(beat: Beat | None, unread_s: float) -> float | None:
-    if beat is None or beat.beat_at is None:
-        return None
-    return (beat.now - beat.beat_at).total_seconds() + unread_s

@@ -9,8 +9,9 @@ from prometheus_client.registry import Collector
 
 from db.freshness import Cause, FreshnessState, HopState, Measurement
 from db.metrics import MetricSpec, Sample
+from publications.hops import HopView
 from publications.panel.words import MOTIVOS
-from publications.watch import HopView, View
+from publications.watch import View
 
 HOP = ("source", "target")
 STATE = MetricSpec(

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from db.freshness import Cause, FreshnessState, Measurement
 from publications.checks import Check, CheckKind, Level
+from publications.hops import HopView
 from publications.slots import Forecast, SlotState
-from publications.watch import HopView, View
+from publications.watch import View
 
 FACTS: dict[Cause, tuple[str, str]] = {
     Cause.POLL_DIED: ("nobody has looked for a while", "restart 'ponte panel'"),

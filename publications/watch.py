@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -11,49 +11,15 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from db.freshness import FRESH_S, UNANSWERED_S, Arrival, HopState, Measurement, Observation, diagnose
-from publications.declaration import Declaration, Export, Intake
+from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
+from publications.declaration import Declaration
 from publications.follower import Follower, Sight
 from publications.history import NO_PAST, Past
-from publications.lag import (
-    SOURCE,
-    SUBSCRIBER,
-    WINDOW,
-    Backlog,
-    SubscriptionState,
-    judge_hop,
-    measure_behind_s,
-    waits,
-)
-from publications.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
+from publications.hops import HopView, age_samples, view_hop
+from publications.lag import SOURCE, SUBSCRIBER, WINDOW, Backlog
 
 PATIENCE_S = 6.0
 """How long a first look waits for what neither answers nor fails: a slow link needs its round trips."""
-SETTLED_BYTES = 1_000_000
-"""With less than this to be confirmed, a beat that does not arrive is not on its way."""
-
-
-@dataclass(frozen=True)
-class HopView:
-    """One hop: its two ends, how far apart they are, and how long that can go on."""
-
-    source: str
-    target: str
-    state: HopState
-    slot_name: str
-    subscription_name: str
-    slot: SlotState | None
-    """As last seen; None if there is none, or nothing was seen yet."""
-    slot_known: bool
-    """Its server answers: what is said of the slot, or that there is none, is so now."""
-    subscription: SubscriptionState | None
-    """As last seen, also while the target is away."""
-    behind_s: float | None
-    forecast: Forecast
-    complete: bool
-    """The subscription has all that is declared, as far as can be told."""
-    beat_lost: bool
-    """Changes pass and the beat does not."""
 
 
 @dataclass(frozen=True)
@@ -172,13 +138,14 @@ class Watch:
         """Bring together what is known now; waits for nothing."""
         sights = {name: follower.look() for name, follower in self._followers.items()}
         intake = self._declaration.intake
-        past = sights[intake.target].past
-        passed_s = sights[intake.target].past_read_s
-        carried = self._view_hop(intake, sights, _age(next(iter(past.values()), NO_PAST).sgp, passed_s))
+        window = sights[intake.target]
+        past = {name: window.past.get(name, NO_PAST) for name in self._exports}
+        sgp = next(iter(past.values()), NO_PAST).sgp
+        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
         view = View(sights, {}, intake.source, intake.target)
         drifted = False in view.as_applied.values()
         subscribers = {
-            name: self._view_subscriber(name, sights, carried, past.get(name, NO_PAST), drifted=drifted)
+            name: self._view_subscriber(name, sights, carried, past[name], drifted=drifted)
             for name in self._exports
         }
         return replace(view, subscribers=subscribers)
@@ -187,7 +154,8 @@ class Watch:
         self, name: str, sights: Mapping[str, Sight], intake: HopView, past: Past, *, drifted: bool
     ) -> SubscriberView:
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
-        export = self._view_hop(self._exports[name], sights, _age(past.vitrine, window.past_read_s))
+        vitrine = age_samples(past.vitrine, window.past_read_s)
+        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine)
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
@@ -206,79 +174,6 @@ class Watch:
             sees_intranet=True,
         )
         return SubscriberView(name, seen, intake, export)
-
-    def _view_hop(
-        self, hop: Intake | Export, sights: Mapping[str, Sight], past: Sequence[WalSample]
-    ) -> HopView:
-        source, target = sights[hop.source], sights[hop.target]
-        slot = source.reading.slot(hop.slot) if source.reading else None
-        subscription = target.reading.subscription(hop.subscription) if target.reading else None
-        free = source.reading.disk_free_bytes if source.reading else None
-        state = judge_hop(
-            source.reading if source.answers else None,
-            target.reading if target.answers else None,
-            slot=hop.slot,
-            subscription=hop.subscription,
-            fails_again=hop.subscription in target.failing,
-            slot_replaced=_is_replaced(hop.slot, source, sights[self._declaration.intake.target]),
-        )
-        return HopView(
-            source=hop.source,
-            target=hop.target,
-            state=state,
-            slot_name=hop.slot,
-            subscription_name=hop.subscription,
-            slot=slot,
-            slot_known=source.answers and source.reading is not None,
-            subscription=subscription,
-            behind_s=_measure_behind_s(source, target),
-            forecast=forecast(_join(past, source.samples.get(hop.slot, ())), slot, disk_free_bytes=free),
-            complete=_is_complete(hop, subscription),
-            beat_lost=_is_beat_lost(state, slot, source, target),
-        )
-
-
-def _measure_behind_s(source: Sight, target: Sight) -> float | None:
-    if not source.answers:
-        return None
-    return measure_behind_s(source.beat, source.beat_unread_s, target.beat, target.beat_unread_s)
-
-
-def _age(past: Sequence[WalSample], passed_s: float) -> list[WalSample]:
-    """Return what was read so long ago by the present clock, without what is too old to be a rate."""
-    aged = [replace(one, at_s=one.at_s - passed_s) for one in past]
-    return [one for one in aged if one.at_s > -WINDOW_S]
-
-
-def _join(past: Sequence[WalSample], present: Sequence[WalSample]) -> list[WalSample]:
-    """Put samples from before in front; a server that was made anew begins again."""
-    if not present:
-        return []
-    older = [one for one in past if one.wal_bytes <= present[0].wal_bytes and one.at_s < present[0].at_s]
-    return [*older, *present]
-
-
-def _is_complete(hop: Intake | Export, state: SubscriptionState | None) -> bool:
-    if state is None:
-        return True
-    missing = {table.publication for table in hop.tables} - set(state.publications)
-    return not missing and state.tables_followed >= len(hop.tables)
-
-
-def _is_beat_lost(state: HopState, slot: SlotState | None, source: Sight, target: Sight) -> bool:
-    """Tell whether a beat is waited for that will never come, though all else is confirmed."""
-    following = target.reading is not None and not any(one.not_ready for one in target.reading.subscriptions)
-    if state is not HopState.RUNNING or not following or not waits(source.beat, target.beat):
-        return False
-    settled = slot is not None and (slot.unconfirmed_bytes or 0) < SETTLED_BYTES
-    return target.beat_missing or (settled and target.beat_unchanged_s > FRESH_S)
-
-
-def _is_replaced(slot: str, source: Sight, window: Sight) -> bool:
-    """Tell whether a slot went and `ponte apply`, which copies again, has not been there since."""
-    gone_at = source.replaced.get(slot)
-    applied = window.reading.applied.get(source.endpoint) if window.reading else None
-    return gone_at is not None and (applied is None or applied.at <= gone_at)
 
 
 def _arrival(sight: Sight, past: Past) -> Arrival | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from db.freshness import Cause, FreshnessState, HopState, Measurement
 from publications.checks import CheckKind, Level, check_view
 from publications.history import Turn
+from publications.hops import HopView
 from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
@@ -23,7 +24,7 @@ from publications.panel.words import (
     say_size,
     say_turn,
 )
-from publications.watch import HopView, View
+from publications.watch import View
 
 ALL_BUT = 0.99
 """Less than this of the day measured is said."""

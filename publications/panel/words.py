@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db.freshness import Cause, FreshnessState, HopState, Measurement
 from publications.checks import Check, CheckKind
-from publications.watch import HopView
+from publications.hops import HopView
 
 WORDS = {
     FreshnessState.FRESH: "Atenção",

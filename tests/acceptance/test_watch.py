@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from threading import Event
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -91,6 +93,21 @@ def link_cut_one_way(seen: WatchedRoad) -> Iterator[None]:
         seen.heal()
 
 
+@contextmanager
+def intake_shut_out(seen: WatchedRoad) -> Iterator[None]:
+    """SGP's server refuses the vitrine, and answers whoever watches."""
+    role = seen.road.declaration.intake.role
+    seen.road.run("sgp", f"ALTER ROLE {role} NOLOGIN")
+    seen.road.run(
+        "sgp",
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'slot_intake'",
+    )
+    try:
+        yield
+    finally:
+        seen.road.run("sgp", f"ALTER ROLE {role} LOGIN")
+
+
 def server_down(name: str) -> Break:
     @contextmanager
     def stopped(seen: WatchedRoad) -> Iterator[None]:
@@ -111,6 +128,7 @@ FAILURES: dict[str, tuple[Break, Cause, FreshnessState]] = {
     "link deaf": (link_deaf, Cause.LINK_DOWN, LAGGING),
     "link cut one way": (link_cut_one_way, Cause.LINK_DOWN, LAGGING),
     "SGP takes no writes": (writes_stopped, Cause.SGP_IDLE, LAGGING),
+    "intake shut out": (intake_shut_out, Cause.INTAKE_CUT, LAGGING),
     "SGP down": (server_down("sgp"), Cause.SGP_DOWN, LAGGING),
     "vitrine down": (server_down("vitrine"), Cause.WINDOW_DOWN, LAGGING),
 }
@@ -438,6 +456,41 @@ def test_a_slot_that_was_made_anew_is_a_lost_one(watched_road: WatchedRoad) -> N
     )
     watched_road.road.apply()
     watched_road.wait_ok()
+
+
+def read_left_s(seen: WatchedRoad) -> float | None:
+    found = re.search(
+        r'ponte_slot_left_seconds{endpoint="vitrine",slot="slot_vps"} (\S+)', seen.panel.get("/metrics")
+    )
+    return float(found[1]) if found else None
+
+
+def test_the_hours_left_are_foretold_at_once_after_hours_that_were_well(watched_road: WatchedRoad) -> None:
+    """How exactly is measured in tests/benchmarks/watch.py."""
+    run = watched_road.road.run
+    run("vitrine", "ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
+    run("vitrine", "SELECT pg_reload_conf()")
+    watched_road.wait_ok()
+    assert read_left_s(watched_road) is None
+    watched_road.road.link.cut()
+    try:
+        with watched_road.road.connect("vitrine") as conn:
+            began, written = time.monotonic(), 0
+            while time.monotonic() - began < POLL_STALE_S + BEAT_S:
+                conn.execute("SELECT pg_logical_emit_message(false, 'x', repeat('x', 400000))")
+                written += 400_000
+                Event().wait(0.05)
+            rate = written / (time.monotonic() - began)
+            [(safe,)] = run(
+                "vitrine", "SELECT safe_wal_size FROM pg_replication_slots WHERE slot_name = 'slot_vps'"
+            )
+            assert read_left_s(watched_road) == pytest.approx(int(str(safe)) / rate, rel=0.35)
+    finally:
+        watched_road.heal()
+        run("vitrine", "ALTER SYSTEM RESET ALL")
+        run("vitrine", "SELECT pg_reload_conf()")
+    watched_road.wait_ok()
+    watched_road.road.wait(lambda: read_left_s(watched_road) is None, "a slot that is read again")
 
 
 def is_lost(seen: WatchedRoad) -> bool:
