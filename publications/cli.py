@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -55,6 +56,7 @@ def _run_plugin(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:

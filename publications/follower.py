@@ -36,7 +36,7 @@ SURE_S = 1.0
 log = logging.getLogger(__name__)
 
 _LINK = {
-    "connect_timeout": "4",
+    "connect_timeout": "3",
     "keepalives": "1",
     "keepalives_idle": "4",
     "keepalives_interval": "2",
@@ -221,7 +221,7 @@ class Follower:
         """Go on where only a statement failed. Raise the error where the connection did."""
         if conn.closed:
             raise error
-        log.warning("unreadable", extra={"fields": {"endpoint": self.endpoint, "sqlstate": error.sqlstate}})
+        log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
 
     def _take(self, reading: EndpointReading, began: float) -> None:
         with self._lock:
