@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import LiteralString
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -21,16 +22,20 @@ Connection = psycopg.Connection[TupleRow]
 
 
 def connect(conninfo: str, *, application: LiteralString = "ponte", autocommit: bool = True) -> Connection:
-    """Open one session, in UTC. Raise psycopg.OperationalError if the server can't be reached in 10 s."""
+    """Open one session, in UTC. Raise psycopg.OperationalError if the server can't be reached in 10 s.
+
+    A connection string's own `connect_timeout` counts.
+    """
+    timeout_s = conninfo_to_dict(conninfo).get("connect_timeout") or 10
     connection = psycopg.connect(
         conninfo,
-        autocommit=autocommit,
+        autocommit=True,
         application_name=application,
         client_encoding="utf8",
-        connect_timeout=10,
+        connect_timeout=timeout_s,
     )
-    with connection.transaction():
-        connection.execute(_UTC)
+    connection.execute(_UTC)
+    connection.autocommit = autocommit
     return connection
 
 

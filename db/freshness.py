@@ -16,13 +16,13 @@ FRESH_S = 15.0
 LAGGING_S = 300.0
 SKEW_S = 5.0
 """Up to so much two clocks may differ; beyond, an age by both of them means nothing."""
-UNANSWERED_S = 4.0
-"""A database that said nothing for so long, two polls, counts as away."""
-BEATLESS_S = 5.5
+UNANSWERED_S = 3.0
+"""A database that said nothing for so long, three looks, counts as away."""
+BEATLESS_S = 4.5
 """One beat in two seconds: one that is lost is not noticed, two are."""
 ABSENT_S = 2.5
 """A worker that has no session in SGP and has missed one beat is gone."""
-POLL_STALE_S = 6.0
+POLL_STALE_S = 3.5
 """Three polls missed: whoever shows a measurement that old shows nothing."""
 
 
@@ -43,12 +43,16 @@ class Cause(StrEnum):
     LINK_DOWN = "link_down"
     APPLY_STOPPED = "apply_stopped"
     SGP_DOWN = "sgp_down"
+    INTAKE_CUT = "intake_cut"
+    """The vitrine does not get through to SGP's database, which answers others."""
     WORKER_DEAD = "worker_dead"
     SGP_IDLE = "sgp_idle"
     """The worker is there and its beats are not written."""
     CLOCK_SKEWED = "clock_skewed"
     DRIFTED = "drifted"
-    """What is published is not what was applied: changes can be lost without a word."""
+    """What is published or subscribed is not what was applied: changes can be lost without a word."""
+    BEAT_LOST = "beat_lost"
+    """Changes pass and the heartbeat does not: its row is gone."""
     COPYING = "copying"
     CATCHING_UP = "catching_up"
     """Everything runs, and is behind."""
@@ -104,7 +108,10 @@ class Observation:
     skew_s: float = 0.0
     """SGP's clock minus the VPS's."""
     drifted: bool = False
+    beat_lost: bool = False
     copying: bool = False
+    blind: bool = False
+    """A database answers, and what is looked for there can't be read."""
     sees_intranet: bool = False
 
 
@@ -194,20 +201,30 @@ def _find_causes(seen: Observation) -> Iterable[Cause]:
     hops = (seen.intake, seen.export)
     if HopState.LOST in hops:
         yield Cause.SLOT_LOST
-    if not seen.vps_answers or HopState.CUT in hops:
+    if not seen.vps_answers or seen.export is HopState.CUT:
         yield Cause.LINK_DOWN
     if HopState.STOPPED in hops:
         yield Cause.APPLY_STOPPED
     yield from _find_causes_at_the_source(seen)
     if abs(seen.skew_s) > SKEW_S or _is_from_the_future(seen.arrival):
         yield Cause.CLOCK_SKEWED
+    yield from _find_causes_in_what_is_sent(seen)
+    if seen.blind:
+        yield Cause.UNKNOWN
+
+
+def _find_causes_in_what_is_sent(seen: Observation) -> Iterable[Cause]:
     if seen.drifted:
         yield Cause.DRIFTED
+    if seen.beat_lost:
+        yield Cause.BEAT_LOST
     if seen.copying:
         yield Cause.COPYING
 
 
 def _find_causes_at_the_source(seen: Observation) -> Iterable[Cause]:
+    if seen.sgp_answers and seen.intake is HopState.CUT:
+        yield Cause.INTAKE_CUT
     if not seen.sgp_answers:
         yield Cause.SGP_DOWN
     elif not seen.worker_connected and (seen.beatless_s is None or seen.beatless_s > ABSENT_S):

@@ -65,7 +65,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
 
 def check_recording(silence_s: float | None) -> Check:
     """Tell whether somebody keeps the history. silence_s: since the last line; None if there is none."""
-    level = Level.OK if silence_s is not None and silence_s <= UNRECORDED_S else Level.WARNING
+    level = Level.OK if silence_s is not None and 0 <= silence_s <= UNRECORDED_S else Level.WARNING
     return Check(CheckKind.RECORDING, "watch.measurements", level, {"seconds": silence_s})
 
 
@@ -108,7 +108,7 @@ def _grade_left(seconds: float) -> Level:
 def _check_rooms(view: View) -> Iterable[Check]:
     for endpoint, sight in view.sights.items():
         for thing, room in (sight.reading.rooms if sight.reading else {}).items():
-            if room.used >= ROOM_WARNING * room.limit:
+            if room.limit and room.used >= ROOM_WARNING * room.limit:
                 level = Level.CRITICAL if room.used >= room.limit else Level.WARNING
                 yield Check(
                     CheckKind.ROOM, endpoint, level, {"thing": thing, "used": room.used, "limit": room.limit}

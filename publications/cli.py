@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -30,12 +31,32 @@ from publications.status import hops_table, to_renderable
 from publications.watch import View, Watch, look_once
 
 OK, FAILED, USAGE, PENDING = 0, 1, 2, 3
+PIPE_WIDTH = 240
 
 talk = Console(stderr=True, highlight=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    return _run_plugin(given) if "--nagios" in given else _run(given)
+
+
+def _run_plugin(argv: Sequence[str]) -> int:
+    """Run as a monitoring plugin: whatever ends it otherwise would be taken for a warning or worse."""
+    try:
+        return _run(argv)
+    except SystemExit as ended:
+        if not ended.code:
+            return OK
+        print("PONTE UNKNOWN - wrong usage: see 'ponte status --help'")
+    except Exception as error:  # noqa: BLE001  # its name is told, and its text may hold a secret
+        print(f"PONTE UNKNOWN - {type(error).__name__}")
+    return int(Level.UNKNOWN)
+
+
+def _run(argv: Sequence[str]) -> int:
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
@@ -229,7 +250,9 @@ def _watch_lag(arguments: argparse.Namespace) -> int:
         view = watch.look_first()
         with (
             contextlib.suppress(KeyboardInterrupt),
-            Live(to_renderable(view, check_view(view)), console=Console(), auto_refresh=False) as live,
+            Live(
+                to_renderable(view, check_view(view)), console=Console(markup=False), auto_refresh=False
+            ) as live,
         ):
             while True:
                 time.sleep(settings.poll_seconds / 2)
@@ -240,8 +263,9 @@ def _watch_lag(arguments: argparse.Namespace) -> int:
 
 def _show(shown: RenderableType) -> None:
     """Print on stdout, in a pipe without breaking lines."""
-    out = Console(highlight=False)
-    out.print(shown, soft_wrap=True, markup=False) if out.is_terminal else Console(width=200).print(shown)
+    out = Console(highlight=False, markup=False)
+    pipe = Console(highlight=False, markup=False, width=PIPE_WIDTH)
+    out.print(shown, soft_wrap=True) if out.is_terminal else pipe.print(shown, soft_wrap=True)
 
 
 def _panel(arguments: argparse.Namespace) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -15,28 +18,31 @@ from pydantic import SecretStr
 
 from db.engines import Connection, connect
 from publications.history import Past, read_past, read_silence_s
-from publications.lag import Beat, EndpointReading, EndpointRole, read_reading
-from publications.slots import WalSample
+from publications.lag import Backlog, Beat, EndpointReading, EndpointRole, read_backlog, read_reading
+from publications.slots import WINDOW_S, SlotState, WalSample
 
 APPLICATION = "ponte-watch"
 RETRY_S = 0.4
 BACKLOG_S = 10.0
 """Counting what waits reads whole tables: not at every look."""
-WINDOW_S = 600.0
-"""Rates are taken over so long."""
+BACKLOG_STALE_S = 60.0
+"""What could not be counted for so long is not known any more."""
 ERRORS_S = 20.0
 FAILURES = 2
 """So many looks in a row that fail make a database one that is away."""
 SURE_S = 1.0
 """A look that took longer says nothing about its clock."""
+
+log = logging.getLogger(__name__)
+
 _LINK = {
-    "connect_timeout": "4",
+    "connect_timeout": "3",
     "keepalives": "1",
     "keepalives_idle": "4",
     "keepalives_interval": "2",
     "keepalives_count": "2",
     "tcp_user_timeout": "6000",
-    "options": "-c statement_timeout=3s -c lock_timeout=500ms",
+    "options": "-c statement_timeout=2s -c lock_timeout=500ms",
 }
 
 
@@ -46,10 +52,14 @@ class Sight:
 
     endpoint: str
     answers: bool = False
+    blind: bool = False
+    """It answers, but not what is asked."""
     reading: EndpointReading | None = None
     unread_s: float = 0.0
     beat: Beat | None = None
     """The newest row that could be read."""
+    beat_missing: bool = False
+    """There was no row when it was last looked for."""
     beat_unread_s: float = 0.0
     beat_unchanged_s: float = 0.0
     """For how long its number has been the same, as far as we looked."""
@@ -57,6 +67,10 @@ class Sight:
     """Its clock minus our steady one."""
     failing: frozenset[str] = frozenset()
     """Subscriptions that fail again and again."""
+    replaced: Mapping[str, datetime] = field(default_factory=dict)
+    """Slots that went, whether or not another of that name came: by this server's clock."""
+    backlog: Backlog | None = None
+    """On the vitrine."""
     samples: Mapping[str, Sequence[WalSample]] = field(default_factory=dict)
     """By slot."""
     past: Mapping[str, Past] = field(default_factory=dict)
@@ -95,9 +109,12 @@ class Follower:
         self._lock = threading.Lock()
         self._sight = Sight(endpoint)
         self._read_at: float | None = None
-        self._beat_at = self._beat_changed_at = self._backlog_at = 0.0
+        self._answered_at: float | None = None
+        self._beat_at = self._beat_changed_at = 0.0
+        self._backlog_tried_at = self._backlog_at = self._past_tried_at = -math.inf
         self._failures = 0
         self._samples: dict[str, deque[WalSample]] = {slot: deque() for slot in slots}
+        self._slots: dict[str, SlotState] = {}
         self._past_at = 0.0
         self._errors: dict[str, deque[tuple[float, int, int]]] = {}
         self._stopping = threading.Event()
@@ -125,11 +142,11 @@ class Follower:
         with self._lock:
             now = time.monotonic()
             unread_s = now - self._read_at if self._read_at is not None else 0.0
-            late = self._read_at is None or unread_s > self._unanswered_s
-            once = self._failures > 0 and self._read_at is None
+            answers = self._answers(now)
             return replace(
                 self._sight,
-                answers=not (late or once or self._failures >= FAILURES),
+                answers=answers,
+                blind=answers and (self._read_at is None or unread_s > self._unanswered_s),
                 unread_s=unread_s,
                 beat_unread_s=now - self._beat_at,
                 beat_unchanged_s=now - self._beat_changed_at if self._sight.beat else 0.0,
@@ -140,58 +157,93 @@ class Follower:
                 past_read_s=now - self._past_at,
             )
 
+    def _answers(self, now: float) -> bool:
+        late = self._answered_at is None or now - self._answered_at > self._unanswered_s
+        once = self._failures > 0 and self._read_at is None
+        return not (late or once or self._failures >= FAILURES)
+
     def _run(self) -> None:
         conn: Connection | None = None
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
                 if conn is None:
-                    conn = self._open()
+                    conn = open_link(self._dsn)
+                    self._slots = {name: _forget_counts(slot) for name, slot in self._slots.items()}
                 self._take(self._read(conn), began)
             except psycopg.Error as error:
-                self._fail(error)
-                _close(conn)
-                conn = None
+                conn = self._fail(error, conn)
             self._looked.set()
             self._stopping.wait(RETRY_S if self._failures else self._interval_s)
         _close(conn)
 
-    def _open(self) -> Connection:
-        given = conninfo_to_dict(self._dsn.get_secret_value())
-        conn = connect(make_conninfo("", **{**_LINK, **given}), application=APPLICATION)
-        past = {name: read_past(conn, name) for name in self._subscribers}
-        silence_s = read_silence_s(conn) if self._subscribers else None
-        with self._lock:
-            if not self._sight.past:
-                self._past_at = time.monotonic()
-                self._sight = replace(self._sight, past=past, silence_s=silence_s)
-        return conn
-
     def _read(self, conn: Connection) -> EndpointReading:
-        reading = self._sight.reading
-        recent = reading is not None and time.monotonic() - self._backlog_at < BACKLOG_S
-        backlog = reading.backlog if reading and recent else None
-        return read_reading(conn, self.endpoint, self._role, backlog=backlog, disk=self._disk)
+        reading = read_reading(conn, self.endpoint, self._role, disk=self._disk)
+        if self._subscribers:
+            self._read_past(conn)
+        if self._role.is_window:
+            self._read_backlog(conn)
+        return reading
+
+    def _read_past(self, conn: Connection) -> None:
+        """Read what was known before, once; a history that can't be read hides nothing else."""
+        now = time.monotonic()
+        if self._sight.past or now - self._past_tried_at < BACKLOG_S:
+            return
+        self._past_tried_at = now
+        try:
+            past = {name: read_past(conn, name) for name in self._subscribers}
+            silence_s = read_silence_s(conn)
+        except psycopg.Error as error:
+            self._endure(error, conn)
+            return
+        with self._lock:
+            self._past_at = time.monotonic()
+            self._sight = replace(self._sight, past=past, silence_s=silence_s)
+
+    def _read_backlog(self, conn: Connection) -> None:
+        """Count now and then; where that fails, what was counted last stands a while."""
+        now = time.monotonic()
+        if now - self._backlog_tried_at < BACKLOG_S:
+            return
+        self._backlog_tried_at = now
+        counted = None
+        try:
+            counted = read_backlog(conn)
+            self._backlog_at = now
+        except psycopg.Error as error:
+            self._endure(error, conn)
+        if counted or now - self._backlog_at > BACKLOG_STALE_S:
+            with self._lock:
+                self._sight = replace(self._sight, backlog=counted)
+
+    def _endure(self, error: psycopg.Error, conn: Connection) -> None:
+        """Go on where only a statement failed. Raise the error where the connection did."""
+        if conn.closed:
+            raise error
+        log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
 
     def _take(self, reading: EndpointReading, began: float) -> None:
         with self._lock:
             now = time.monotonic()
             before = self._sight
-            if before.reading is None or reading.backlog is not before.reading.backlog:
-                self._backlog_at = now
-            if reading.beat is not None:
-                if before.beat is None or before.beat.beat != reading.beat.beat:
-                    self._beat_changed_at = now
+            beat = before.beat if reading.beat_locked else reading.beat
+            if not reading.beat_locked:
                 self._beat_at = now
-            self._read_at, self._failures = now, 0
+            if beat is not None and (before.beat is None or before.beat.beat != beat.beat):
+                self._beat_changed_at = now
+            self._read_at = self._answered_at = now
+            self._failures = 0
             self._sample(reading, now)
             offset = reading.now.timestamp() - began if now - began < SURE_S else before.clock_offset_s
             self._sight = replace(
                 before,
                 reading=reading,
-                beat=reading.beat or before.beat,
+                beat=beat,
+                beat_missing=before.beat_missing if reading.beat_locked else beat is None,
                 clock_offset_s=offset,
                 failing=self._find_failing(reading, now),
+                replaced={**before.replaced, **self._find_replaced(reading)},
                 failure="",
             )
 
@@ -200,12 +252,16 @@ class Follower:
             return
         for name, samples in self._samples.items():
             slot = reading.slot(name)
-            samples.append(WalSample(now, reading.wal_bytes, slot.retained_bytes if slot else None))
+            kept = (slot.retained_bytes, slot.unconfirmed_bytes, slot.active) if slot else (None, None, None)
+            samples.append(WalSample(now, reading.wal_bytes, *kept))
             while samples[0].at_s < now - WINDOW_S:
                 samples.popleft()
 
     def _find_failing(self, reading: EndpointReading, now: float) -> frozenset[str]:
-        """Name the subscriptions whose errors grew twice lately, without a beat that arrived since."""
+        """Name the subscriptions whose errors grew twice lately, without a beat that arrived since the first.
+
+        A connection that breaks counts once too.
+        """
         failing = set()
         beat = reading.beat.beat if reading.beat else 0
         for one in reading.subscriptions:
@@ -215,15 +271,53 @@ class Follower:
             while len(seen) > 1 and seen[1][0] < now - ERRORS_S:
                 seen.popleft()
             grown = [entry for entry in list(seen)[1:] if entry[0] >= now - ERRORS_S]
-            if len(grown) > 1 and beat <= grown[-1][2]:
+            if len(grown) > 1 and beat <= grown[-2][2]:
                 failing.add(one.name)
         return frozenset(failing)
 
-    def _fail(self, error: psycopg.Error) -> None:
+    def _find_replaced(self, reading: EndpointReading) -> dict[str, datetime]:
+        """Name the slots that went since the look before; where one was made anew its counts began again.
+
+        Only within one connection, because a crash of the server makes it forget what it counted.
+        """
+        found = {
+            name: reading.now
+            for name, before in self._slots.items()
+            if _is_another(before, reading.slot(name))
+        }
+        self._slots = {name: slot for name in self._samples if (slot := reading.slot(name))}
+        return found
+
+    def _fail(self, error: psycopg.Error, conn: Connection | None) -> Connection | None:
+        """Note why; return the connection if it still is one: then the server answered, and only that."""
         said = " ".join(str(error).split("\n", maxsplit=1)[0].split())
+        alive = conn is not None and not conn.closed
         with self._lock:
-            self._failures += 1
             self._sight = replace(self._sight, failure=said or type(error).__name__)
+            if alive:
+                self._answered_at = time.monotonic()
+            else:
+                self._failures += 1
+        return conn if alive else None
+
+
+def open_link(dsn: SecretStr) -> Connection:
+    """Open a session that gives up soon; the string's own keywords count, its options beside ours."""
+    given = conninfo_to_dict(dsn.get_secret_value())
+    options = f"{_LINK['options']} {given.get('options') or ''}".strip()
+    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=APPLICATION)
+
+
+def _forget_counts(slot: SlotState) -> SlotState:
+    return replace(slot, decoded_txns=None)
+
+
+def _is_another(before: SlotState, now: SlotState | None) -> bool:
+    if now is None:
+        return True
+    if before.decoded_txns is None or now.decoded_txns is None or before.counted_since != now.counted_since:
+        return False
+    return now.decoded_txns < before.decoded_txns
 
 
 def _close(conn: Connection | None) -> None:

@@ -63,7 +63,7 @@ def read_past(conn: Connection, subscriber: str) -> Past:
     rows = conn.execute(_SQL["recent_wal"], given).fetchall()
     return Past(
         arrival=_arrival(*last[:2]) if last else None,
-        unread_s=last[2] if last else 0.0,
+        unread_s=max(0.0, last[2]) if last else 0.0,
         sgp=tuple(WalSample(-ago, wal, kept) for ago, wal, kept, _, _ in rows if wal is not None),
         vitrine=tuple(WalSample(-ago, wal, kept) for ago, _, _, wal, kept in rows if wal is not None),
     )
@@ -102,10 +102,21 @@ def read_silence_s(conn: Connection) -> float | None:
 def read_day(conn: Connection, subscriber: str) -> Sequence[Piece]:
     """Return the last day; pieces in which nobody measured are missing."""
     rows = conn.execute(_SQL["day"], {"subscriber": subscriber, "piece_s": PIECE_S}).fetchall()
-    return [Piece(start, age, unknown, FreshnessState(state)) for start, age, unknown, state in rows]
+    return [Piece(start, age, unknown, _state(word)) for start, age, unknown, word in rows]
 
 
 def read_turns(conn: Connection, subscriber: str) -> Sequence[Turn]:
     """Return the last changes, the newest first."""
     rows = conn.execute(_SQL["turns"], {"subscriber": subscriber, "most": MOST_TURNS}).fetchall()
-    return [Turn(at, FreshnessState(state), Cause(cause) if cause else None) for at, state, cause in rows]
+    return [Turn(at, _state(state), _cause(cause)) for at, state, cause in rows]
+
+
+def _state(word: str) -> FreshnessState:
+    """Read what may have been written by a newer version: a word that is not known is no good news."""
+    return FreshnessState(word) if word in set(FreshnessState) else FreshnessState.SILENT
+
+
+def _cause(word: str | None) -> Cause | None:
+    if word is None:
+        return None
+    return Cause(word) if word in set(Cause) else Cause.UNKNOWN

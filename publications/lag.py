@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from db.engines import Connection
-from db.freshness import HopState
+from db.published import read_fingerprint
 from db.sqlfile import read_blocks
 from publications.preflight import Room
-from publications.slots import SlotState, read_slots
+from publications.slots import SlotState, make_slots
 
 _SQL = read_blocks("publications", "watch")
-
-LOCK_WAIT_S = 2.0
-"""A worker that waits longer for a lock stands still."""
-MESSAGE_AGE_S = 8.0
-"""A connection on which nothing comes for so long, while something waits, is dead."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +51,17 @@ class SubscriptionState:
     """By kind, from 18 on."""
     not_ready: tuple[str, ...]
     lock_wait_s: float | None
+    publications: tuple[str, ...] = ()
+    tables_followed: int = 0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What `ponte apply` left on an endpoint."""
+
+    fingerprint: str
+    at: datetime
+    """By the vitrine's clock."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,6 @@ class Backlog:
     credenciais_pending: int
     dead_letters: Mapping[str, int]
     """By landing table."""
-    as_applied: Mapping[str, bool]
-    """By endpoint: whether what it publishes is what was applied."""
     unsynced: Mapping[str, int]
     """Passwords that can't be carried, by reason."""
 
@@ -91,10 +95,14 @@ class EndpointReading:
     subscriptions: tuple[SubscriptionState, ...]
     beat: Beat | None
     """None where the row is missing or locked."""
+    beat_locked: bool = False
+    """Whether there is a row is not known: somebody holds a lock on it."""
     worker_sessions: int | None = None
     """On sgp."""
-    backlog: Backlog | None = None
-    """On the vitrine."""
+    published: str | None = None
+    """The fingerprint of what is published, where anything is."""
+    applied: Mapping[str, Applied] = field(default_factory=dict)
+    """On the vitrine, by endpoint."""
 
     def slot(self, name: str) -> SlotState | None:
         """Return the slot of that name."""
@@ -113,61 +121,81 @@ class EndpointRole:
     """The block that reads the newest beat."""
     is_here: bool = True
     """Its server runs on this machine, so its disk can be asked."""
+    publishes: bool = False
     counts_worker: bool = False
-    has_backlog: bool = False
+    is_window: bool = False
+    """It has the backlog, and what was applied."""
 
 
-SOURCE = EndpointRole("beat_sent", counts_worker=True)
-WINDOW = EndpointRole("beat_landed", has_backlog=True)
+SOURCE = EndpointRole("beat_sent", publishes=True, counts_worker=True)
+WINDOW = EndpointRole("beat_landed", publishes=True, is_window=True)
 SUBSCRIBER = EndpointRole("beat_received", is_here=False)
 
 
 def read_reading(
-    conn: Connection, endpoint: str, role: EndpointRole, *, backlog: Backlog | None, disk: Path | None
+    conn: Connection, endpoint: str, role: EndpointRole, *, disk: Path | None
 ) -> EndpointReading:
-    """Look once. backlog: a recent one, to be kept instead of counting again; disk: where WAL lies."""
-    now, version_num, wal_bytes, data_directory = _row(conn, "server")
+    """Look once. disk: where WAL lies."""
+    found = _read_rows(conn, role)
+    [(now, version_num, wal_bytes, data_directory)] = found["server"]
+    beat, beat_locked = _read_beat(conn, role.beat)
     return EndpointReading(
         endpoint=endpoint,
         now=now,
         version_num=version_num,
         wal_bytes=wal_bytes,
         disk_free_bytes=_read_disk_free(disk or data_directory) if role.is_here else None,
-        rooms={name: Room(used, limit) for name, used, limit in conn.execute(_SQL["rooms"])},
-        slots=read_slots(conn, endpoint),
-        subscriptions=tuple(_subscription(endpoint, row) for row in conn.execute(_SQL["subscriptions"])),
-        beat=_read_beat(conn, role.beat),
-        worker_sessions=_row(conn, "worker_sessions")[0] if role.counts_worker else None,
-        backlog=(backlog or _read_backlog(conn)) if role.has_backlog else None,
+        rooms={name: Room(used, limit) for name, used, limit in found["rooms"]},
+        slots=make_slots(endpoint, found["slots"]),
+        subscriptions=tuple(_subscription(endpoint, row) for row in found["subscriptions"]),
+        beat=beat,
+        beat_locked=beat_locked,
+        worker_sessions=found["worker_sessions"][0][0] if role.counts_worker else None,
+        published=read_fingerprint(conn) if role.publishes else None,
+        applied={name: Applied(fingerprint, at) for name, fingerprint, at in found.get("applied", ())},
     )
 
 
-def _row(conn: Connection, block: LiteralString) -> tuple[Any, ...]:
-    row = conn.execute(_SQL[block]).fetchone()
-    assert row is not None  # noqa: S101  # none of these reads a table
-    return row
+def _read_rows(conn: Connection, role: EndpointRole) -> dict[str, list[TupleRow]]:
+    """Ask everything in one round trip: over a slow link each costs a third of a second."""
+    blocks = ["server", "rooms", "slots", "subscriptions"]
+    blocks += ["worker_sessions"] if role.counts_worker else []
+    blocks += ["applied"] if role.is_window else []
+    with conn.pipeline():
+        cursors = {block: conn.execute(_SQL[block]) for block in blocks}
+    return {block: cursor.fetchall() for block, cursor in cursors.items()}
 
 
-def _read_beat(conn: Connection, block: LiteralString) -> Beat | None:
-    """Read the newest beat; a lock on the row's table must not look like a server that is away."""
+def _read_beat(conn: Connection, block: LiteralString) -> tuple[Beat | None, bool]:
+    """Read the newest beat and whether it is locked; a lock must not look like a server that is away."""
     try:
         row = conn.execute(_SQL[block]).fetchone()
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
-        return None
-    return Beat(*row) if row else None
+    except psycopg.errors.LockNotAvailable:
+        return None, True
+    except psycopg.errors.UndefinedTable:
+        return None, False
+    return Beat(*row) if row else None, False
 
 
-def _read_backlog(conn: Connection) -> Backlog:
-    pending, miniaturas, refused, credenciais, letters, as_applied = _row(conn, "backlog")
-    return Backlog(
-        miniaturas_pending=pending,
-        miniaturas=miniaturas,
-        miniaturas_refused=refused,
-        credenciais_pending=credenciais,
-        dead_letters=letters,
-        as_applied=as_applied,
-        unsynced=_row(conn, "count_unsynced")[0] if _row(conn, "unsynced")[0] else {},
-    )
+def read_backlog(conn: Connection) -> Backlog:
+    """Count what waits; give up after a second, because others wait for this connection."""
+    with conn.transaction():
+        conn.execute("SET LOCAL statement_timeout = '1s'")
+        pending, miniaturas, refused, credenciais, letters = _row(conn, "backlog")
+        return Backlog(
+            miniaturas_pending=pending,
+            miniaturas=miniaturas,
+            miniaturas_refused=refused,
+            credenciais_pending=credenciais,
+            dead_letters=letters,
+            unsynced=_row(conn, "count_unsynced")[0] if _row(conn, "unsynced")[0] else {},
+        )
+
+
+def _row(conn: Connection, block: LiteralString) -> TupleRow:
+    row = conn.execute(_SQL[block]).fetchone()
+    assert row is not None  # noqa: S101  # each of these counts
+    return row
 
 
 def _read_disk_free(folder: Path | str | None) -> int | None:
@@ -178,7 +206,18 @@ def _read_disk_free(folder: Path | str | None) -> int | None:
 
 
 def _subscription(endpoint: str, row: TupleRow) -> SubscriptionState:
-    name, enabled, pid, received_bytes, applied_bytes, message_age_s, counts, not_ready, lock_wait_s = row
+    (
+        name,
+        enabled,
+        pid,
+        received_bytes,
+        applied_bytes,
+        message_age_s,
+        counts,
+        not_ready,
+        lock_wait_s,
+        *follows,
+    ) = row
     return SubscriptionState(
         endpoint=endpoint,
         name=name,
@@ -193,52 +232,6 @@ def _subscription(endpoint: str, row: TupleRow) -> SubscriptionState:
         conflicts={key.removeprefix("confl_"): counts[key] for key in counts if key.startswith("confl_")},
         not_ready=tuple(not_ready),
         lock_wait_s=lock_wait_s,
+        publications=tuple(follows[0]),
+        tables_followed=follows[1],
     )
-
-
-def judge_hop(
-    source: EndpointReading | None,
-    target: EndpointReading | None,
-    *,
-    slot: str,
-    subscription: str,
-    fails_again: bool,
-) -> HopState:
-    """Say what a hop does, from what its two ends show. fails_again: apply errors went on counting lately."""
-    if source is not None and _is_lost(source.slot(slot)):
-        return HopState.LOST
-    if target is None:
-        return HopState.UNKNOWN
-    state = target.subscription(subscription)
-    if state is None or fails_again or _stands_still(state):
-        return HopState.STOPPED
-    if _waits(source, target) and (state.message_age_s or 0.0) > MESSAGE_AGE_S:
-        return HopState.CUT
-    return HopState.RUNNING
-
-
-def _is_lost(slot: SlotState | None) -> bool:
-    return slot is None or slot.lost
-
-
-def _stands_still(state: SubscriptionState) -> bool:
-    return not state.enabled or state.pid is None or (state.lock_wait_s or 0.0) > LOCK_WAIT_S
-
-
-def _waits(source: EndpointReading | None, target: EndpointReading) -> bool:
-    """Tell whether the source has a beat that the target has not."""
-    if source is None or source.beat is None or target.beat is None:
-        return False
-    return source.beat.beat > target.beat.beat
-
-
-def measure_behind_s(source: Beat | None, target: Beat | None) -> float | None:
-    """Return how many seconds the target is behind the source, each by its own clock; None if not known."""
-    ages = [_age_s(one) for one in (source, target)]
-    if ages[0] is None or ages[1] is None:
-        return None
-    return max(0.0, ages[1] - ages[0])
-
-
-def _age_s(beat: Beat | None) -> float | None:
-    return None if beat is None or beat.beat_at is None else (beat.now - beat.beat_at).total_seconds()

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 
-from db.freshness import Cause, FreshnessState, Measurement
+from db.freshness import Cause, FreshnessState, HopState, Measurement
 from db.metrics import MetricSpec, Sample
-from publications.watch import HopView, View
+from publications.hops import HopView
+from publications.panel.words import MOTIVOS
+from publications.watch import View
 
 HOP = ("source", "target")
 STATE = MetricSpec(
@@ -99,6 +101,7 @@ def collect(view: View, polled_at: float, elapsed_s: float) -> Iterable[Metric]:
     yield from _collect_servers(view)
     yield from _collect_hops(view)
     yield from _collect_backlog(view)
+    yield AS_APPLIED.family(_by(view.as_applied.items()))
 
 
 def _collect_roads(measured: dict[str, Measurement]) -> Iterable[Metric]:
@@ -115,7 +118,7 @@ def _collect_roads(measured: dict[str, Measurement]) -> Iterable[Metric]:
 
 def _collect_servers(view: View) -> Iterable[Metric]:
     sights = view.sights
-    readings = [(name, sight.reading) for name, sight in sights.items() if sight.reading]
+    readings = [(name, sight.reading) for name, sight in sights.items() if sight.answers and sight.reading]
     yield UP.family(((name,), float(sight.answers)) for name, sight in sights.items())
     yield ROOM.family(
         ((name, thing), room.used / room.limit if room.limit else None)
@@ -126,30 +129,40 @@ def _collect_servers(view: View) -> Iterable[Metric]:
 
 
 def _collect_hops(view: View) -> Iterable[Metric]:
+    """Return what is known now; a number of a server that is away would look like one of the present."""
     hops = view.hops
-    rates = {hop.source: hop.forecast.rate_bytes_per_s for hop in hops}
+    known = [hop for hop in hops if hop.slot_known]
+    rates = {hop.source: hop.forecast.rate_bytes_per_s for hop in known}
+    left: dict[str, float] = {}
+    for hop in known:
+        if (left_s := hop.forecast.disk_left_s) is not None:
+            left[hop.source] = min(left_s, left.get(hop.source, left_s))
     yield WAL_RATE.family(((name,), rate) for name, rate in rates.items())
-    yield DISK_LEFT.family(((hop.source,), hop.forecast.disk_left_s) for hop in hops)
+    yield DISK_LEFT.family(_by(left.items()))
     yield BEHIND.family(((hop.source, hop.target), hop.behind_s) for hop in hops)
-    yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in hops)
-    yield from _collect_slots(hops)
-    yield from _collect_subscriptions(hops)
+    yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in known)
+    yield from _collect_slots(known)
+    yield from _collect_subscriptions(view, hops)
 
 
 def _collect_slots(hops: list[HopView]) -> Iterable[Metric]:
     found = [((hop.source, hop.slot_name), hop.slot) for hop in hops]
     there = [(labels, slot) for labels, slot in found if slot]
-    yield SLOT_LOST.family((labels, float(slot.lost if slot else True)) for labels, slot in found)
+    yield SLOT_LOST.family(((hop.source, hop.slot_name), float(hop.state is HopState.LOST)) for hop in hops)
     yield SLOT_ACTIVE.family((labels, float(slot.active)) for labels, slot in there)
     yield SLOT_RETAINED.family((labels, slot.retained_bytes) for labels, slot in there)
     yield SLOT_UNCONFIRMED.family((labels, slot.unconfirmed_bytes) for labels, slot in there)
     yield SLOT_SAFE.family((labels, slot.safe_bytes) for labels, slot in there)
 
 
-def _collect_subscriptions(hops: list[HopView]) -> Iterable[Metric]:
+def _collect_subscriptions(view: View, hops: list[HopView]) -> Iterable[Metric]:
     named = [((hop.target, hop.subscription_name), hop) for hop in hops]
     yield RUNNING.family((labels, float(hop.state.value == "running")) for labels, hop in named)
-    there = [(labels, hop.subscription) for labels, hop in named if hop.subscription]
+    there = [
+        (labels, hop.subscription)
+        for labels, hop in named
+        if hop.subscription and view.sights[hop.target].answers
+    ]
     yield ENABLED.family((labels, float(one.enabled)) for labels, one in there)
     yield APPLY_ERRORS.family((labels, one.apply_errors) for labels, one in there)
     yield SYNC_ERRORS.family((labels, one.sync_errors) for labels, one in there)
@@ -166,10 +179,9 @@ def _collect_backlog(view: View) -> Iterable[Metric]:
     yield MINIATURAS_PENDING.family([((), backlog.miniaturas_pending)])
     yield CREDENCIAIS_PENDING.family([((), backlog.credenciais_pending)])
     yield MINIATURAS.family(_by(backlog.miniaturas.items()))
-    yield REFUSED.family(_by(backlog.miniaturas_refused.items()))
+    yield REFUSED.family(_by({**dict.fromkeys(MOTIVOS, 0), **backlog.miniaturas_refused}.items()))
     yield UNSYNCED.family(_by(backlog.unsynced.items()))
     yield DEAD_LETTERS.family(_by(backlog.dead_letters.items()))
-    yield AS_APPLIED.family(_by(backlog.as_applied.items()))
 
 
 def _by(counts: Iterable[tuple[str, float]]) -> Iterable[Sample]:

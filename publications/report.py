@@ -19,13 +19,14 @@ def to_json(view: View, checks: Sequence[Check]) -> str:
     """Return one object.
 
     `level`; `subscribers` by name: state, causes, next_step, age_seconds, as_of, hops; `servers`; `backlog`;
-    `checks`.
+    `as_applied`; `checks`.
     """
     shown = {
         "level": find_worst(checks).name.lower(),
         "subscribers": {name: _subscriber(view, name) for name in view.subscribers},
         "servers": {name: _server(sight) for name, sight in view.sights.items()},
         "backlog": dataclasses.asdict(view.backlog) if view.backlog else None,
+        "as_applied": view.as_applied,
         "checks": [_check(check) for check in checks],
     }
     return json.dumps(shown, indent=2, ensure_ascii=False, default=_plain)
@@ -90,10 +91,10 @@ def to_nagios(view: View, checks: Sequence[Check]) -> str:
 def _perfdata(view: View) -> Iterable[str]:
     for name in view.subscribers:
         age = view.measure(name).freshness.age_seconds
-        yield f"{name}_age={'U' if age is None else f'{age:.1f}'}s;{FRESH_S:.0f};{LAGGING_S:.0f};0;"
+        yield f"{name}_age={'U' if age is None else f'{age:.1f}s'};{FRESH_S:.0f};{LAGGING_S:.0f};0;"
     for hop in view.hops:
-        retained = hop.slot.retained_bytes if hop.slot else None
-        yield f"{hop.slot_name}_retained={'U' if retained is None else retained}B;;;0;"
+        retained = hop.slot.retained_bytes if hop.slot and hop.slot_known else None
+        yield f"{hop.slot_name}_retained={'U' if retained is None else f'{retained}B'};;;0;"
         left = [one for one in (hop.forecast.slot_left_s, hop.forecast.disk_left_s) if one is not None]
         if left:
             yield f"{hop.slot_name}_left={min(left):.0f}s;{LEFT_WARNING_S:.0f}:;{LEFT_CRITICAL_S:.0f}:;0;"

@@ -88,8 +88,8 @@ class WatchSettings(PonteSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8090, ge=1, le=65535)
-    poll_seconds: float = Field(default=2.0, gt=0, le=3)
-    """Seconds between two looks: three missed make the panel silent."""
+    poll_seconds: float = Field(default=1.0, gt=0, le=2)
+    """Seconds between two looks; the panel is silent 3.5 s after the last."""
     record_seconds: float = Field(default=10.0, gt=0)
     """Seconds between two lines of the history; a change of state is written at once."""
     disk: Path | None = None
@@ -106,7 +106,20 @@ def read_watch_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dic
             "set them to libpq connection strings of the role ponte_watch, in the environment or as files in"
             " PONTE_SECRETS_DIR",
         )
+    for name, dsn in found.items():
+        _check_conninfo(watch_variable(name), dsn)
     return {name: dsn for name, dsn in found.items() if dsn}
+
+
+def _check_conninfo(variable: str, dsn: SecretStr | None) -> None:
+    """Refuse what libpq would, in our own words: its own quote what it can't read, maybe a password."""
+    try:
+        conninfo_to_dict(dsn.get_secret_value() if dsn else "")
+    except ProgrammingError:
+        raise SettingsError(
+            f"{variable} is no libpq connection string",
+            "write it as 'host=… port=…'; quote a value with blanks",
+        ) from None
 
 
 def _parse_conninfo(subscription: str, conninfo: SecretStr) -> dict[str, str]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from db.engines import Connection
-from db.sqlfile import read_blocks
+from psycopg.rows import TupleRow
 
-_SQL = read_blocks("publications", "watch")
-
+WINDOW_S = 600.0
+"""Rates are taken over so long."""
 PRESENT_S = 5.0
 """What counts as the present rate."""
+HELD_S = 10.0
 HELD_SHARE = 0.5
-"""A slot that keeps more than this share of what is written is held back."""
+"""A slot whose reader leaves more than this share unconfirmed for so long is held back."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,20 @@ class SlotState:
     invalidation_reason: str | None = None
     """From 17 on."""
     reply_age_s: float | None = None
+    decoded_txns: int | None = None
+    """How many transactions were decoded from it since it was made or its counts were reset."""
+    counted_since: datetime | None = None
+    """When its counts were reset; None if never."""
 
     @property
     def lost(self) -> bool:
         """Tell whether what it feeds must be copied again."""
         return self.wal_status == "lost" or self.invalidation_reason is not None
+
+    @property
+    def is_past_its_limit(self) -> bool:
+        """Tell whether the next checkpoint may lose it."""
+        return self.wal_status == "unreserved" or (self.safe_bytes is not None and self.safe_bytes <= 0)
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,9 @@ class WalSample:
     at_s: float
     wal_bytes: int
     retained_bytes: int | None
+    unconfirmed_bytes: int | None = None
+    """None in the history, which does not keep it."""
+    active: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,19 +76,13 @@ class Forecast:
     disk_left_s: float | None
 
 
-def read_slots(conn: Connection, endpoint: str) -> tuple[SlotState, ...]:
-    """Return the database's logical slots."""
-    rows = conn.execute(_SQL["slots"]).fetchall()
-    return tuple(_slot(endpoint, *row) for row in rows)
+def make_slots(endpoint: str, rows: Iterable[TupleRow]) -> tuple[SlotState, ...]:
+    """Return a database's logical slots from the rows that its look gave."""
+    return tuple(_slot(endpoint, row) for row in rows)
 
 
-def _slot(
-    endpoint: str,
-    view: dict[str, Any],
-    retained_bytes: int | None,
-    unconfirmed_bytes: int | None,
-    reply_age_s: float | None,
-) -> SlotState:
+def _slot(endpoint: str, row: TupleRow) -> SlotState:
+    view, retained_bytes, unconfirmed_bytes, reply_age_s, decoded_txns, counted_since = row
     since = view.get("inactive_since")
     return SlotState(
         endpoint=endpoint,
@@ -90,6 +95,8 @@ def _slot(
         inactive_since=datetime.fromisoformat(since) if since else None,
         invalidation_reason=view.get("invalidation_reason"),
         reply_age_s=reply_age_s,
+        decoded_txns=decoded_txns,
+        counted_since=counted_since,
     )
 
 
@@ -99,18 +106,21 @@ def forecast(
     """Say how long it can go on. The greater of the present rate and that of all samples counts."""
     rate = _rate(samples)
     held = _is_held(samples)
-    if slot is None or rate is None or not held:
+    if slot is None or slot.lost:
         return Forecast(rate, held, None, None)
-    slot_left = None if slot.safe_bytes is None or slot.lost else _divide(slot.safe_bytes, rate)
-    disk_left = None if disk_free_bytes is None or slot.lost else _divide(disk_free_bytes, rate)
+    if slot.is_past_its_limit:
+        return Forecast(rate, held, 0.0, None)
+    if rate is None or not held:
+        return Forecast(rate, held, None, None)
+    slot_left = None if slot.safe_bytes is None else _divide(slot.safe_bytes, rate)
+    disk_left = None if disk_free_bytes is None else _divide(disk_free_bytes, rate)
     if slot_left is not None and disk_left is not None and slot_left < disk_left:
         disk_left = None  # the slot is lost before, and its WAL removed
     return Forecast(rate, held, slot_left, disk_left)
 
 
 def _rate(samples: Sequence[WalSample]) -> float | None:
-    present = [one for one in samples if one.at_s >= samples[-1].at_s - PRESENT_S]
-    rates = [rate for part in (samples, present) if (rate := _slope(part)) is not None]
+    rates = [rate for part in (samples, _last(samples, PRESENT_S)) if (rate := _slope(part)) is not None]
     return max(rates, default=None)
 
 
@@ -122,11 +132,26 @@ def _slope(samples: Sequence[WalSample]) -> float | None:
 
 
 def _is_held(samples: Sequence[WalSample]) -> bool:
-    kept = [(one.wal_bytes, one.retained_bytes) for one in samples if one.retained_bytes is not None]
-    if len(kept) < 2:  # noqa: PLR2004
+    """Tell whether what is written stays: nobody reads the slot, or its reader confirms less than half of it.
+
+    What was written a moment ago may be on its way; and what a slot retains proves nothing, because it
+    lets go in large steps, long after all was confirmed.
+    """
+    if not samples or samples[-1].wal_bytes <= samples[0].wal_bytes:
         return False
-    (wal_before, before), (wal_now, now) = kept[0], kept[-1]
-    return wal_now > wal_before and now - before > HELD_SHARE * (wal_now - wal_before)
+    if samples[-1].active is False:
+        return True
+    known = [(one, kept) for one in _last(samples, HELD_S) if (kept := one.unconfirmed_bytes) is not None]
+    if not known or known[-1][0].at_s - known[0][0].at_s < PRESENT_S:
+        return False
+    (first, kept_before), (last, kept_now) = known[0], known[-1]
+    settled = max(one.wal_bytes for one, _ in known if one.at_s <= last.at_s - PRESENT_S)
+    waited = settled > last.wal_bytes - kept_now
+    return waited and kept_now - kept_before > HELD_SHARE * (last.wal_bytes - first.wal_bytes)
+
+
+def _last(samples: Sequence[WalSample], seconds: float) -> list[WalSample]:
+    return [one for one in samples if one.at_s >= samples[-1].at_s - seconds]
 
 
 def _divide(left_bytes: int, rate: float) -> float | None:

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from db.freshness import Cause, FreshnessState, Measurement
 from publications.checks import Check, CheckKind, Level
+from publications.hops import HopView
 from publications.slots import Forecast, SlotState
-from publications.watch import HopView, View
+from publications.watch import View
 
 FACTS: dict[Cause, tuple[str, str]] = {
     Cause.POLL_DIED: ("nobody has looked for a while", "restart 'ponte panel'"),
@@ -26,6 +27,10 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "see which in 'ponte lag', then the log of its server; 'ponte plan' if it is disabled",
     ),
     Cause.SGP_DOWN: ("SGP's database does not answer", "start SGP's PostgreSQL"),
+    Cause.INTAKE_CUT: (
+        "the vitrine does not get through to SGP's database",
+        "see the log of the vitrine's PostgreSQL: address, pg_hba.conf and passfile of its subscription",
+    ),
     Cause.WORKER_DEAD: ("the worker does not run: nobody beats", "start the service thumbnail_worker"),
     Cause.SGP_IDLE: (
         "the worker runs, but its beats are not written",
@@ -35,7 +40,12 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "SGP's and the VPS's clocks differ",
         "set both clocks by NTP: 'timedatectl', on Windows 'w32tm /resync'",
     ),
-    Cause.DRIFTED: ("what is published is not what was applied", "run 'ponte plan'"),
+    Cause.DRIFTED: ("what is published or subscribed is not what was applied", "run 'ponte plan'"),
+    Cause.BEAT_LOST: (
+        "changes pass and the heartbeat does not: its row is gone",
+        "at that hop's target 'ALTER SUBSCRIPTION … DROP PUBLICATION' of the heartbeat, then 'ponte apply'"
+        " copies it again",
+    ),
     Cause.COPYING: ("tables are being copied", "wait; 'ponte lag --watch' shows which"),
     Cause.CATCHING_UP: (
         "everything runs and is behind",
@@ -94,7 +104,23 @@ def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
         for cause in dict.fromkeys(cause for _, found in roads for cause in found.causes)
     ]
     away = [f"{name}: {sight.failure}" for name, sight in view.sights.items() if sight.failure]
-    return Group(*lines, *advice, "", hops_table(view), "", servers_table(view), *away, *_talk(checks))
+    return Group(
+        *lines,
+        *advice,
+        "",
+        hops_table(view),
+        *_not_ready(view),
+        "",
+        servers_table(view),
+        *away,
+        *_talk(checks),
+    )
+
+
+def _not_ready(view: View) -> Iterable[str]:
+    for hop in view.hops:
+        if hop.subscription and hop.subscription.not_ready:
+            yield f"{hop.source}->{hop.target} does not follow yet: {', '.join(hop.subscription.not_ready)}"
 
 
 def _talk(checks: Sequence[Check]) -> Iterable[str]:
@@ -108,7 +134,20 @@ def _talk(checks: Sequence[Check]) -> Iterable[str]:
 
 def hops_table(view: View) -> Table:
     """Return a line for each hop."""
-    columns = ("hop", "state", "behind", "unconfirmed", "retained", "wal", "safe", "rate", "left", "errors")
+    columns = (
+        "hop",
+        "state",
+        "behind",
+        "received",
+        "applied",
+        "unconfirmed",
+        "retained",
+        "wal",
+        "safe",
+        "rate",
+        "left",
+        "errors",
+    )
     table = _table(columns)
     for hop in view.hops:
         slot = hop.slot
@@ -116,9 +155,11 @@ def hops_table(view: View) -> Table:
             f"{hop.source}->{hop.target}",
             f"{hop.state.value}{_idle(slot)}",
             _duration(hop.behind_s),
+            _position(hop.subscription.received_bytes if hop.subscription else None),
+            _position(hop.subscription.applied_bytes if hop.subscription else None),
             _size(slot.unconfirmed_bytes if slot else None),
             _size(slot.retained_bytes if slot else None),
-            (slot.invalidation_reason or slot.wal_status or "?") if slot else "missing",
+            _wal_status(hop),
             _size(slot.safe_bytes if slot else None),
             _rate(hop.forecast),
             _left(hop.forecast),
@@ -181,13 +222,31 @@ def _errors(hop: HopView) -> str:
     return ", ".join(part for part in parts if part) or "none"
 
 
+def _wal_status(hop: HopView) -> str:
+    if hop.slot is None:
+        return "missing" if hop.slot_known else "?"
+    return hop.slot.invalidation_reason or hop.slot.wal_status or "?"
+
+
 def _rate(given: Forecast) -> str:
     return "?" if given.rate_bytes_per_s is None else f"{_size(round(given.rate_bytes_per_s))}/s"
 
 
 def _left(given: Forecast) -> str:
-    known = [left for left in (given.slot_left_s, given.disk_left_s) if left is not None]
-    return f"{min(known) / 3600:.1f} h" if known else "-"
+    known = [
+        (left_s, of)
+        for left_s, of in ((given.slot_left_s, "slot"), (given.disk_left_s, "disk"))
+        if left_s is not None
+    ]
+    if not known:
+        return "-"
+    left_s, of = min(known)
+    return f"{left_s / 3600:.1f} h ({of})"
+
+
+def _position(wal_bytes: int | None) -> str:
+    """Return a position in the WAL as PostgreSQL writes it."""
+    return "-" if wal_bytes is None else f"{wal_bytes >> 32:X}/{wal_bytes & 0xFFFFFFFF:X}"
 
 
 def _duration(seconds: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -11,39 +11,15 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from db.freshness import UNANSWERED_S, Arrival, HopState, Measurement, Observation, diagnose
-from publications.declaration import Declaration, Export, Intake
+from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
+from publications.declaration import Declaration
 from publications.follower import Follower, Sight
 from publications.history import NO_PAST, Past
-from publications.lag import (
-    SOURCE,
-    SUBSCRIBER,
-    WINDOW,
-    Backlog,
-    SubscriptionState,
-    judge_hop,
-    measure_behind_s,
-)
-from publications.slots import Forecast, SlotState, WalSample, forecast
+from publications.hops import HopView, age_samples, view_hop
+from publications.lag import SOURCE, SUBSCRIBER, WINDOW, Backlog
 
-PATIENCE_S = 2.5
-"""How long a first look waits for a database."""
-
-
-@dataclass(frozen=True)
-class HopView:
-    """One hop: its two ends, how far apart they are, and how long that can go on."""
-
-    source: str
-    target: str
-    state: HopState
-    slot_name: str
-    subscription_name: str
-    slot: SlotState | None
-    subscription: SubscriptionState | None
-    """As last seen, also while the target is away."""
-    behind_s: float | None
-    forecast: Forecast
+PATIENCE_S = 6.0
+"""How long a first look waits for what neither answers nor fails: a slow link needs its round trips."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +54,19 @@ class View:
     @property
     def backlog(self) -> Backlog | None:
         """What waits, as last counted."""
-        reading = self.sights[self.window].reading
-        return reading.backlog if reading else None
+        return self.sights[self.window].backlog
+
+    @property
+    def as_applied(self) -> dict[str, bool]:
+        """By endpoint: whether what it publishes is what was applied; without those that are not known."""
+        window = self.sights[self.window].reading
+        published = {
+            name: reading.published
+            for name in (self.source, self.window)
+            if (reading := self.sights[name].reading)
+        }
+        applied = {name: one.fingerprint for name, one in window.applied.items()} if window else {}
+        return {name: applied.get(name) == found for name, found in published.items() if window}
 
     def measure(self, subscriber: str, *, elapsed_s: float = 0.0) -> Measurement:
         """Measure, so many seconds after the look."""
@@ -151,23 +138,24 @@ class Watch:
         """Bring together what is known now; waits for nothing."""
         sights = {name: follower.look() for name, follower in self._followers.items()}
         intake = self._declaration.intake
-        past = sights[intake.target].past
-        carried = _view_hop(intake, sights, next(iter(past.values()), NO_PAST).sgp)
-        return View(
-            sights=sights,
-            source=intake.source,
-            window=intake.target,
-            subscribers={
-                name: self._view_subscriber(name, sights, carried, past.get(name, NO_PAST))
-                for name in self._exports
-            },
-        )
+        window = sights[intake.target]
+        past = {name: window.past.get(name, NO_PAST) for name in self._exports}
+        sgp = next(iter(past.values()), NO_PAST).sgp
+        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
+        view = View(sights, {}, intake.source, intake.target)
+        drifted = False in view.as_applied.values()
+        subscribers = {
+            name: self._view_subscriber(name, sights, carried, past[name], drifted=drifted)
+            for name in self._exports
+        }
+        return replace(view, subscribers=subscribers)
 
     def _view_subscriber(
-        self, name: str, sights: Mapping[str, Sight], intake: HopView, past: Past
+        self, name: str, sights: Mapping[str, Sight], intake: HopView, past: Past, *, drifted: bool
     ) -> SubscriberView:
-        export = _view_hop(self._exports[name], sights, past.vitrine)
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
+        vitrine = age_samples(past.vitrine, window.past_read_s)
+        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine)
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
@@ -179,45 +167,18 @@ class Watch:
             beatless_s=_beatless_s(source),
             worker_connected=_has_worker(source),
             skew_s=_skew_s(source, subscriber),
-            drifted=_has_drifted(window),
+            drifted=drifted or not (intake.complete and export.complete),
+            beat_lost=intake.beat_lost or export.beat_lost,
             copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
+            blind=any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
         return SubscriberView(name, seen, intake, export)
 
 
-def _view_hop(hop: Intake | Export, sights: Mapping[str, Sight], past: Sequence[WalSample]) -> HopView:
-    source, target = sights[hop.source], sights[hop.target]
-    slot = source.reading.slot(hop.slot) if source.reading else None
-    free = source.reading.disk_free_bytes if source.reading else None
-    return HopView(
-        source=hop.source,
-        target=hop.target,
-        state=judge_hop(
-            source.reading if source.answers else None,
-            target.reading if target.answers else None,
-            slot=hop.slot,
-            subscription=hop.subscription,
-            fails_again=hop.subscription in target.failing,
-        ),
-        slot_name=hop.slot,
-        subscription_name=hop.subscription,
-        slot=slot,
-        subscription=target.reading.subscription(hop.subscription) if target.reading else None,
-        behind_s=measure_behind_s(source.beat, target.beat),
-        forecast=forecast(_join(past, source.samples.get(hop.slot, ())), slot, disk_free_bytes=free),
-    )
-
-
-def _join(past: Sequence[WalSample], present: Sequence[WalSample]) -> list[WalSample]:
-    """Put samples from before in front; a server that was made anew begins again."""
-    if not present:
-        return []
-    older = [one for one in past if one.wal_bytes <= present[0].wal_bytes and one.at_s < present[0].at_s]
-    return [*older, *present]
-
-
 def _arrival(sight: Sight, past: Past) -> Arrival | None:
+    if sight.beat_missing:
+        return None
     if sight.beat is None:
         return past.arrival
     return Arrival(sight.beat.beat_at, sight.beat.arrived_at, sight.beat.now)
@@ -235,11 +196,6 @@ def _has_worker(source: Sight) -> bool:
     return source.reading is not None and bool(source.reading.worker_sessions)
 
 
-def _has_drifted(window: Sight) -> bool:
-    backlog = window.reading.backlog if window.reading else None
-    return backlog is not None and False in backlog.as_applied.values()
-
-
 def _skew_s(source: Sight, subscriber: Sight) -> float:
     if source.clock_offset_s is None or subscriber.clock_offset_s is None:
         return 0.0
@@ -247,6 +203,6 @@ def _skew_s(source: Sight, subscriber: Sight) -> float:
 
 
 def look_once(declaration: Declaration, dsns: Mapping[str, SecretStr], *, disk: Path | None = None) -> View:
-    """Look at everything one time; one that does not answer is late after 2.5 s."""
+    """Look at everything one time; one that does not answer is late after 6 s."""
     with Watch(declaration, dsns, disk=disk) as watch:
         return watch.look_first()

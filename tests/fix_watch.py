@@ -9,11 +9,14 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from types import TracebackType
+from typing import Self
 
 import pytest
 import uvicorn
@@ -83,7 +86,7 @@ class Panel:
     """The panel with its poller and its server, each to be stopped by itself."""
 
     def __init__(self, watch: Watch, dsn: SecretStr, *, poll_s: float = 0.5) -> None:
-        self.poller = Poller(watch, dsn, interval_s=poll_s)
+        self.poller = Poller(watch, dsn, interval_s=poll_s, record_s=1.0)
         self.port = find_free_port()
         config = uvicorn.Config(create_app(self.poller), host=HOST, port=self.port, log_level="error")
         self._server = uvicorn.Server(config)
@@ -229,6 +232,49 @@ class WatchedRoad:
     def _is_ok(self) -> bool:
         panel, api = self.read_panel(), self.read_api()
         return (panel.state, panel.causes, api.state) == (FreshnessState.FRESH, (), FreshnessState.FRESH)
+
+
+class Sampler:
+    """Asks the panel, its metrics and the API ten times a second, as people with several screens do."""
+
+    def __init__(self, seen: WatchedRoad) -> None:
+        self.states: set[FreshnessState] = set()
+        self.causes: set[Cause] = set()
+        self.disagreed_s = 0.0
+        """The longest time for which they did not say the same state."""
+        self._seen = seen
+        self._stop = Event()
+        self._failed: list[Exception] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        if error is None and self._failed:
+            raise self._failed[0]
+
+    def wait(self, seconds: float) -> None:
+        """Go on asking for so long."""
+        self._stop.wait(seconds)
+
+    def _run(self) -> None:
+        agreed_at = time.monotonic()
+        try:
+            while not self._stop.wait(0.1):
+                faces = self._seen.read_quick_faces().values()
+                states = {face.state for face in faces}
+                self.states |= states
+                self.causes |= {cause for face in faces for cause in face.causes or ()}
+                agreed_at = time.monotonic() if len(states) == 1 else agreed_at
+                self.disagreed_s = max(self.disagreed_s, time.monotonic() - agreed_at)
+        except Exception as error:  # noqa: BLE001  # told where the block ends
+            self._failed.append(error)
 
 
 def watch_dsns(port_to_vps: int, servers: Servers) -> dict[str, SecretStr]:

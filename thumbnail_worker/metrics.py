@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from thumbnail_worker.backlog import Tally
+from thumbnail_worker.errors import Motivo
 
 PHOTOS_MADE = "ponte_worker_photos_made_total"
 PHOTOS_FAILED = "ponte_worker_photos_failed_total"
@@ -56,6 +57,10 @@ class WorkerMetrics:
                                registry=registry),
         }.items():  # fmt: skip
             object.__setattr__(self, name, one)
+        for motivo in Motivo:
+            self.failed.labels(
+                motivo.value
+            )  # an alert can't see a series rise that begins with its first case
 
     def show(self, tally: Tally) -> None:
         """Take over how the photos stand."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from db.freshness import Cause, FreshnessState, HopState, Measurement
 from publications.checks import CheckKind, Level, check_view
 from publications.history import Turn
+from publications.hops import HopView
 from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
@@ -23,7 +24,7 @@ from publications.panel.words import (
     say_size,
     say_turn,
 )
-from publications.watch import HopView, View
+from publications.watch import View
 
 ALL_BUT = 0.99
 """Less than this of the day measured is said."""
@@ -135,6 +136,8 @@ def _make_stop(name: str, answers: bool, hop: HopView) -> Stop:
 
 
 def _describe_queue(export: HopView) -> str:
+    if not export.slot_known:
+        return "Não se sabe agora quantas mudanças esperam a VPS"
     if export.slot is None or export.slot.retained_bytes is None:
         return "A fila de mudanças para a VPS não existe mais"
     unconfirmed = export.slot.unconfirmed_bytes

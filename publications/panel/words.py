@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db.freshness import Cause, FreshnessState, HopState, Measurement
 from publications.checks import Check, CheckKind
-from publications.watch import HopView
+from publications.hops import HopView
 
 WORDS = {
     FreshnessState.FRESH: "Atenção",
@@ -35,6 +35,10 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "Chame o suporte: 'ponte lag' mostra em qual trecho.",
     ),
     Cause.SGP_DOWN: ("O banco de dados do SGP não responde.", "Inicie o PostgreSQL do SGP."),
+    Cause.INTAKE_CUT: (
+        "A vitrine não consegue se conectar ao banco de dados do SGP, no mesmo servidor.",
+        "Chame o suporte: o registro do PostgreSQL da vitrine diz por quê.",
+    ),
     Cause.WORKER_DEAD: (
         "O serviço da ponte na loja está parado.",
         "Inicie o serviço thumbnail_worker no servidor da loja.",
@@ -48,8 +52,12 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "Acerte o relógio dos dois servidores pela internet (NTP).",
     ),
     Cause.DRIFTED: (
-        "Alguém mudou o que é publicado: mudanças podem se perder.",
+        "Alguém mudou o que é publicado ou assinado: mudanças podem se perder.",
         "Chame o suporte: rode 'ponte plan'.",
+    ),
+    Cause.BEAT_LOST: (
+        "As mudanças passam, mas o sinal que mede a idade dos dados se perdeu.",
+        "Chame o suporte: é preciso copiar de novo a tabela heartbeat ('ponte status' diz como).",
     ),
     Cause.COPYING: ("Tabelas estão sendo copiadas pela primeira vez.", "Aguarde o fim da cópia."),
     Cause.CATCHING_UP: ("Tudo funciona e está recuperando o atraso.", "Aguarde."),

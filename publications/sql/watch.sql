@@ -18,17 +18,19 @@ SELECT 'workers', (SELECT count(*) FROM pg_stat_activity a WHERE a.backend_type 
        current_setting('max_logical_replication_workers')::int;
 
 -- name: slots
--- this database's logical slots: all that the view has, bytes kept, bytes unconfirmed, seconds since a reply
+-- this database's logical slots: all that the view has, bytes kept, bytes unconfirmed, seconds since a reply,
+-- transactions decoded so far, and since when they are counted if that was not always
 SELECT to_jsonb(s), pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint,
        pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint,
-       extract(epoch FROM clock_timestamp() - r.reply_time)::float8
+       extract(epoch FROM clock_timestamp() - r.reply_time)::float8, t.total_txns, t.stats_reset
   FROM pg_replication_slots s
   LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
+  LEFT JOIN pg_stat_replication_slots t ON t.slot_name = s.slot_name
  WHERE s.database = current_database() AND s.slot_type = 'logical' AND NOT s.temporary
  ORDER BY s.slot_name;
 
 -- name: subscriptions
--- this database's subscriptions: their worker, how far it is, what it counts, what it waits for
+-- this database's subscriptions: their worker, how far it is, what it counts, what it waits for, what it follows
 SELECT s.subname, s.subenabled, w.pid, pg_wal_lsn_diff(w.received_lsn, '0/0')::bigint,
        pg_wal_lsn_diff(w.latest_end_lsn, '0/0')::bigint,
        extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time)::float8,
@@ -36,7 +38,9 @@ SELECT s.subname, s.subenabled, w.pid, pg_wal_lsn_diff(w.received_lsn, '0/0')::b
        ARRAY(SELECT r.srrelid::regclass::text FROM pg_subscription_rel r
               WHERE r.srsubid = s.oid AND r.srsubstate <> 'r' ORDER BY 1),
        (SELECT max(extract(epoch FROM clock_timestamp() - l.waitstart))::float8
-          FROM pg_locks l WHERE l.pid = w.pid AND NOT l.granted)
+          FROM pg_locks l WHERE l.pid = w.pid AND NOT l.granted),
+       s.subpublications,
+       (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid)
   FROM pg_subscription s
   LEFT JOIN LATERAL (
     SELECT st.* FROM pg_stat_subscription st
@@ -47,16 +51,18 @@ SELECT s.subname, s.subenabled, w.pid, pg_wal_lsn_diff(w.received_lsn, '0/0')::b
 
 -- name: beat_sent
 -- on sgp: the newest beat, with the server's time
-SELECT h.beat, h.beat_at, NULL::timestamptz, clock_timestamp() FROM ponte.heartbeat h ORDER BY h.beat DESC LIMIT 1;
+SELECT h.beat, CASE WHEN isfinite(h.beat_at) THEN h.beat_at END, NULL::timestamptz, clock_timestamp()
+  FROM ponte.heartbeat h ORDER BY h.beat DESC LIMIT 1;
 
 -- name: beat_landed
 -- on the vitrine: the newest beat
-SELECT h.beat, h.beat_at, h.landed_at, clock_timestamp() FROM vitrine.heartbeat h ORDER BY h.beat DESC LIMIT 1;
+SELECT h.beat, CASE WHEN isfinite(h.beat_at) THEN h.beat_at END, h.landed_at, clock_timestamp()
+  FROM vitrine.heartbeat h ORDER BY h.beat DESC LIMIT 1;
 
 -- name: beat_received
 -- on a subscriber: the newest beat
-SELECT h.beat, h.beat_at, h.received_at, clock_timestamp() FROM vitrine.heartbeat h
- WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1;
+SELECT h.beat, CASE WHEN isfinite(h.beat_at) THEN h.beat_at END, h.received_at, clock_timestamp()
+  FROM vitrine.heartbeat h ORDER BY h.beat DESC LIMIT 1;
 
 -- name: worker_sessions
 -- how many sessions the worker has on sgp
@@ -75,9 +81,11 @@ SELECT (SELECT count(*) FROM public.pedido_imagens i
        (SELECT count(*) FROM vitrine.usuarios u
          WHERE u.is_active AND NOT EXISTS (SELECT FROM vitrine.credenciais c WHERE c.user_id = u.id)),
        (SELECT coalesce(jsonb_object_agg(e.landing, e.n), '{}')
-          FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e),
-       (SELECT coalesce(jsonb_object_agg(f.endpoint, f.applied = f.seen), '{}')
-          FROM projection.fingerprints f WHERE f.seen IS NOT NULL);
+          FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e);
+
+-- name: applied
+-- what `ponte apply` left on each endpoint, and when
+SELECT f.endpoint, f.applied, f.applied_at FROM projection.fingerprints f;
 
 -- name: unsynced
 -- whether there is a table of passwords that can't be carried, and whether it may be read
@@ -101,22 +109,25 @@ VALUES (%(subscriber)s, %(state)s, %(cause)s, %(as_of)s, %(age_seconds)s, %(sgp_
 SELECT watch.thin();
 
 -- name: last_known
--- the newest age of a subscriber's data that was measured, carried on to now by the vitrine's clock
+-- the newest age of a subscriber's data that was measured, carried on to now by the vitrine's clock; here as
+-- everywhere below, rows dated after now were written while that clock was wrong and hide nothing
 SELECT m.as_of, m.age_seconds, extract(epoch FROM clock_timestamp() - m.measured_at)::float8
   FROM watch.measurements m
- WHERE m.subscriber = %(subscriber)s AND m.age_seconds IS NOT NULL
+ WHERE m.subscriber = %(subscriber)s AND m.age_seconds IS NOT NULL AND m.measured_at <= clock_timestamp()
  ORDER BY m.measured_at DESC LIMIT 1;
 
 -- name: last_written
 -- seconds since anything was measured
-SELECT extract(epoch FROM clock_timestamp() - max(m.measured_at))::float8 FROM watch.measurements m;
+SELECT extract(epoch FROM clock_timestamp() - max(m.measured_at))::float8
+  FROM watch.measurements m WHERE m.measured_at <= clock_timestamp();
 
 -- name: recent_wal
 -- how far the servers had written in the last minutes: seconds ago, and for sgp and vitrine written and kept
 SELECT extract(epoch FROM clock_timestamp() - m.measured_at)::float8, m.sgp_wal_bytes, m.sgp_retained_bytes,
        m.vitrine_wal_bytes, m.vitrine_retained_bytes
   FROM watch.measurements m
- WHERE m.subscriber = %(subscriber)s AND m.measured_at > clock_timestamp() - interval '10 minutes'
+ WHERE m.subscriber = %(subscriber)s
+   AND m.measured_at BETWEEN clock_timestamp() - interval '10 minutes' AND clock_timestamp()
  ORDER BY m.measured_at;
 
 -- name: day
@@ -127,7 +138,8 @@ SELECT to_timestamp(floor(extract(epoch FROM m.measured_at) / %(piece_s)s) * %(p
        CASE max(array_position(ARRAY['fresh', 'lagging', 'silent'], m.state))
          WHEN 1 THEN 'fresh' WHEN 2 THEN 'lagging' ELSE 'silent' END
   FROM watch.measurements m
- WHERE m.subscriber = %(subscriber)s AND m.measured_at > clock_timestamp() - interval '1 day'
+ WHERE m.subscriber = %(subscriber)s
+   AND m.measured_at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp()
  GROUP BY 1 ORDER BY 1;
 
 -- name: turns
@@ -136,7 +148,8 @@ SELECT t.measured_at, t.state, t.cause
   FROM (SELECT m.measured_at, m.state, m.cause,
                (lag(m.state) OVER w, lag(m.cause) OVER w) IS DISTINCT FROM (m.state, m.cause) AS turned
           FROM watch.measurements m
-         WHERE m.subscriber = %(subscriber)s AND m.measured_at > clock_timestamp() - interval '1 day'
+         WHERE m.subscriber = %(subscriber)s
+           AND m.measured_at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp()
         WINDOW w AS (ORDER BY m.measured_at)) t
  WHERE t.turned
  ORDER BY t.measured_at DESC LIMIT %(most)s;

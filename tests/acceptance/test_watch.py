@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from threading import Event
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from db.freshness import FRESH_S, LAGGING_S, Cause, FreshnessState
+from db.freshness import FRESH_S, LAGGING_S, POLL_STALE_S, Cause, FreshnessState
 from infra.devstack.state import wait_until
 from publications.checks import Level
 from publications.settings import watch_variable
 from publications.watch import Watch
 from tests.fix_browser import ALL_LOOKS, Browser
-from tests.fix_watch import BEAT_S, Face, Panel, WatchedRoad, fetch
+from tests.fix_watch import BEAT_S, Face, Panel, Sampler, WatchedRoad, fetch
 from vps_readapi import metrics
 
 pytestmark = pytest.mark.acceptance
@@ -28,10 +30,15 @@ FRESH, LAGGING, SILENT = FreshnessState
 WORDS = {FRESH: "Atenção", LAGGING: "ATRASADA", SILENT: "SEM NOTÍCIAS"}
 TWO_BEATS_S = 2 * BEAT_S
 FACES = 5
+ONE_POLL_S = 1.5
+"""A follower looks and the panel looks at it, each every half second, and the sampler at both."""
 CROSSING_S = 1.5
 """The last beat that arrives is so much younger than what it is to become."""
 SLACK_S = 6.0
 """Five faces are asked one after the other, and a command that waits for a deaf link takes four seconds."""
+
+
+Break = Callable[[WatchedRoad], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -76,13 +83,54 @@ def writes_stopped(seen: WatchedRoad) -> Iterator[None]:
         yield
 
 
-Break = Callable[[WatchedRoad], AbstractContextManager[None]]
+@contextmanager
+def link_cut_one_way(seen: WatchedRoad) -> Iterator[None]:
+    """The VPS can't reach the vitrine, and whoever watches reaches both."""
+    seen.road.link.cut()
+    try:
+        yield
+    finally:
+        seen.heal()
+
+
+@contextmanager
+def intake_shut_out(seen: WatchedRoad) -> Iterator[None]:
+    """SGP's server refuses the vitrine, and answers whoever watches."""
+    role = seen.road.declaration.intake.role
+    seen.road.run("sgp", f"ALTER ROLE {role} NOLOGIN")
+    seen.road.run(
+        "sgp",
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'slot_intake'",
+    )
+    try:
+        yield
+    finally:
+        seen.road.run("sgp", f"ALTER ROLE {role} LOGIN")
+
+
+def server_down(name: str) -> Break:
+    @contextmanager
+    def stopped(seen: WatchedRoad) -> Iterator[None]:
+        cluster = seen.road.servers.clusters[name]
+        cluster.stop("immediate")
+        try:
+            yield
+        finally:
+            cluster.start()
+
+    return stopped
+
+
 FAILURES: dict[str, tuple[Break, Cause, FreshnessState]] = {
     "apply stopped": (apply_disabled, Cause.APPLY_STOPPED, LAGGING),
     "apply blocked by a lock": (apply_blocked, Cause.APPLY_STOPPED, LAGGING),
     "link cut": (link_cut, Cause.LINK_DOWN, SILENT),
     "link deaf": (link_deaf, Cause.LINK_DOWN, LAGGING),
+    "link cut one way": (link_cut_one_way, Cause.LINK_DOWN, LAGGING),
     "SGP takes no writes": (writes_stopped, Cause.SGP_IDLE, LAGGING),
+    "intake shut out": (intake_shut_out, Cause.INTAKE_CUT, LAGGING),
+    "SGP down": (server_down("sgp"), Cause.SGP_DOWN, LAGGING),
+    "vitrine down": (server_down("vitrine"), Cause.WINDOW_DOWN, LAGGING),
 }
 
 
@@ -95,13 +143,14 @@ def wait_faces(
     since: dict[str, float] = {}
 
     def ask(read: Callable[[], dict[str, Face]]) -> bool:
-        faces.update(read())
-        for name, face in faces.items():
+        found = read()
+        faces.update(found)
+        for name, face in found.items():
             if face.state is state and (face.causes is None or face.cause is cause):
                 since.setdefault(name, time.monotonic() - began)
             else:
                 since.pop(name, None)
-        return len(since) == len(faces)
+        return set(found) <= set(since)
 
     def agree() -> bool:
         return ask(seen.read_quick_faces) and ask(seen.read_faces) and len(since) == FACES
@@ -126,10 +175,11 @@ def test_a_failure_has_its_word_and_cause_on_all_faces(
     """The last beat that arrived is nearly too old when it breaks, and soon is."""
     break_, cause, state = FAILURES[failure]
     watched_road.beat_once((FRESH_S if state is LAGGING else LAGGING_S) - CROSSING_S)
-    with break_(watched_road):
+    with break_(watched_road), Sampler(watched_road) as sampler:
         watched_road.heart.start()
         named(failure, wait_faces(watched_road, state, cause, CROSSING_S + TWO_BEATS_S + SLACK_S))
         assert watched_road.read_word() == WORDS[state]
+    assert sampler.disagreed_s <= ONE_POLL_S
     watched_road.wait_ok()
     assert watched_road.read_word() == "OK"
 
@@ -148,10 +198,13 @@ def test_a_dead_worker_is_not_a_shop_that_rests(
 
 
 def test_one_kill_of_the_apply_worker_heals_itself(watched_road: WatchedRoad, named: Named) -> None:
-    watched_road.road.run(
-        "vps", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL"
-    )
-    named("apply killed", wait_faces(watched_road, FRESH, None, TWO_BEATS_S + SLACK_S))
+    with Sampler(watched_road) as sampler:
+        watched_road.road.run(
+            "vps", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL"
+        )
+        sampler.wait(TWO_BEATS_S)
+        named("apply killed", wait_faces(watched_road, FRESH, None, TWO_BEATS_S + SLACK_S))
+    assert sampler.states == {FRESH}
 
 
 def test_a_skewed_clock_is_never_ok(watched_road: WatchedRoad, named: Named) -> None:
@@ -273,15 +326,171 @@ def test_a_page_whose_panel_is_gone_turns_red_by_itself(watched_road: WatchedRoa
             assert page.title() == "Sincronização: SEM NOTÍCIAS · Ponte"
 
 
-def test_replayed_old_beats_and_a_lost_one_change_nothing(watched_road: WatchedRoad) -> None:
+def test_replayed_old_beats_do_not_make_it_older(watched_road: WatchedRoad) -> None:
     """What a restored backup or a replay would write, while the heart goes on."""
-    watched_road.road.run(
-        "sgp", "UPDATE ponte.heartbeat SET beat = beat - 1000, beat_at = beat_at - interval '1 hour'"
-    )
-    wait_faces(watched_road, FRESH, None, 2 * TWO_BEATS_S + SLACK_S)
+    watched_road.wait_ok()
+    with Sampler(watched_road) as sampler:
+        watched_road.road.run(
+            "sgp", "UPDATE ponte.heartbeat SET beat = beat - 1000, beat_at = beat_at - interval '1 hour'"
+        )
+        sampler.wait(TWO_BEATS_S)
+        wait_faces(watched_road, FRESH, None, 2 * TWO_BEATS_S + SLACK_S)
+    assert sampler.states == {FRESH}
+
+
+def test_one_lost_beat_is_not_noticed(watched_road: WatchedRoad) -> None:
+    """The worker writes it, and it is as if it had not."""
+    run = watched_road.road.run
+    watched_road.wait_ok()
+    with Sampler(watched_road) as sampler:
+        run("sgp", "CREATE SEQUENCE ponte.lost")
+        run(
+            "sgp",
+            "CREATE FUNCTION ponte.lose() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+            " RETURN CASE WHEN nextval('ponte.lost') = 1 THEN old ELSE new END; END $$",
+        )
+        run(
+            "sgp",
+            "CREATE TRIGGER lose BEFORE UPDATE ON ponte.heartbeat FOR EACH ROW EXECUTE FUNCTION ponte.lose()",
+        )
+        lost = "SELECT 1 FROM ponte.lost WHERE last_value > 1"
+        watched_road.road.wait(lambda: bool(run("sgp", lost)), "the beat after the one that is lost")
+        sampler.wait(BEAT_S)
+    run("sgp", "DROP TRIGGER lose ON ponte.heartbeat")
+    run("sgp", "DROP FUNCTION ponte.lose()")
+    run("sgp", "DROP SEQUENCE ponte.lost")
+    assert (sampler.states, sampler.causes) == ({FRESH}, set())
+
+
+# ---------------------------------------------------------------- what looks well and is not
+
+
+def leave_the_subscription(seen: WatchedRoad) -> None:
+    seen.road.run("vps", "ALTER SUBSCRIPTION sub_vps DROP PUBLICATION pub_vps_pedidos")
+
+
+def leave_the_publication(seen: WatchedRoad) -> None:
+    seen.road.run("sgp", "ALTER PUBLICATION pub_intake_pedidos DROP TABLE public.pedidos")
+
+
+def forget_what_was_applied(seen: WatchedRoad) -> None:
+    seen.road.run("vitrine", "DELETE FROM projection.fingerprints WHERE endpoint = 'vitrine'")
+
+
+@pytest.mark.parametrize("change", [leave_the_subscription, leave_the_publication, forget_what_was_applied])
+def test_a_table_that_is_published_no_more_is_never_ok(
+    watched_road: WatchedRoad, change: Callable[[WatchedRoad], None]
+) -> None:
+    """Also where nobody else compares: no worker's job runs here."""
+    watched_road.wait_ok()
+    change(watched_road)
+    wait_faces(watched_road, FRESH, Cause.DRIFTED, TWO_BEATS_S + SLACK_S)
+    watched_road.road.apply()
+    watched_road.wait_ok()
+
+
+def test_a_heartbeat_that_is_gone_is_named_and_copied_again(watched_road: WatchedRoad) -> None:
+    """As 'ponte status' advises. The API knows no age at once; no beat will ever come again."""
+    run = watched_road.road.run
+    watched_road.wait_ok()
+    run("vps", "SET session_replication_role = replica; DELETE FROM vitrine.heartbeat")
+    wait_faces(watched_road, SILENT, Cause.BEAT_LOST, TWO_BEATS_S + SLACK_S)
+    run("vps", "ALTER SUBSCRIPTION sub_vps DROP PUBLICATION pub_vps_heartbeat")
+    watched_road.road.apply()
+    watched_road.wait_ok()
+
+
+def test_locks_on_the_vitrine_do_not_make_it_one_that_is_away(watched_road: WatchedRoad) -> None:
+    watched_road.wait_ok()
+    with watched_road.road.connect("vitrine") as conn, conn.transaction(), Sampler(watched_road) as sampler:
+        conn.execute("LOCK TABLE vitrine.miniaturas, watch.measurements IN ACCESS EXCLUSIVE MODE")
+        assert watched_road.read_command("status") == Face(FRESH, ())
+        sampler.wait(TWO_BEATS_S)
+    assert (sampler.states, sampler.causes) == ({FRESH}, set())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that stops a process for a while")
+def test_a_history_that_hangs_makes_the_panel_no_older(watched_road: WatchedRoad) -> None:
+    watched_road.wait_ok()
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ponte-panel'"
+    watched_road.road.wait(lambda: bool(watched_road.road.run("vitrine", query)), "a session for the history")
+    frozen = [int(str(pid)) for (pid,) in watched_road.road.run("vitrine", query)]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with Sampler(watched_road) as sampler:
+            sampler.wait(POLL_STALE_S + BEAT_S)
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert (sampler.states, sampler.causes) == ({FRESH}, set())
+
+
+def test_a_slow_link_is_not_one_that_is_down(watched_road: WatchedRoad) -> None:
+    """300 ms there and back, as over a mobile network."""
+    watched_road.back.slow(0.15)
+    try:
+        assert watched_road.read_command("status") == Face(FRESH, ())
+    finally:
+        watched_road.heal()
+    watched_road.wait_ok()
 
 
 # ---------------------------------------------------------------- last: what can't be undone
+
+
+def test_a_slot_that_was_made_anew_is_a_lost_one(watched_road: WatchedRoad) -> None:
+    """What was written in between never leaves, and everything looks well."""
+    run = watched_road.road.run
+    watched_road.wait_ok()
+    with apply_disabled(watched_road):
+        inactive = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'slot_vps' AND NOT active"
+        watched_road.road.wait(lambda: bool(run("vitrine", inactive)), "an inactive slot")
+        run("vitrine", "SELECT pg_drop_replication_slot('slot_vps')")
+        run("vitrine", "SELECT pg_create_logical_replication_slot('slot_vps', 'pgoutput')")
+    watched_road.road.wait(
+        lambda: watched_road.read_panel() == Face(FRESH, (Cause.SLOT_LOST,)), "a slot that is another"
+    )
+    assert 'ponte_slot_lost_ratio{endpoint="vitrine",slot="slot_vps"} 1.0' in watched_road.panel.get(
+        "/metrics"
+    )
+    watched_road.road.apply()
+    watched_road.wait_ok()
+
+
+def read_left_s(seen: WatchedRoad) -> float | None:
+    found = re.search(
+        r'ponte_slot_left_seconds{endpoint="vitrine",slot="slot_vps"} (\S+)', seen.panel.get("/metrics")
+    )
+    return float(found[1]) if found else None
+
+
+def test_the_hours_left_are_foretold_at_once_after_hours_that_were_well(watched_road: WatchedRoad) -> None:
+    """How exactly is measured in tests/benchmarks/watch.py."""
+    run = watched_road.road.run
+    run("vitrine", "ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
+    run("vitrine", "SELECT pg_reload_conf()")
+    watched_road.wait_ok()
+    assert read_left_s(watched_road) is None
+    watched_road.road.link.cut()
+    try:
+        with watched_road.road.connect("vitrine") as conn:
+            began, written = time.monotonic(), 0
+            while time.monotonic() - began < POLL_STALE_S + BEAT_S:
+                conn.execute("SELECT pg_logical_emit_message(false, 'x', repeat('x', 400000))")
+                written += 400_000
+                Event().wait(0.05)
+            rate = written / (time.monotonic() - began)
+            [(safe,)] = run(
+                "vitrine", "SELECT safe_wal_size FROM pg_replication_slots WHERE slot_name = 'slot_vps'"
+            )
+            assert read_left_s(watched_road) == pytest.approx(int(str(safe)) / rate, rel=0.35)
+    finally:
+        watched_road.heal()
+        run("vitrine", "ALTER SYSTEM RESET ALL")
+        run("vitrine", "SELECT pg_reload_conf()")
+    watched_road.wait_ok()
+    watched_road.road.wait(lambda: read_left_s(watched_road) is None, "a slot that is read again")
 
 
 def is_lost(seen: WatchedRoad) -> bool:

@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 import os
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from db.engines import Connection, connect
-from db.freshness import Cause, Freshness, FreshnessState, Measurement
+from db.errors import SettingsError
+from db.freshness import Cause, Freshness, FreshnessState, HopState, Measurement
 from publications import metrics
-from publications.checks import CheckKind, Level, check_view, find_worst
-from publications.cli import main
-from publications.follower import Sight
+from publications.checks import CheckKind, Level, check_recording, check_view, find_worst
+from publications.cli import _show, main
+from publications.follower import Sight, open_link
 from publications.history import read_day, read_past, read_silence_s, read_turns, thin, write_measurement
 from publications.panel.page import make_page
 from publications.panel.poller import Polled
 from publications.report import to_json, to_nagios
+from publications.settings import read_watch_dsns
 from publications.slots import Forecast
+from publications.status import hops_table, to_renderable
 from publications.watch import View, look_once
 from tests.fix_clusters import PORTS
 from tests.fix_road import Road
@@ -162,6 +167,55 @@ def test_the_history_tells_turns_and_the_last_known_age(watcher: Connection) -> 
     assert read_past(watcher, "other").arrival is None
 
 
+def test_what_a_wrong_clock_dated_into_the_future_hides_nothing(
+    mended_road: Road, watcher: Connection
+) -> None:
+    mended_road.run(
+        "vitrine",
+        "INSERT INTO watch.measurements (subscriber, measured_at, state, cause, as_of, age_seconds)"
+        " VALUES ('vps', now() + interval '4 years', 'fresh', NULL, now() + interval '4 years', 1),"
+        "        ('vps', now() - interval '3 hours', 'lagging', 'link_down', now() - interval '3 hours', 20)",
+    )
+    past = read_past(watcher, "vps")
+    assert past.arrival is not None
+    assert past.arrival.beat_at is not None
+    assert (past.arrival.now - past.arrival.beat_at).total_seconds() == pytest.approx(20, abs=1)
+    assert past.unread_s == pytest.approx(3 * 3600, abs=60)
+    assert check_recording(read_silence_s(watcher)).level is Level.WARNING
+    assert [turn.cause for turn in read_turns(watcher, "vps")] == [Cause.LINK_DOWN]
+    assert len(read_day(watcher, "vps")) == 1
+    thin(watcher)
+    assert mended_road.run("vitrine", "SELECT count(*) FROM watch.measurements") == [(1,)]
+
+
+def test_a_history_that_claims_to_be_newer_than_now_is_not_kept() -> None:
+    assert check_recording(-3600.0).level is Level.WARNING
+
+
+def test_words_of_a_newer_version_are_no_good_news(mended_road: Road, watcher: Connection) -> None:
+    mended_road.run(
+        "vitrine",
+        "INSERT INTO watch.measurements (subscriber, state, cause)"
+        " VALUES ('vps', 'radiant', 'of_a_newer_version')",
+    )
+    [turn] = read_turns(watcher, "vps")
+    assert (turn.state, turn.cause) == (FreshnessState.SILENT, Cause.UNKNOWN)
+    assert read_day(watcher, "vps")[0].state is FreshnessState.SILENT
+
+
+def test_the_links_own_limits_hold_whatever_the_connection_string_says(mended_road: Road) -> None:
+    """connect() must not replace the time-out, nor a string's own options the others."""
+    given = watch_dsns(PORTS["vps"], mended_road.servers)["vps"].get_secret_value()
+    dsn = SecretStr(make_conninfo(given, options="-c work_mem=1MB"))
+    with open_link(dsn) as conn:
+        shown = [
+            conn.execute(f"SHOW {name}".encode()).fetchone()
+            for name in ("statement_timeout", "lock_timeout", "work_mem")
+        ]
+        assert shown == [("2s",), ("500ms",), ("1MB",)]
+        assert conn.info.get_parameters()["connect_timeout"] == "3"
+
+
 def test_a_day_is_kept_finely_and_a_year_by_the_hour(mended_road: Road, watcher: Connection) -> None:
     mended_road.run(
         "vitrine",
@@ -212,6 +266,91 @@ def test_without_its_connections_the_command_says_which_are_missing(
     assert "PONTE_WATCH_SGP_DSN, PONTE_WATCH_VITRINE_DSN, PONTE_WATCH_VPS_DSN" in capsys.readouterr().err
     assert main(["status", "--nagios"]) == Level.UNKNOWN
     assert capsys.readouterr().out.startswith("PONTE UNKNOWN - not set: ")
+
+
+def test_a_plugin_that_fails_is_unknown_and_never_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit codes 1 and 2 mean something else to monitoring."""
+    assert main(["status", "--nagios", "--no-such-option"]) == Level.UNKNOWN
+    assert main(["lag", "--nagios"]) == Level.UNKNOWN
+    assert main(["status", "--nagios", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("PONTE UNKNOWN - wrong usage")
+    monkeypatch.setattr("publications.cli.read_declaration", lambda _: 1 / 0)
+    assert main(["status", "--nagios"]) == Level.UNKNOWN
+    assert capsys.readouterr().out == "PONTE UNKNOWN - ZeroDivisionError\n"
+
+
+def test_a_malformed_connection_string_is_not_quoted(mended_road: Road) -> None:
+    given = {f"PONTE_WATCH_{name}_DSN": "host=x password=se cret" for name in ("SGP", "VITRINE", "VPS")}
+    with pytest.raises(SettingsError) as raised:
+        read_watch_dsns(mended_road.declaration, given)
+    assert "PONTE_WATCH_SGP_DSN" in str(raised.value)
+    assert "cret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_what_brackets_something_is_printed_as_it_is(view: View, capsys: pytest.CaptureFixture[str]) -> None:
+    sights = {name: replace(one, failure="[/red] said [bold]libpq") for name, one in view.sights.items()}
+    _show(to_renderable(replace(view, sights=sights), []))
+    assert "vps: [/red] said [bold]libpq" in capsys.readouterr().out
+
+
+def test_a_copy_that_lasts_is_told_by_table_and_what_is_left_by_what_ends(
+    view: View, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [seen] = view.subscribers.values()
+    assert seen.export.subscription is not None
+    copying = replace(seen.export.subscription, not_ready=("vitrine.pedidos",), received_bytes=2**32 + 10)
+    export = replace(
+        seen.export, subscription=copying, forecast=Forecast(1.0, True, slot_left_s=None, disk_left_s=7200.0)
+    )
+    _show(to_renderable(replace(view, subscribers={"vps": replace(seen, export=export)}), []))
+    shown = capsys.readouterr().out
+    assert "vitrine->vps does not follow yet: vitrine.pedidos" in shown
+    assert " 1/A " in shown
+    assert "2.0 h (disk)" in shown
+
+
+def test_an_unknown_age_has_no_unit(mended_road: Road) -> None:
+    dsns = {name: SecretStr("host=127.0.0.1 port=1 user=x dbname=x") for name in ("sgp", "vitrine", "vps")}
+    seen = look_once(mended_road.declaration, dsns)
+    numbers = to_nagios(seen, check_view(seen)).split(" | ")[1].split()
+    assert {number.split(";")[0] for number in numbers} == {
+        "vps_age=U", "slot_intake_retained=U", "slot_vps_retained=U"
+    }  # fmt: skip
+
+
+def test_of_a_server_that_is_away_no_number_is_told_and_no_slot_is_lost(
+    view: View, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = {name: replace(sight, answers=False) for name, sight in view.sights.items()}
+    [seen] = view.subscribers.values()
+    export = replace(seen.export, slot=None, slot_known=False, state=HopState.UNKNOWN)
+    intake = replace(seen.intake, slot_known=False, state=HopState.UNKNOWN)
+    gone = replace(view, sights=away, subscribers={"vps": replace(seen, intake=intake, export=export)})
+    families = {family.name: family for family in metrics.collect(gone, 1.0, 0.0)}
+    silent = (metrics.SLOT_LOST, metrics.SLOT_RETAINED, metrics.DISK_FREE, metrics.ROOM, metrics.ENABLED)
+    assert [families[one.name].samples for one in silent] == [[]] * len(silent)
+    _show(hops_table(gone))
+    shown = capsys.readouterr().out
+    assert "vitrine->vps" in shown
+    assert "missing" not in shown
+    waiting = make_page(Polled(gone, time.time(), time.monotonic())).roads[0].waiting
+    assert "Não se sabe agora quantas mudanças esperam a VPS" in waiting
+
+
+def test_two_subscribers_have_one_disk(view: View) -> None:
+    """Prometheus refuses a scrape that tells one series twice."""
+    [seen] = view.subscribers.values()
+    exports = [
+        replace(seen.export, slot_name=f"slot_{name}", forecast=Forecast(1.0, True, None, left_s))
+        for name, left_s in (("vps", 9.0), ("other", 5.0))
+    ]
+    subscribers = {one.slot_name: replace(seen, export=one) for one in exports}
+    families = {one.name: one for one in metrics.collect(replace(view, subscribers=subscribers), 1.0, 0.0)}
+    assert [
+        one.value for one in families[metrics.DISK_LEFT.name].samples if one.labels["endpoint"] == "vitrine"
+    ] == [5.0]
 
 
 def test_with_nothing_reachable_nothing_is_ok(mended_road: Road) -> None:

@@ -12,9 +12,15 @@ MB = 1_000_000
 
 
 def samples(rate: float, *, kept: float, seconds: int = 60) -> list[WalSample]:
-    """Return a minute of steady writing, of which a share is kept."""
+    """Return a minute of steady writing, of which a share stays unconfirmed."""
     return [
-        WalSample(float(at - seconds), int(rate * at), int(1000 + kept * rate * at))
+        WalSample(
+            float(at - seconds),
+            int(rate * at),
+            int(1000 + rate * at),
+            unconfirmed_bytes=int(kept * rate * at),
+            active=True,
+        )
         for at in range(seconds + 1)
     ]
 
@@ -50,12 +56,12 @@ def test_a_slot_that_moves_lasts_for_ever() -> None:
 
 
 def test_the_greater_of_the_present_and_the_long_rate_counts() -> None:
-    quiet = [WalSample(at - 600.0, 0, 0) for at in range(590)]
-    busy = [WalSample(at - 10.0, MB * at, MB * at) for at in range(11)]
+    quiet = [WalSample(at - 600.0, 0, 0, 0, active=True) for at in range(590)]
+    busy = [WalSample(at - 10.0, MB * at, MB * at, MB * at, active=True) for at in range(11)]
     found = forecast([*quiet, *busy], slot(100 * MB), disk_free_bytes=None)
     assert found.slot_left_s == pytest.approx(100)
     long = [WalSample(at - 600.0, MB * at, MB * at) for at in range(0, 590, 10)]
-    stopped = [WalSample(at - 10.0, MB * 580, MB * 580) for at in range(11)]
+    stopped = [WalSample(at - 10.0, MB * 580, MB * 580, MB * 580, active=False) for at in range(11)]
     found = forecast([*long, *stopped], slot(100 * MB), disk_free_bytes=None)
     assert found.slot_left_s == pytest.approx(100 * 600 / 580, rel=0.02)
 
@@ -69,3 +75,39 @@ def test_nothing_is_foretold_from_nothing(given: list[WalSample]) -> None:
 def test_what_is_past_its_limit_has_no_time_left() -> None:
     found = forecast(samples(MB, kept=1), slot(-5, "unreserved"), disk_free_bytes=None)
     assert found.slot_left_s == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_what_is_past_its_limit_has_no_time_left_though_nothing_is_written(seconds: int) -> None:
+    given = samples(0, kept=1, seconds=seconds)
+    assert forecast(given, slot(None, "unreserved"), disk_free_bytes=100 * MB).slot_left_s == 0
+    assert forecast(given, slot(-5, "extended"), disk_free_bytes=100 * MB).slot_left_s == 0
+    assert forecast(given, slot(-5, "lost"), disk_free_bytes=100 * MB).slot_left_s is None
+
+
+def test_it_is_foretold_at_once_after_hours_that_were_well() -> None:
+    """The history has no bytes that are unconfirmed; what a slot kept then says nothing of now."""
+    past = [WalSample(at - 600.0, MB * at, 5 * MB) for at in range(0, 590, 10)]
+    now = [WalSample(-at, MB * int(600 - at), 5 * MB, MB, active=False) for at in (2.0, 1.0, 0.0)]
+    assert forecast([*past, *now], slot(100 * MB), disk_free_bytes=None).slot_left_s == pytest.approx(100)
+
+
+def test_a_deaf_reader_holds_its_slot_though_it_looks_active() -> None:
+    given = [WalSample(at - 6.0, MB * at, MB * at, MB * at, active=True) for at in range(7)]
+    assert forecast(given, slot(100 * MB), disk_free_bytes=None).slot_left_s == pytest.approx(100)
+
+
+@pytest.mark.parametrize("passed", range(2, 20))
+def test_a_burst_that_is_soon_confirmed_does_not_hold_a_slot(passed: int) -> None:
+    """150 MB in two seconds, confirmed three seconds later; what it retains goes down long after that."""
+    given = [
+        WalSample(
+            float(at - passed),
+            75 * MB * min(at, 2),
+            75 * MB * min(at, 2),
+            75 * MB * min(at, 2) if at < 5 else 0,
+            active=True,
+        )
+        for at in range(passed + 1)
+    ]
+    assert not forecast(given, slot(None), disk_free_bytes=1000 * MB).held

@@ -20,7 +20,10 @@ from db.metrics import MetricSpec
 from publications import metrics as watch
 from publications.cli import _parser
 from publications.settings import WatchSettings
+from thumbnail_worker.errors import Motivo
+from thumbnail_worker.metrics import WorkerMetrics
 from vps_readapi import metrics as api
+from vps_readapi.auth.metrics import Refused, logins_refused
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +38,7 @@ ELSEWHERE = {
     "thumbnail_worker.metrics": {
         "ponte_worker_photos_failed_total",
         "ponte_worker_oldest_photo_waiting_seconds",
+        "ponte_worker_photos_waiting",
     },
 }
 """Modules that name metrics in constants of their own, and what of theirs the rules use."""
@@ -138,6 +142,7 @@ IDLE_NIGHT: dict[str, str] = {
     'ponte_api_state{state="fresh"}': "1x120",
     'ponte_api_state{state="silent"}': "0x120",
     "ponte_api_database_up_ratio": "1x120",
+    "ponte_worker_photos_waiting": "0x120",
     'ponte_api_logins_refused_total{reason="offline"}': "4x120",
     'ponte_api_logins_refused_total{reason="wrong"}': "0+1x120",
 }
@@ -172,12 +177,13 @@ KILLS: dict[str, dict[str, str]] = {
     "PonteTableNotReady": {'ponte_subscription_not_ready_tables{subscription="sub_vps"}': "2x120"},
     "PonteRoomExhausted": {'ponte_room_used_ratio{endpoint="vps",thing="slots"}': "0.9x120"},
     "PonteDeadLetters": {'ponte_dead_letters_rows{landing="public.pedidos"}': "1x120"},
-    "PontePoisonPhotos": {'ponte_miniaturas_refused_rows{motivo="vazio"}': "3+1x120"},
+    "PontePoisonPhotos": {'ponte_miniaturas_refused_rows{motivo="truncada"}': "0x100 9x20"},
     "PontePhotosWaiting": {"ponte_worker_oldest_photo_waiting_seconds": "0+600x120"},
-    "PonteLoginsRefusedOffline": {'ponte_api_logins_refused_total{reason="offline"}': "4+1x120"},
+    "PonteLoginsRefusedOffline": {'ponte_api_logins_refused_total{reason="offline"}': "0x115 1x5"},
     "PonteWatchStopped": {"ponte_watch_last_poll_timestamp_seconds": "0+60x5 300x115"},
     "PonteApiSilent": state("silent", "ponte_api_state", ""),
     "PonteApiDatabaseDown": {"ponte_api_database_up_ratio": "1x5 0x115"},
+    "PonteScrapeMissing": {"ponte_api_database_up_ratio": "1x100 stale"},
 }
 
 
@@ -195,6 +201,14 @@ def make_case(name: str, changes: Mapping[str, str], fires: set[str]) -> dict[st
 
 
 ALSO = {"PonteSlotLastHours": {"PonteSlotLeft"}}
+
+
+def test_what_an_alert_must_see_rise_is_counted_from_zero() -> None:
+    """A counter that appears with its first case has risen by nothing."""
+    reasons = {one.labels["reason"] for family in logins_refused.collect() for one in family.samples}
+    assert reasons >= set(Refused)
+    motivos = {one.labels["motivo"] for family in WorkerMetrics().failed.collect() for one in family.samples}
+    assert motivos == set(Motivo)
 
 
 def test_every_rule_has_a_case() -> None:

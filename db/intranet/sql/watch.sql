@@ -3,7 +3,7 @@
 
 CREATE SCHEMA IF NOT EXISTS watch;
 
-CREATE TABLE watch.measurements (
+CREATE TABLE IF NOT EXISTS watch.measurements (
   subscriber text NOT NULL,
   measured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   state text NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE watch.measurements (
   PRIMARY KEY (subscriber, measured_at)
 );
 
-CREATE TABLE watch.measurements_hourly (
+CREATE TABLE IF NOT EXISTS watch.measurements_hourly (
   subscriber text NOT NULL,
   hour timestamptz NOT NULL,
   samples integer NOT NULL,
@@ -29,8 +29,9 @@ CREATE TABLE watch.measurements_hourly (
   PRIMARY KEY (subscriber, hour)
 );
 
--- Fold whole hours that are older than a day into one row each, and forget those older than a year. Two at
--- once do no harm: each row is folded by whoever deletes it.
+-- Fold whole hours that are older than a day into one row each, and forget those older than a year and those
+-- that a clock which was wrong dated into the future. Two at once do no harm: each row is folded by whoever
+-- deletes it.
 CREATE OR REPLACE FUNCTION watch.thin() RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   WITH gone AS (
@@ -48,6 +49,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
     max_age_seconds = CASE WHEN held.max_age_seconds IS NOT NULL AND excluded.max_age_seconds IS NOT NULL
                       THEN greatest(held.max_age_seconds, excluded.max_age_seconds) END,
     max_retained_bytes = greatest(held.max_retained_bytes, excluded.max_retained_bytes);
-  DELETE FROM watch.measurements_hourly WHERE hour < now() - interval '1 year';
+  DELETE FROM watch.measurements WHERE measured_at > now() + interval '1 hour';
+  DELETE FROM watch.measurements_hourly WHERE hour NOT BETWEEN now() - interval '1 year' AND now();
 $$;
 REVOKE EXECUTE ON FUNCTION watch.thin() FROM public;

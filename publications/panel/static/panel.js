@@ -1,12 +1,17 @@
-// Fetches the page's content every two seconds. What it can't renew it does not leave standing: a page whose
+// Fetches the page's content every second. What it can't renew it does not leave standing: a page whose
 // panel is gone says so in red, and never goes on saying OK.
 "use strict";
 (() => {
-  const EVERY_MS = 2000, PATIENCE_MS = 6000;
+  const EVERY_MS = 1000, ABORT_MS = 3000, PATIENCE_MS = 3500;
   const content = document.getElementById("conteudo");
   const notice = document.getElementById("aviso");
-  let renewed = performance.now();
+  let renewed = performance.now(), renewedAt = Date.now();
   let word = "";
+
+  // The one stands still while a phone sleeps, the other jumps when its clock is set.
+  function age() {
+    return Math.max(performance.now() - renewed, Date.now() - renewedAt);
+  }
 
   function tell() {
     const found = content.querySelector(".palavra");
@@ -17,7 +22,7 @@
   }
 
   function despair() {
-    const seconds = Math.floor((performance.now() - renewed) / 1000);
+    const seconds = Math.floor(age() / 1000);
     const headline = content.querySelector(".manchete");
     if (!headline) return;
     for (const other of content.querySelectorAll(".grade, .cartao.alarmes")) other.classList.add("velho");
@@ -39,15 +44,16 @@
 
   async function renew() {
     const given = new AbortController();
-    const timer = setTimeout(() => given.abort(), 4000);
+    const timer = setTimeout(() => given.abort(), ABORT_MS);
     try {
       const answer = await fetch("/conteudo", { cache: "no-store", signal: given.signal });
       if (!answer.ok) throw new Error(String(answer.status));
       content.innerHTML = await answer.text();
       renewed = performance.now();
+      renewedAt = Date.now();
       tell();
     } catch {
-      if (performance.now() - renewed > PATIENCE_MS) despair();
+      // The watch below says it when it is time.
     } finally {
       clearTimeout(timer);
       setTimeout(renew, EVERY_MS);
@@ -55,8 +61,11 @@
   }
 
   tell();
+  function watch() {
+    if (age() > PATIENCE_MS) despair();
+  }
+
   setTimeout(renew, EVERY_MS);
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && performance.now() - renewed > PATIENCE_MS) despair();
-  });
+  setInterval(watch, 500);
+  document.addEventListener("visibilitychange", watch);
 })();
