@@ -39,6 +39,10 @@ class EdgeMiddleware:
         given = headers.get("x-request-id", "")
         request_id = given if _GIVEN_ID.fullmatch(given) else next_request_id()
         memory = scope.get("state", {}).get("memory")
+        if isinstance(memory, Memory):
+            scope["state"]["cursor"] = (
+                memory.clock.cursor
+            )  # older than any content; noted again once confirmed
         began = time.perf_counter()
         status = 0
 
@@ -48,7 +52,7 @@ class EdgeMiddleware:
                 status = message["status"]
                 fields = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
                 if isinstance(memory, Memory):
-                    fields += memory.clock.fields(scope["state"].get("cursor", ""))
+                    fields += memory.clock.fields(scope["state"]["cursor"])
                 message = {**message, "headers": fields}
             await send(message)
 

@@ -15,7 +15,6 @@ import pytest
 from db.engines import Connection
 from infra.devstack.state import wait_until
 from tests.fix_api import (
-    Answer,
     Client,
     RunningApi,
     make_token,
@@ -86,32 +85,6 @@ def test_a_list_and_a_detail_name_the_cursor_to_go_on_with(client: Client, write
     cursor = client.get("/pedidos/").headers["sync-cursor"]
     touch(writer, 4)
     assert [one["id"] for one in ask_since(client, cursor)["mudou"]] == [4]
-
-
-def test_what_changes_while_a_list_is_being_made_is_told_afterwards(
-    api: RunningApi, client: Client, writer: Connection, dsn: str
-) -> None:
-    """Its orders were read, its photos are waited for."""
-    answers: list[Answer] = []
-    waits = (
-        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%vitrine.miniaturas%'"
-    )
-    with write_session(dsn) as locker:
-        with locker.transaction():
-            locker.execute("LOCK TABLE vitrine.miniaturas IN ACCESS EXCLUSIVE MODE")
-            other = api.connect()
-            reading = threading.Thread(target=lambda: answers.append(other.get("/pedidos/?limit=20")))
-            reading.start()
-            assert wait_until(lambda: writer.execute(waits).fetchone() is not None, 5)
-            touch(writer, *range(1, 30))
-            assert client.get("/auth/me").status == 200  # the API has heard of it
-        reading.join()
-    other.close()
-    [listed] = answers
-    told = {one["id"]: one for one in ask_since(client, listed.headers["sync-cursor"])["mudou"]}
-    assert len(listed.json()) == 20
-    for one in listed.json():
-        assert told[one["id"]]["observacao"] == one["observacao"] + "."
 
 
 def test_a_transaction_that_ends_late_is_not_skipped(client: Client, writer: Connection, dsn: str) -> None:
