@@ -165,24 +165,14 @@ class MiniaturasJob(Job):
 
     def _condemn(self, claim: Claim, refused: Rejected) -> None:
         """Say why there is none; a miniatura of the same content, or of a file now gone, stays."""
-        motivo = refused.motivo
+        motivo, event = refused.motivo, None
         if claim.announced is not None and refused.digest in {None, claim.announced}:
-            log(
-                "miniatura_kept",
-                level=logging.WARNING,
-                imagem_id=claim.imagem_id,
-                motivo=motivo,
-                hint=refused.hint,
-            )
+            event = "miniatura_kept"
         elif self._backlog.condemn(claim, motivo, digest=refused.digest):
+            event = "miniatura_failed"
             self._metrics.failed.labels(motivo).inc()
-            log(
-                "miniatura_failed",
-                level=logging.WARNING,
-                imagem_id=claim.imagem_id,
-                motivo=motivo,
-                hint=refused.hint,
-            )
+        if event is not None:
+            log(event, level=logging.WARNING, imagem_id=claim.imagem_id, motivo=motivo, hint=refused.hint)
         self._backlog.settle(claim, seen=refused.seen)
 
     def _postpone(self, claim: Claim, delayed: Delayed) -> None:
