@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import vps_readapi.client
-from tests.fix_api import RunningApi, make_token, make_window, run_api, run_cluster, write_session
+from tests.fix_api import RunningApi, beat, make_token, make_window, run_api, run_cluster, write_session
 from vps_readapi.client.__main__ import describe
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
@@ -93,6 +93,8 @@ def test_the_client_is_built_and_works(project: Path, api: tuple[RunningApi, str
     running, dsn = api
     run(project, "npm", "run", "--silent", "build")
     (project / "use.mjs").write_text(USE)
+    with write_session(dsn) as writer:
+        beat(writer)  # the build may have taken longer than a beat stays fresh
     node = subprocess.Popen(
         ["node", "use.mjs", running.url, make_token()],
         cwd=project,
