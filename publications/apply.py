@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
@@ -16,12 +18,13 @@ from db.engines import Connection
 from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
 from publications.backfill import STAGE, backfill_statements, stage_query
-from publications.catalog import read_copying
-from publications.changes import Backfill, Change, CreateRole, CreateTable
+from publications.catalog import read_copying, read_subscriptions
+from publications.changes import Backfill, Change, CreateRole, CreateTable, SettleSubscription
 from publications.ddl import to_sql
 from publications.plan import Plan
 from publications.session import Reading, Session
 from publications.settings import password_variable
+from publications.wanted import derive_options
 
 LOCK_KEY = 0x706F6E7465
 """The advisory lock on the window's cluster: "ponte"."""
@@ -62,6 +65,8 @@ class NotConvergedError(PonteError):
 def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
     """Make the databases agree with the declaration and return the steps that were taken.
 
+    What must wait until tables are copied is left to `wait_for_copies`.
+
     Raise RefusedError before anything is touched, BusyError when a lock can't be had, NotConvergedError
     when the plan made afterwards is not empty.
     """
@@ -83,6 +88,21 @@ def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
     return plan
 
 
+def settle(session: Session) -> None:
+    """Let subscriptions that have copied all their tables commit as declared.
+
+    Another apply that runs meanwhile does it at its own end.
+    """
+    with contextlib.suppress(BusyError), hold_lock(session):
+        for hop in session.declaration.hops:
+            live = read_subscriptions(session.connections[hop.target]).get(hop.subscription)
+            if live is None or live.copying:
+                continue
+            wanted = replace(live, options=derive_options(hop.options))
+            if live.options == wanted.while_copying.options != wanted.options:
+                run_step(session, SettleSubscription(hop.target, wanted))
+
+
 def write_fingerprints(session: Session) -> None:
     """Write down what both ends publish now, for the services that watch over it."""
     intake = session.declaration.intake
@@ -94,7 +114,8 @@ def write_fingerprints(session: Session) -> None:
 def _allowed(reading: Reading, *, allow_drop: bool) -> Plan:
     if reading.refusals:
         raise RefusedError(reading.refusals)
-    return reading.plan if allow_drop else reading.plan.without_drops()
+    plan = reading.plan if allow_drop else reading.plan.without_drops()
+    return Plan(tuple(step for step in plan.steps if not isinstance(step, SettleSubscription)))
 
 
 @contextmanager
@@ -207,16 +228,21 @@ def _execute_patiently(conn: Connection, statement: sql.Composed) -> None:
                 ) from error
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
         except psycopg.errors.ObjectInUse as error:
-            raise BusyError(
-                f"in use, and nothing is taken by force: {statement.as_string(conn)}",
-                "let the subscription that uses it be dropped first, or keep it in the declaration",
-            ) from error
+            # The sender of a subscription that was just dropped needs a moment to see it.
+            if attempt == LOCK_TRIES:
+                raise BusyError(
+                    f"in use, and nothing is taken by force: {statement.as_string(conn)}",
+                    "let the subscription that uses it be dropped first, or keep it in the declaration",
+                ) from error
+            time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
         else:
             return
 
 
 def wait_for_copies(session: Session, *, report: CopyReport, timeout_s: float | None = None) -> None:
-    """Return when every subscription has copied its tables and follows; `report` gets what is left.
+    """Return when every subscription has copied its tables, follows and commits as declared.
+
+    `report` gets what is left.
 
     Raise CopyTimeoutError when that takes longer than `timeout_s`.
     """
@@ -229,6 +255,7 @@ def wait_for_copies(session: Session, *, report: CopyReport, timeout_s: float | 
                 "look in the subscriber's log; the copy goes on by itself",
             )
         time.sleep(POLL_S)
+    settle(session)
     report(left)
 
 

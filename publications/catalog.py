@@ -71,7 +71,7 @@ def read_endpoint(
         keys=keys,
         publications=_read_publications(conn),
         slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
-        subscriptions=_read_subscriptions(conn),
+        subscriptions=read_subscriptions(conn),
         orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
     )
 
@@ -230,7 +230,8 @@ def _read_publications(conn: Connection) -> dict[str, PublicationSpec]:
     }
 
 
-def _read_subscriptions(conn: Connection) -> dict[str, SubscriptionSpec]:
+def read_subscriptions(conn: Connection) -> dict[str, SubscriptionSpec]:
+    """Return the database's own subscriptions by name."""
     return {row[0]: _subscription(row) for row in conn.execute(_SQL["subscriptions"])}
 
 

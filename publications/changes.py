@@ -50,6 +50,8 @@ class Phase(IntEnum):
     """What stops being sent or allowed goes last."""
     NARROWINGS = 9
     """An identity's column goes when no filter reads it any more."""
+    SETTLEMENTS = 10
+    """What must wait for the copies."""
 
 
 @dataclass(frozen=True)
@@ -303,6 +305,14 @@ class CopyAgain(Change):
     table: TableName
     phase = Phase.SUBSCRIPTIONS
     consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class SettleSubscription(Change):
+    """Wait until all tables are copied and follow, then commit as declared and not at once any more."""
+
+    subscription: SubscriptionSpec
+    phase = Phase.SETTLEMENTS
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from publications.changes import (
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetSubscriptionSlot,
+    SettleSubscription,
     SetTrigger,
 )
 from publications.spec import (
@@ -103,13 +104,19 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [_create_subscription(subscription)]
         case SetSubscriptionPublications(subscription=subscription):
             names = join(map(name_of, sorted(subscription.publications)))
-            return [compose("ALTER SUBSCRIPTION {} SET PUBLICATION {}", name_of(subscription.name), names)]
-        case RefreshSubscription(subscription=subscription):
-            return [compose("ALTER SUBSCRIPTION {} REFRESH PUBLICATION", name_of(subscription.name))]
-        case SetSubscriptionOptions(subscription=subscription):
             return [
-                compose("ALTER SUBSCRIPTION {} SET ({})", name_of(subscription.name), _options(subscription))
+                *_prepare_copy(subscription),
+                compose("ALTER SUBSCRIPTION {} SET PUBLICATION {}", name_of(subscription.name), names),
             ]
+        case RefreshSubscription(subscription=subscription):
+            return [
+                *_prepare_copy(subscription),
+                compose("ALTER SUBSCRIPTION {} REFRESH PUBLICATION", name_of(subscription.name)),
+            ]
+        case SetSubscriptionOptions(subscription=subscription):
+            return [_set_options(subscription)]
+        case SettleSubscription(subscription=subscription):
+            return [sql.SQL(WAIT_FOR_COPIES).format(subscription.name), _set_options(subscription)]
         case SetSubscriptionConnection(subscription=subscription):
             return [
                 compose(
@@ -125,6 +132,7 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             ]
         case CopyAgain(subscription=subscription, publication=name, table=table):
             return [
+                *_prepare_copy(subscription),
                 compose(
                     "ALTER SUBSCRIPTION {} DROP PUBLICATION {}", name_of(subscription.name), name_of(name)
                 ),
@@ -355,6 +363,26 @@ def _options(subscription: SubscriptionSpec) -> sql.Composed:
     return join(compose("{} = {}", sql.SQL(name), value) for name, value in sorted(subscription.options))
 
 
+def _set_options(subscription: SubscriptionSpec) -> Statement:
+    return compose("ALTER SUBSCRIPTION {} SET ({})", name_of(subscription.name), _options(subscription))
+
+
+WAIT_FOR_COPIES = """DO $wait$ BEGIN
+  RAISE NOTICE 'waiting until all tables are copied';
+  WHILE EXISTS (SELECT FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+                WHERE s.subname = {} AND r.srsubstate <> 'r'
+                  AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) LOOP
+    PERFORM pg_sleep(0.1);
+  END LOOP;
+END $wait$"""
+
+
+def _prepare_copy(subscription: SubscriptionSpec) -> list[Statement]:
+    """Return what must be so before a table is copied, where it isn't as declared."""
+    careful = subscription.while_copying
+    return [] if careful.options == subscription.options else [_set_options(careful)]
+
+
 def _create_subscription(subscription: SubscriptionSpec) -> Statement:
     """The slot has been made on the publisher: so one that is left behind by a crash is found again."""
     return compose(
@@ -364,5 +392,5 @@ def _create_subscription(subscription: SubscriptionSpec) -> Statement:
         _conninfo(subscription),
         join(map(name_of, sorted(subscription.publications))),
         subscription.slot or subscription.name,
-        _options(subscription),
+        _options(subscription.while_copying),
     )

@@ -35,6 +35,7 @@ from publications.changes import (
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetSubscriptionSlot,
+    SettleSubscription,
     SetTrigger,
     published_more,
 )
@@ -201,8 +202,10 @@ def _diff_subscription(at: str, wanted: SubscriptionSpec, live: SubscriptionSpec
         yield SetSubscriptionConnection(at, wanted, tuple(keywords))
     if wanted.slot != live.slot:
         yield SetSubscriptionSlot(at, wanted)
-    if wanted.options != live.options:
-        yield SetSubscriptionOptions(at, wanted, live)
+    expected = wanted.while_copying if live.copying else wanted
+    if expected.options != live.options:
+        settled = live.options == wanted.while_copying.options
+        yield SettleSubscription(at, wanted) if settled else SetSubscriptionOptions(at, expected, live)
     if wanted.publications != live.publications:
         yield SetSubscriptionPublications(at, wanted, live)
     elif wanted.tables != live.tables:

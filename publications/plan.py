@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from publications.changes import Change, DropSlot
+from publications.changes import (
+    Change,
+    CopyAgain,
+    CreateSubscription,
+    DropSlot,
+    RefreshSubscription,
+    SetSubscriptionPublications,
+    SettleSubscription,
+)
 from publications.diff import TABLE_COPY, diff_endpoint
 from publications.flow import diff_flow
 from publications.spec import EndpointSpec, HopSpec
@@ -43,7 +51,19 @@ def make_plan(
     copying = {hop.source for hop in hops if _is_copying(live[hop.target], hop.subscription)}
     steps = [step for step in steps if not (step.endpoint in copying and _drops_copy_slot(step))]
     steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
+    steps += [step for step in map(_settle, steps) if step and step not in steps]
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
+
+
+def _settle(step: Change) -> Change | None:
+    """Return what a step that begins a copy leaves to be done when the copy has ended."""
+    match step:
+        case CreateSubscription() | SetSubscriptionPublications() | RefreshSubscription() | CopyAgain():
+            wanted = step.subscription
+            careful = wanted.while_copying.options == wanted.options
+            return None if careful else SettleSubscription(step.endpoint, wanted)
+        case _:
+            return None
 
 
 def _is_copying(target: EndpointSpec, subscription: str) -> bool:

@@ -6,7 +6,7 @@ A diff is then a comparison, and a second apply finds nothing to do. All values 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -159,6 +159,12 @@ class SubscriptionSpec:
     """The tables that it knows; one that is published and not here needs a refresh."""
     copying: frozenset[TableName] = field(default=frozenset(), compare=False)
     """Those that are not in step yet."""
+
+    @property
+    def while_copying(self) -> SubscriptionSpec:
+        """The same, committing at once whatever is declared: a copy forgotten by a crash is never made up."""
+        options = dict(self.options) | {"synchronous_commit": "on"}
+        return replace(self, options=frozenset(options.items()))
 
 
 @dataclass(frozen=True)

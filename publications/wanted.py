@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from db.intranet.models import LANDING_COLUMNS
 from db.window import KEYS
-from publications.declaration import Declaration, Export, Grant, Hop, Intake, LandedTable, PublishedTable
+from publications.declaration import (
+    Declaration,
+    Export,
+    Grant,
+    Hop,
+    Intake,
+    LandedTable,
+    Options,
+    PublishedTable,
+)
 from publications.spec import (
     MEMBER_OF,
     ColumnSpec,
@@ -235,6 +244,11 @@ def derive_hops(declaration: Declaration, filters: Filters) -> list[HopSpec]:
     ]
 
 
+def derive_options(options: Options) -> frozenset[tuple[str, str]]:
+    """Return a subscription's options as the catalog's are read."""
+    return frozenset((name, str(value).lower()) for name, value in options.model_dump().items())
+
+
 def _subscription(hop: Hop, conninfo: Mapping[str, str]) -> SubscriptionSpec:
     if not isinstance(hop, Intake | Export):
         raise TypeError(hop)
@@ -243,6 +257,6 @@ def _subscription(hop: Hop, conninfo: Mapping[str, str]) -> SubscriptionSpec:
         slot=hop.slot,
         publications=frozenset(table.publication for table in hop.tables),
         conninfo=frozenset({**conninfo, **hop.connection, "user": hop.role}.items()),
-        options=frozenset((name, str(value).lower()) for name, value in hop.options.model_dump().items()),
+        options=derive_options(hop.options),
         tables=frozenset(TableName.parse(table.name) for table in hop.tables),
     )

@@ -273,7 +273,7 @@ def run_api(dsn: str, **settings: str) -> Iterator[RunningApi]:
         )
         api = RunningApi(port, process, Path(log.name))
         try:
-            if not wait_until(lambda: _is_ready(api), 20):
+            if not wait_until(lambda: _is_ready(api), 60):
                 raise RuntimeError(f"the API does not start: {api.log_file.read_text()[-2000:]}")
             yield api
         finally:

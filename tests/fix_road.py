@@ -25,7 +25,7 @@ from publications.session import Reading, Session
 from publications.settings import PublicationsSettings
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 ROLE_PASSWORD = secrets.token_urlsafe(16)
 """One for all roles: they are the clusters', and outlive a test's databases."""
 

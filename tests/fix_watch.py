@@ -96,7 +96,7 @@ class Panel:
         """Look, and serve."""
         self.poller.start()
         self._thread.start()
-        assert wait_until(lambda: self._server.started, 10)
+        assert wait_until(lambda: self._server.started, 30)
 
     def stop(self) -> None:
         """Serve no more."""

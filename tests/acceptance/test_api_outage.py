@@ -42,7 +42,7 @@ def test_without_the_database_nothing_is_claimed_and_it_comes_back_by_itself(clu
         assert [client.get(path).status for path in ("/pedidos/", "/pedidos/?limit=1")] == [503] * 2
         cluster.start()
         touch(dsn, "depois")
-        assert wait_until(lambda: client.get("/pedidos/1").status == 200, 10)
+        assert wait_until(lambda: client.get("/pedidos/1").status == 200, 30)
         assert client.get("/pedidos/1").json()["observacao"] == "depois"
         client.close()
 
@@ -68,7 +68,7 @@ def test_a_killed_process_is_replaced_and_the_port_goes_on(cluster: Cluster) -> 
         before = _workers(parent)
         assert len(before) == 2
         before[0].kill()
-        assert wait_until(lambda: len(set(_workers(parent)) - set(before[:1])) == 2, 15)
+        assert wait_until(lambda: len(set(_workers(parent)) - set(before[:1])) == 2, 30)
         for _ in range(10):
             client = Client(api.port)
             assert client.get("/pedidos/1").status == 200

@@ -118,7 +118,7 @@ def run_nginx(files: dict[str, bytes]) -> Iterator[str]:
             [find_tool("nginx", "nginx-light"), "-c", str(config)], stderr=subprocess.DEVNULL
         )
         try:
-            if not wait_until(lambda: _answers(port), 10):
+            if not wait_until(lambda: _answers(port), 30):
                 raise RuntimeError("nginx does not start")
             yield f"http://127.0.0.1:{port}"
         finally:
@@ -132,7 +132,7 @@ def run_plain(dsn: str) -> Iterator[str]:
     port = find_free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.peers.plain", dsn, str(port)])
     try:
-        if not wait_until(lambda: _answers(port), 20):
+        if not wait_until(lambda: _answers(port), 30):
             raise RuntimeError("the plain implementation does not start")
         yield f"http://127.0.0.1:{port}"
     finally:

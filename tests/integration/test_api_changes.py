@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -118,6 +119,15 @@ def test_old_changes_are_forgotten_and_their_cursors_with_them(client: Client, w
     writer.execute("UPDATE vitrine.heartbeat SET beat = beat + 1, versao = versao + 1")
     rows = writer.execute("SELECT chave FROM guard.mudancas").fetchall()
     assert rows == [(8,)]
+    assert ask_since(client, cursor)["completo"] is True
+
+
+def test_a_crash_of_the_server_begins_again(client: Client, dsn: str) -> None:
+    """Apply's commits are not flushed, so their numbers may be used a second time."""
+    cursor = ask_since(client, "")["cursor"]
+    with psycopg.connect(dsn) as conn:
+        psutil.Process(conn.info.backend_pid).kill()
+    assert wait_until(lambda: client.get("/pedidos/1").headers["sync-cursor"].split(".")[0] not in cursor, 30)
     assert ask_since(client, cursor)["completo"] is True
 
 

@@ -152,7 +152,7 @@ def test_start_buries_the_children_of_a_postmaster_that_died(cluster: Cluster) -
         postmaster = psutil.Process(identify(cluster).pid)
         children = postmaster.children(recursive=True)
         postmaster.kill()
-        assert wait_until(lambda: not runs(postmaster), 10)
+        assert wait_until(lambda: not runs(postmaster), 30)
         cluster.start()
         assert not any(runs(one) for one in children)
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from publications.apply import BusyError, apply, run_step
-from publications.changes import Change, DropSlot
+from publications.changes import Change, DropSlot, RefreshSubscription
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
 from publications.release import release
 from publications.render import describe
@@ -57,6 +57,23 @@ def test_a_new_column_of_sgp_alarms_and_not_a_byte_of_it_leaves(road: Road) -> N
         files = [path for path in road.servers.clusters[name].spec.data_dir.rglob("*") if path.is_file()]
         assert len(files) > 500
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def test_a_subscription_commits_as_declared_once_its_tables_are_copied(road: Road) -> None:
+    options = (
+        "SELECT subname, subsynccommit FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database"
+    )
+    options += " WHERE datname = current_database())"
+    assert road.run("vitrine", options) == [("sub_intake", "on")]
+    assert road.run("vps", options) == [("sub_vps", "off")]
+    with road.session() as session:
+        vps = session.read().live["vps"].subscriptions["sub_vps"]
+        run_step(session, RefreshSubscription("vps", vps, ()))
+    assert road.run("vps", options) == [("sub_vps", "on")]
+    [settling] = road.read().plan.steps
+    assert describe(settling) == "settle subscription sub_vps"
+    assert road.apply().steps == ()
+    assert road.run("vps", options) == [("sub_vps", "off")]
 
 
 def test_a_filter_is_compared_by_meaning(road: Road) -> None:
@@ -188,6 +205,7 @@ def test_apply_ended_at_each_step_goes_on(unapplied_road: Road) -> None:
         except Killed:
             ended += 1
     assert ended > 30
+    assert road.apply().steps == ()
     road.wait(lambda: plan_lines(road) == [], "an empty plan")
     road.wait_arrival()
     road.wait(lambda: road.digest("vps") == road.digest("vitrine"), "the same on both ends")
@@ -205,6 +223,7 @@ def test_apply_killed_in_its_process_goes_on(unapplied_road: Road) -> None:
     }
     codes = [_run_apply(given, steps) for steps in (1, 15, 15, 15, 1000)]
     assert codes == [-signal.SIGKILL] * 4 + [0]
+    assert road.apply().steps == ()
     road.wait(lambda: plan_lines(road) == [], "an empty plan")
     road.wait(lambda: road.digest("vps") == road.digest("vitrine"), "the same on both ends")
 

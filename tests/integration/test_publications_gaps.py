@@ -83,6 +83,7 @@ def test_a_slot_that_was_dropped_is_made_good_whenever_apply_is_ended(road: Road
     )
     road.run("vps", "ALTER SUBSCRIPTION sub_vps ENABLE")
     assert apply_step_by_step(road) > 3
+    assert road.apply().steps == ()
     assert_in_step(road)
 
 
@@ -114,6 +115,7 @@ def test_no_order_is_buried_while_a_filter_changes(road: Road) -> None:
 
     with road.session(other) as session:
         apply(session, allow_drop=False, report=report)
+    assert road.apply(other).steps == ()
     assert_in_step(road, other)
 
 

@@ -8,7 +8,17 @@ from dataclasses import replace
 import pytest
 
 from db.errors import PonteError
-from publications.changes import Change, Consequence, CreateRole
+from publications.changes import (
+    Change,
+    Consequence,
+    CopyAgain,
+    CreateRole,
+    CreateSubscription,
+    RefreshSubscription,
+    SetSubscriptionOptions,
+    SetSubscriptionPublications,
+    SettleSubscription,
+)
 from publications.declaration import Declaration, read_declaration
 from publications.diff import diff_endpoint
 from publications.plan import Plan, make_plan
@@ -99,9 +109,57 @@ def test_a_leftover_slot_of_a_running_copy_is_none(
     assert [describe(step) for step in plan_from(declaration, wanted, live).steps] == [
         "drop slot pg_1_sync_2_3"
     ]
-    known = replace(wanted["vps"].subscriptions["sub_vps"], copying=frozenset({PEDIDOS}))
+    known = replace(wanted["vps"].subscriptions["sub_vps"].while_copying, copying=frozenset({PEDIDOS}))
     live["vps"] = replace(wanted["vps"], subscriptions={"sub_vps": known})
     assert plan_from(declaration, wanted, live).steps == ()
+
+
+def subscribed(wanted: dict[str, EndpointSpec], **change: object) -> EndpointSpec:
+    """Return the VPS with a subscription that differs."""
+    spec = wanted["vps"]
+    subscription = replace(spec.subscriptions["sub_vps"], **change)  # type: ignore[arg-type]
+    return replace(spec, subscriptions={"sub_vps": subscription})
+
+
+def test_a_subscription_commits_at_once_while_it_copies(wanted: dict[str, EndpointSpec]) -> None:
+    spec = wanted["vps"]
+    subscription = spec.subscriptions["sub_vps"]
+    careful = subscription.while_copying.options
+    assert ("synchronous_commit", "off") in subscription.options
+    assert ("synchronous_commit", "on") in careful
+
+    def diff(**live: object) -> list[Change]:
+        return diff_endpoint(spec, subscribed(wanted, **live))
+
+    copying = frozenset({PEDIDOS})
+    assert diff(options=careful, copying=copying) == []
+    [hasty] = diff(copying=copying)
+    assert isinstance(hasty, SetSubscriptionOptions)
+    assert hasty.subscription.options == careful
+    assert diff(options=careful) == [SettleSubscription("vps", subscription)]
+
+
+def test_what_copies_commits_at_once_first(wanted: dict[str, EndpointSpec]) -> None:
+    subscription = wanted["vps"].subscriptions["sub_vps"]
+    for step in (
+        CreateSubscription("vps", subscription),
+        RefreshSubscription("vps", subscription, (PEDIDOS,)),
+        SetSubscriptionPublications("vps", subscription, subscription),
+        CopyAgain("vps", subscription, "pub_vps_pedidos", PEDIDOS),
+    ):
+        assert "synchronous_commit = 'on'" in statements(step)[0], step
+        assert "synchronous_commit = 'off'" not in "".join(statements(step))
+    settling = statements(SettleSubscription("vps", subscription))
+    assert "srsubstate <> 'r'" in settling[0]
+    assert "synchronous_commit = 'off'" in settling[1]
+
+
+def test_a_plan_that_copies_ends_by_settling(
+    declaration: Declaration, wanted: dict[str, EndpointSpec]
+) -> None:
+    steps = plan_from(declaration, wanted, nothing(declaration)).steps
+    assert steps[-1] == SettleSubscription("vps", wanted["vps"].subscriptions["sub_vps"])
+    assert sum(isinstance(step, SettleSubscription) for step in steps) == 1
 
 
 def test_a_filter_makes_its_columns_part_of_the_identity(declaration: Declaration) -> None:

@@ -73,12 +73,14 @@ SELECT json_build_object(
 """Who may read: active users, with when their passwords changed (0: never seen), and what was revoked."""
 
 READ_EPOCH: LiteralString = """
-SELECT concat_ws('.', e.epoca, c.system_identifier, extract(epoch FROM pg_postmaster_start_time())),
+SELECT concat_ws('.', e.epoca, c.system_identifier, extract(epoch FROM pg_postmaster_start_time()),
+                 extract(epoch FROM b.stats_reset)),
        e.horizonte::text::bigint
-FROM guard.epoca e, pg_control_system() c
+FROM guard.epoca e, pg_control_system() c, pg_stat_bgwriter b
 """
 """The name of this database's life, and the horizon. A disk that was put back to an earlier moment keeps both
-names and uses transactions' numbers a second time, so the server's start is part of it.
+names and uses transactions' numbers a second time, so the server's start is part of it. So does a crash after
+commits that were not flushed, in which the server goes on under the same start: it resets its statistics.
 """
 
 
