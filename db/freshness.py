@@ -21,7 +21,9 @@ UNANSWERED_S = 3.0
 BEATLESS_S = 4.5
 """One beat in two seconds: one that is lost is not noticed, two are."""
 ABSENT_S = 2.5
-"""A worker that has no session in SGP and has missed one beat is gone."""
+"""One beat is missed: enough for a worker that has no session in SGP, or that is seen waiting to write."""
+WAITING_S = 1.0
+"""A worker that has waited so long for somebody's lock does not beat in time."""
 POLL_STALE_S = 3.5
 """Three polls missed: whoever shows a measurement that old shows nothing."""
 
@@ -105,6 +107,8 @@ class Observation:
     beatless_s: float | None = 0.0
     """Seconds since the last beat was written, by SGP's own clock; None where that is not known."""
     worker_connected: bool = True
+    worker_waits_s: float = 0.0
+    """For how long the worker has waited in SGP for somebody's lock."""
     skew_s: float = 0.0
     """SGP's clock minus the VPS's."""
     drifted: bool = False
@@ -227,10 +231,14 @@ def _find_causes_at_the_source(seen: Observation) -> Iterable[Cause]:
         yield Cause.INTAKE_CUT
     if not seen.sgp_answers:
         yield Cause.SGP_DOWN
-    elif not seen.worker_connected and (seen.beatless_s is None or seen.beatless_s > ABSENT_S):
+    elif not seen.worker_connected and _is_beatless(seen, ABSENT_S):
         yield Cause.WORKER_DEAD
-    elif seen.beatless_s is None or seen.beatless_s > BEATLESS_S:
+    elif _is_beatless(seen, ABSENT_S if seen.worker_waits_s > WAITING_S else BEATLESS_S):
         yield Cause.SGP_IDLE
+
+
+def _is_beatless(seen: Observation, longest_s: float) -> bool:
+    return seen.beatless_s is None or seen.beatless_s > longest_s
 
 
 def _is_from_the_future(arrival: Arrival | None) -> bool:

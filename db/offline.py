@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 MAX_OFFLINE_VARIABLE = "PONTE_AUTH_MAX_OFFLINE"
-"""Hours; the API obeys it. The intranet does not know what the VPS was given, so nothing there shows it."""
+"""Hours; the API obeys it, and writes it down where the intranet's watch reads it."""
 DEFAULT_MAX_OFFLINE_H = 72.0
 
 MaxOfflineHours = Annotated[float, Field(gt=0, le=24 * 366, validation_alias=MAX_OFFLINE_VARIABLE)]

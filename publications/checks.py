@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from db.freshness import Cause, FreshnessState, Measurement
+from db.offline import measure_offline_trust
 from publications.watch import View
 
 HOUR_S = 3600.0
 LEFT_WARNING_S = 24 * HOUR_S
 LEFT_CRITICAL_S = 4 * HOUR_S
 ROOM_WARNING = 0.8
+LOGINS_WARNING = 1 / 3
+"""With less than this of the offline bound left, somebody should know."""
 UNRECORDED_S = 60.0
 """The panel writes every ten seconds; for so long it may be restarted."""
 
@@ -41,6 +44,8 @@ class CheckKind(StrEnum):
     MINIATURAS_REFUSED = "miniaturas_refused"
     CREDENCIAIS_PENDING = "credenciais_pending"
     UNSYNCED = "unsynced"
+    LOGINS = "logins"
+    LOGINS_REFUSED = "logins_refused"
     RECORDING = "recording"
 
 
@@ -58,8 +63,15 @@ class Check:
 
 def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
     """Return every result, the roads first and then the gravest."""
-    roads = [_check_road(name, view.measure(name, elapsed_s=elapsed_s)) for name in view.subscribers]
-    others = [*_check_left(view), *_check_rooms(view), *_check_backlog(view)]
+    measured = {name: view.measure(name, elapsed_s=elapsed_s) for name in view.subscribers}
+    roads = [_check_road(name, found) for name, found in measured.items()]
+    logins = [_check_logins(view, name, found) for name, found in measured.items()]
+    others = [
+        *_check_left(view),
+        *_check_rooms(view),
+        *_check_backlog(view),
+        *(one for one in logins if one is not None),
+    ]
     return [*roads, *sorted(others, key=lambda one: -one.level)]
 
 
@@ -88,6 +100,19 @@ def _check_road(name: str, measured: Measurement) -> Check:
     return Check(
         CheckKind.ROAD, name, grade(measured), {"seconds": age}, cause=measured.cause, state=measured.state
     )
+
+
+def _check_logins(view: View, name: str, measured: Measurement) -> Check | None:
+    """Say for how long people may still log in if no further word arrives; None where it is not told."""
+    bound_s = view.sights[name].max_offline_s
+    if bound_s is None:
+        return None
+    trust = measure_offline_trust(measured.freshness.age_seconds, max_offline_h=bound_s / HOUR_S)
+    limit_h = bound_s / HOUR_S
+    if not trust.accepts_logins or trust.left_s is None:
+        return Check(CheckKind.LOGINS_REFUSED, name, Level.CRITICAL, {"limit": limit_h})
+    level = Level.OK if trust.left_s > bound_s * LOGINS_WARNING else Level.WARNING
+    return Check(CheckKind.LOGINS, name, level, {"hours": trust.left_s / HOUR_S, "limit": limit_h})
 
 
 def _check_left(view: View) -> Iterable[Check]:

@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,16 +17,26 @@ from pydantic import SecretStr
 
 from db.engines import Connection, connect
 from publications.history import Past, read_past, read_silence_s
-from publications.lag import Backlog, Beat, EndpointReading, EndpointRole, read_backlog, read_reading
-from publications.slots import WINDOW_S, SlotState, WalSample
+from publications.lag import (
+    Backlog,
+    Beat,
+    EndpointReading,
+    EndpointRole,
+    read_backlog,
+    read_offline_bound,
+    read_reading,
+)
+from publications.probe import probe
+from publications.slots import WalSample
+from publications.tracks import Tracks
 
 APPLICATION = "ponte-watch"
 RETRY_S = 0.4
 BACKLOG_S = 10.0
 """Counting what waits reads whole tables: not at every look."""
+BOUND_S = 30.0
 BACKLOG_STALE_S = 60.0
 """What could not be counted for so long is not known any more."""
-ERRORS_S = 20.0
 FAILURES = 2
 """So many looks in a row that fail make a database one that is away."""
 SURE_S = 1.0
@@ -36,7 +45,7 @@ SURE_S = 1.0
 log = logging.getLogger(__name__)
 
 _LINK = {
-    "connect_timeout": "3",
+    "connect_timeout": "5",
     "keepalives": "1",
     "keepalives_idle": "4",
     "keepalives_interval": "2",
@@ -77,6 +86,8 @@ class Sight:
     """By subscriber, where this is the vitrine."""
     past_read_s: float = 0.0
     """How long ago that was read."""
+    max_offline_s: float | None = None
+    """On a subscriber: for how long its API lets people log in without word; None where that is not told."""
     silence_s: float | None = None
     """For how long nothing had been written into the history when we began; None if nothing ever was."""
     failure: str = ""
@@ -111,12 +122,10 @@ class Follower:
         self._read_at: float | None = None
         self._answered_at: float | None = None
         self._beat_at = self._beat_changed_at = 0.0
-        self._backlog_tried_at = self._backlog_at = self._past_tried_at = -math.inf
+        self._backlog_tried_at = self._backlog_at = self._past_tried_at = self._bound_tried_at = -math.inf
         self._failures = 0
-        self._samples: dict[str, deque[WalSample]] = {slot: deque() for slot in slots}
-        self._slots: dict[str, SlotState] = {}
         self._past_at = 0.0
-        self._errors: dict[str, deque[tuple[float, int, int]]] = {}
+        self._tracks = Tracks(slots)
         self._stopping = threading.Event()
         self._looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follow-{endpoint}", daemon=True)
@@ -150,10 +159,7 @@ class Follower:
                 unread_s=unread_s,
                 beat_unread_s=now - self._beat_at,
                 beat_unchanged_s=now - self._beat_changed_at if self._sight.beat else 0.0,
-                samples={
-                    slot: [replace(one, at_s=one.at_s - now) for one in samples]
-                    for slot, samples in self._samples.items()
-                },
+                samples=self._tracks.samples(now),
                 past_read_s=now - self._past_at,
             )
 
@@ -169,7 +175,7 @@ class Follower:
             try:
                 if conn is None:
                     conn = open_link(self._dsn)
-                    self._slots = {name: _forget_counts(slot) for name, slot in self._slots.items()}
+                    self._tracks.forget_counts()
                 self._take(self._read(conn), began)
             except psycopg.Error as error:
                 conn = self._fail(error, conn)
@@ -183,6 +189,8 @@ class Follower:
             self._read_past(conn)
         if self._role.is_window:
             self._read_backlog(conn)
+        if self._role.has_logins:
+            self._read_bound(conn)
         return reading
 
     def _read_past(self, conn: Connection) -> None:
@@ -217,6 +225,16 @@ class Follower:
             with self._lock:
                 self._sight = replace(self._sight, backlog=counted)
 
+    def _read_bound(self, conn: Connection) -> None:
+        """Ask now and then what the API there was told."""
+        now = time.monotonic()
+        if now - self._bound_tried_at < BOUND_S:
+            return
+        self._bound_tried_at = now
+        found = read_offline_bound(conn)
+        with self._lock:
+            self._sight = replace(self._sight, max_offline_s=found)
+
     def _endure(self, error: psycopg.Error, conn: Connection) -> None:
         """Go on where only a statement failed. Raise the error where the connection did."""
         if conn.closed:
@@ -234,7 +252,7 @@ class Follower:
                 self._beat_changed_at = now
             self._read_at = self._answered_at = now
             self._failures = 0
-            self._sample(reading, now)
+            self._tracks.sample(reading, now)
             offset = reading.now.timestamp() - began if now - began < SURE_S else before.clock_offset_s
             self._sight = replace(
                 before,
@@ -242,51 +260,10 @@ class Follower:
                 beat=beat,
                 beat_missing=before.beat_missing if reading.beat_locked else beat is None,
                 clock_offset_s=offset,
-                failing=self._find_failing(reading, now),
-                replaced={**before.replaced, **self._find_replaced(reading)},
+                failing=self._tracks.find_failing(reading, now),
+                replaced={**before.replaced, **self._tracks.find_replaced(reading)},
                 failure="",
             )
-
-    def _sample(self, reading: EndpointReading, now: float) -> None:
-        if reading.wal_bytes is None:
-            return
-        for name, samples in self._samples.items():
-            slot = reading.slot(name)
-            kept = (slot.retained_bytes, slot.unconfirmed_bytes, slot.active) if slot else (None, None, None)
-            samples.append(WalSample(now, reading.wal_bytes, *kept))
-            while samples[0].at_s < now - WINDOW_S:
-                samples.popleft()
-
-    def _find_failing(self, reading: EndpointReading, now: float) -> frozenset[str]:
-        """Name the subscriptions whose errors grew twice lately, without a beat that arrived since the first.
-
-        A connection that breaks counts once too.
-        """
-        failing = set()
-        beat = reading.beat.beat if reading.beat else 0
-        for one in reading.subscriptions:
-            seen = self._errors.setdefault(one.name, deque([(now, one.apply_errors, beat)]))
-            if one.apply_errors != seen[-1][1]:
-                seen.append((now, one.apply_errors, beat))
-            while len(seen) > 1 and seen[1][0] < now - ERRORS_S:
-                seen.popleft()
-            grown = [entry for entry in list(seen)[1:] if entry[0] >= now - ERRORS_S]
-            if len(grown) > 1 and beat <= grown[-2][2]:
-                failing.add(one.name)
-        return frozenset(failing)
-
-    def _find_replaced(self, reading: EndpointReading) -> dict[str, datetime]:
-        """Name the slots that went since the look before; where one was made anew its counts began again.
-
-        Only within one connection, because a crash of the server makes it forget what it counted.
-        """
-        found = {
-            name: reading.now
-            for name, before in self._slots.items()
-            if _is_another(before, reading.slot(name))
-        }
-        self._slots = {name: slot for name in self._samples if (slot := reading.slot(name))}
-        return found
 
     def _fail(self, error: psycopg.Error, conn: Connection | None) -> Connection | None:
         """Note why; return the connection if it still is one: then the server answered, and only that."""
@@ -304,20 +281,9 @@ class Follower:
 def open_link(dsn: SecretStr) -> Connection:
     """Open a session that gives up soon; the string's own keywords count, its options beside ours."""
     given = conninfo_to_dict(dsn.get_secret_value())
+    probe(given)
     options = f"{_LINK['options']} {given.get('options') or ''}".strip()
     return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=APPLICATION)
-
-
-def _forget_counts(slot: SlotState) -> SlotState:
-    return replace(slot, decoded_txns=None)
-
-
-def _is_another(before: SlotState, now: SlotState | None) -> bool:
-    if now is None:
-        return True
-    if before.decoded_txns is None or now.decoded_txns is None or before.counted_since != now.counted_since:
-        return False
-    return now.decoded_txns < before.decoded_txns
 
 
 def _close(conn: Connection | None) -> None:

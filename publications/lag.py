@@ -81,6 +81,15 @@ class Backlog:
 
 
 @dataclass(frozen=True)
+class WorkerSessions:
+    """What the source's server knows of the worker."""
+
+    count: int
+    lock_wait_s: float | None
+    """For how long the one that has waited longest has waited for somebody's lock."""
+
+
+@dataclass(frozen=True)
 class EndpointReading:
     """All of one database that the watch looks at."""
 
@@ -97,7 +106,7 @@ class EndpointReading:
     """None where the row is missing or locked."""
     beat_locked: bool = False
     """Whether there is a row is not known: somebody holds a lock on it."""
-    worker_sessions: int | None = None
+    worker: WorkerSessions | None = None
     """On sgp."""
     published: str | None = None
     """The fingerprint of what is published, where anything is."""
@@ -125,11 +134,13 @@ class EndpointRole:
     counts_worker: bool = False
     is_window: bool = False
     """It has the backlog, and what was applied."""
+    has_logins: bool = False
+    """People log in there."""
 
 
 SOURCE = EndpointRole("beat_sent", publishes=True, counts_worker=True)
 WINDOW = EndpointRole("beat_landed", publishes=True, is_window=True)
-SUBSCRIBER = EndpointRole("beat_received", is_here=False)
+SUBSCRIBER = EndpointRole("beat_received", is_here=False, has_logins=True)
 
 
 def read_reading(
@@ -150,7 +161,7 @@ def read_reading(
         subscriptions=tuple(_subscription(endpoint, row) for row in found["subscriptions"]),
         beat=beat,
         beat_locked=beat_locked,
-        worker_sessions=found["worker_sessions"][0][0] if role.counts_worker else None,
+        worker=WorkerSessions(*found["worker_sessions"][0]) if role.counts_worker else None,
         published=read_fingerprint(conn) if role.publishes else None,
         applied={name: Applied(fingerprint, at) for name, fingerprint, at in found.get("applied", ())},
     )
@@ -175,6 +186,15 @@ def _read_beat(conn: Connection, block: LiteralString) -> tuple[Beat | None, boo
     except psycopg.errors.UndefinedTable:
         return None, False
     return Beat(*row) if row else None, False
+
+
+def read_offline_bound(conn: Connection) -> float | None:
+    """Return for how many seconds people may log in without word; None where nobody told, or may not see."""
+    try:
+        row = conn.execute(_SQL["offline_bound"]).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        return None
+    return row[0] if row else None
 
 
 def read_backlog(conn: Connection) -> Backlog:

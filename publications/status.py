@@ -76,6 +76,14 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.CREDENCIAIS_PENDING: ("{count} active users have no credencial", "the worker's log says why"),
     CheckKind.MINIATURAS_PENDING: ("{count} photos wait for their miniatura", ""),
     CheckKind.MINIATURAS_REFUSED: ("{count} photos have no miniatura: {subject}", ""),
+    CheckKind.LOGINS: (
+        "logins on {subject}: accepted for {hours:.1f} h more without word from here (bound {limit:.1f} h)",
+        "mend the road",
+    ),
+    CheckKind.LOGINS_REFUSED: (
+        "logins on {subject} are refused: no word from here within the bound of {limit:.1f} h",
+        "mend the road: the first beat that arrives lets people in again",
+    ),
     CheckKind.RECORDING: ("nobody keeps the history of measurements", "start 'ponte panel' as a service"),
 }
 

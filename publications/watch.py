@@ -166,6 +166,7 @@ class Watch:
             export=export.state,
             beatless_s=_beatless_s(source),
             worker_connected=_has_worker(source),
+            worker_waits_s=_worker_waits_s(source),
             skew_s=_skew_s(source, subscriber),
             drifted=drifted or not (intake.complete and export.complete),
             beat_lost=intake.beat_lost or export.beat_lost,
@@ -193,7 +194,13 @@ def _beatless_s(source: Sight) -> float | None:
 
 
 def _has_worker(source: Sight) -> bool:
-    return source.reading is not None and bool(source.reading.worker_sessions)
+    worker = source.reading.worker if source.reading else None
+    return worker is not None and worker.count > 0
+
+
+def _worker_waits_s(source: Sight) -> float:
+    worker = source.reading.worker if source.reading else None
+    return (worker.lock_wait_s if worker else None) or 0.0
 
 
 def _skew_s(source: Sight, subscriber: Sight) -> float:

@@ -25,6 +25,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from db.freshness import Cause, FreshnessState
+from db.offline import MAX_OFFLINE_VARIABLE
 from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
 from infra.devstack.state import wait_until
@@ -122,6 +123,10 @@ def fetch(port: int, path: str) -> tuple[str, dict[str, str]]:
     body = answer.read().decode()
     connection.close()
     return body, {name.lower(): value for name, value in answer.getheaders()}
+
+
+MAX_OFFLINE_H = 12.5
+OFFLINE = {MAX_OFFLINE_VARIABLE: str(MAX_OFFLINE_H)}
 
 
 @dataclass
@@ -306,7 +311,10 @@ def open_watched_road(servers: Servers, server_root: Path) -> Iterator[WatchedRo
         stack.callback(heart.stop)
         api_dsn = _role_dsn("vps", "ponte_api")
         numbers = find_free_port()
-        api = stack.enter_context(run_api(api_dsn, DSN=api_dsn, metrics_port=str(numbers)))
+        auth_dsn = _role_dsn("vps", "ponte_auth")
+        api = stack.enter_context(
+            run_api(api_dsn, DSN=api_dsn, AUTH_DSN=auth_dsn, metrics_port=str(numbers), **OFFLINE)
+        )
         watch = stack.enter_context(Watch(road.declaration, dsns, interval_s=0.5))
         panel = Panel(watch, dsns["vitrine"])
         panel.start()

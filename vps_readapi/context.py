@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from db.engines import async_engine
+from vps_readapi.auth.bound import keep_told
 from vps_readapi.auth.ledger import Ledger
 from vps_readapi.auth.login import Account, Login
 from vps_readapi.auth.passwords import PasswordPool
@@ -117,12 +119,15 @@ async def open_logins(
     engine = async_engine(
         settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
     )
-    ledger = Ledger(Database(engine), key=_key(settings.credential_key))
+    written = Database(engine)
+    telling = asyncio.create_task(keep_told(written, settings.auth_max_offline * 3600))
+    ledger = Ledger(written, key=_key(settings.credential_key))
     pool = PasswordPool(concurrency=settings.login_concurrency)
     find = partial(find_account, database)
     try:
         yield Login(tokens, keys=settings.credential_keys(), ledger=ledger, pool=pool, find=find), ledger
     finally:
+        telling.cancel()
         pool.close()
         await engine.dispose()
 

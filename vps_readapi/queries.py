@@ -263,6 +263,11 @@ def revoke_token(digest: bytes, expires_at: datetime) -> Select[Any]:
     return select(cast(func.auth.revoke(_bytes(digest), end), Text))
 
 
+def tell_offline_bound(seconds: float) -> Select[Any]:
+    """Write down for how long people may log in without word from the intranet."""
+    return select(cast(func.auth.tell_offline_bound(literal(seconds, Float)), Text))
+
+
 def _bytes(value: bytes) -> BindParameter[bytes]:
     return literal(value, LargeBinary)
 

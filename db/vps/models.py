@@ -7,6 +7,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -85,6 +86,15 @@ revoked = Table(
     schema=AUTH,
 )
 """Sessions that ended on the VPS before their time, by the SHA-256 of their tokens."""
+
+offline_bound = Table(
+    "offline_bound",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, server_default=text("1")),
+    Column("seconds", Double, CheckConstraint("seconds > 0 AND seconds < 'infinity'"), nullable=False),
+    schema=AUTH,
+)
+"""One row: for how long the API here lets people log in without word from the intranet."""
 
 _pedidos = window["pedidos"].c
 NEWEST_FIRST = (_pedidos.data_criacao.desc().nulls_last(), _pedidos.id.desc())

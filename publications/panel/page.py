@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from db.freshness import Cause, FreshnessState, HopState, Measurement
-from publications.checks import CheckKind, Level, check_view
+from publications.checks import Check, CheckKind, Level, check_view
 from publications.history import Turn
 from publications.hops import HopView
 from publications.panel.chart import Chart, draw
@@ -15,6 +15,7 @@ from publications.panel.poller import Polled
 from publications.panel.words import (
     CAUSES,
     FORECASTS,
+    LOGINS,
     WAITING,
     say_age,
     say_check,
@@ -64,6 +65,8 @@ class Road:
     chart: Chart
     chart_text: str
     waiting: tuple[str, ...]
+    logins: str
+    """For how long people may log in without word; empty where the VPS does not tell."""
     events: tuple[Event, ...]
 
 
@@ -85,19 +88,28 @@ def make_page(polled: Polled) -> Page:
     waiting = tuple(say_check(one) for one in checks if one.kind in WAITING)
     measured = {name: view.measure(name, elapsed_s=elapsed_s) for name in view.subscribers}
     return Page(
-        roads=tuple(_make_road(polled, name, found, waiting) for name, found in measured.items()),
+        roads=tuple(
+            _make_road(polled, name, found, waiting=waiting, logins=_find_logins(checks, name))
+            for name, found in measured.items()
+        ),
         alarms=tuple(say_check(one) for one in checks if one.level is not Level.OK),
         failed=tuple(
             say_check(one)
             for one in checks
-            if one.level is Level.OK and one.kind not in WAITING and one.kind not in FORECASTS
+            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | LOGINS
         ),
         elapsed=say_age(elapsed_s),
         is_dead=any(Cause.POLL_DIED in found.causes for found in measured.values()),
     )
 
 
-def _make_road(polled: Polled, name: str, measured: Measurement, waiting: Sequence[str]) -> Road:
+def _find_logins(checks: Sequence[Check], name: str) -> str:
+    return next((say_check(one) for one in checks if one.kind in LOGINS and one.subject == name), "")
+
+
+def _make_road(
+    polled: Polled, name: str, measured: Measurement, *, waiting: Sequence[str], logins: str
+) -> Road:
     title, last_sync = say_headline(measured)
     chart = draw(polled.day.get(name, ()), now=datetime.now(UTC))
     as_of = measured.freshness.as_of
@@ -112,6 +124,7 @@ def _make_road(polled: Polled, name: str, measured: Measurement, waiting: Sequen
         chart=chart,
         chart_text=_describe_chart(chart),
         waiting=(_describe_queue(polled.view.subscribers[name].export), *waiting),
+        logins=logins,
         events=tuple(_make_event(turn) for turn in polled.turns.get(name, ())),
     )
 

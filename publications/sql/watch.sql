@@ -65,9 +65,16 @@ SELECT h.beat, CASE WHEN isfinite(h.beat_at) THEN h.beat_at END, h.received_at, 
   FROM vitrine.heartbeat h ORDER BY h.beat DESC LIMIT 1;
 
 -- name: worker_sessions
--- how many sessions the worker has on sgp
-SELECT count(*) FROM pg_stat_activity a
+-- how many sessions the worker has on sgp, and for how many seconds one of them has waited for a lock
+SELECT count(*),
+       (max(extract(epoch FROM clock_timestamp() - a.query_start))
+          FILTER (WHERE a.state = 'active' AND a.wait_event_type = 'Lock'))::float8
+  FROM pg_stat_activity a
  WHERE a.datname = current_database() AND a.application_name = 'ponte-worker';
+
+-- name: offline_bound
+-- on a subscriber: for how many seconds its API lets people log in without word from the intranet
+SELECT b.seconds FROM auth.offline_bound b;
 
 -- name: backlog
 -- what the worker has still to do and what it could not do, in numbers

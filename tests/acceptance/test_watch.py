@@ -21,7 +21,7 @@ from publications.checks import Level
 from publications.settings import watch_variable
 from publications.watch import Watch
 from tests.fix_browser import ALL_LOOKS, Browser
-from tests.fix_watch import BEAT_S, Face, Panel, Sampler, WatchedRoad, fetch
+from tests.fix_watch import BEAT_S, MAX_OFFLINE_H, Face, Panel, Sampler, WatchedRoad, fetch
 from vps_readapi import metrics
 
 pytestmark = pytest.mark.acceptance
@@ -269,6 +269,20 @@ def test_the_command_says_it_in_words_and_exit_codes(watched_road: WatchedRoad) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
+def test_for_how_long_people_may_log_in_is_shown_as_the_vps_has_it(watched_road: WatchedRoad) -> None:
+    watched_road.wait_ok()
+    said = watched_road.run_command("status")[1]
+    assert "logins on vps: accepted for 12.5 h more without word from here (bound 12.5 h)" in said
+    assert "ainda se entra pelo celular por 12,5 h (limite: 12,5 h)" in watched_road.panel.get("/")
+    watched_road.beat_once(MAX_OFFLINE_H * 3600 + 60)
+    code, said = watched_road.run_command("status", "--nagios")
+    assert code == Level.CRITICAL
+    assert "logins on vps are refused: no word from here within the bound of 12.5 h" in said
+    assert "há mais de 12,5 h sem contato com a loja" in watched_road.panel.get("/")
+    watched_road.heart.start()
+    watched_road.wait_ok()
+
+
 def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad) -> None:
     import pty  # noqa: PLC0415  # not on Windows
 

@@ -213,7 +213,7 @@ def test_the_links_own_limits_hold_whatever_the_connection_string_says(mended_ro
             for name in ("statement_timeout", "lock_timeout", "work_mem")
         ]
         assert shown == [("2s",), ("500ms",), ("1MB",)]
-        assert conn.info.get_parameters()["connect_timeout"] == "3"
+        assert conn.info.get_parameters()["connect_timeout"] == "5"
 
 
 def test_a_day_is_kept_finely_and_a_year_by_the_hour(mended_road: Road, watcher: Connection) -> None:

@@ -13,6 +13,7 @@ from db.freshness import (
     FRESH_S,
     LAGGING_S,
     POLL_STALE_S,
+    WAITING_S,
     Arrival,
     Cause,
     FreshnessState,
@@ -56,6 +57,7 @@ def test_well_is_ok() -> None:
         ({"sgp_answers": False}, Cause.SGP_DOWN),
         ({"beatless_s": None}, Cause.SGP_IDLE),
         ({"beatless_s": BEATLESS_S + 1}, Cause.SGP_IDLE),
+        ({"beatless_s": ABSENT_S + 0.1, "worker_waits_s": WAITING_S + 0.1}, Cause.SGP_IDLE),
         ({"beatless_s": None, "worker_connected": False}, Cause.WORKER_DEAD),
         ({"beatless_s": ABSENT_S + 0.1, "worker_connected": False}, Cause.WORKER_DEAD),
         ({"skew_s": 6.0}, Cause.CLOCK_SKEWED),
@@ -96,6 +98,11 @@ def test_out_of_reach_the_age_goes_on_as_the_vps_itself_counts_it(away_s: float)
 
 def test_one_lost_beat_does_not_flip_it() -> None:
     assert diagnose(replace(WELL, arrival=arrival(4.1, 4.1), beatless_s=4.1)).is_ok
+
+
+def test_a_worker_that_waits_a_little_or_beats_all_the_same_is_well() -> None:
+    assert diagnose(replace(WELL, beatless_s=ABSENT_S + 0.1, worker_waits_s=WAITING_S - 0.1)).is_ok
+    assert diagnose(replace(WELL, beatless_s=ABSENT_S - 0.1, worker_waits_s=WAITING_S + 9)).is_ok
 
 
 def test_a_worker_between_two_sessions_is_not_dead() -> None:
