@@ -15,7 +15,6 @@ from publications.panel.poller import Polled
 from publications.panel.words import (
     CAUSES,
     FORECASTS,
-    LOGINS,
     WAITING,
     say_age,
     say_check,
@@ -96,7 +95,7 @@ def make_page(polled: Polled) -> Page:
         failed=tuple(
             say_check(one)
             for one in checks
-            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | LOGINS
+            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | {CheckKind.LOGINS}
         ),
         elapsed=say_age(elapsed_s),
         is_dead=any(Cause.POLL_DIED in found.causes for found in measured.values()),
@@ -104,7 +103,15 @@ def make_page(polled: Polled) -> Page:
 
 
 def _find_logins(checks: Sequence[Check], name: str) -> str:
-    return next((say_check(one) for one in checks if one.kind in LOGINS and one.subject == name), "")
+    """Return what is said with the road; what is an alarm stands there."""
+    return next(
+        (
+            say_check(one)
+            for one in checks
+            if one.kind is CheckKind.LOGINS and one.level is Level.OK and one.subject == name
+        ),
+        "",
+    )
 
 
 def _make_road(

@@ -88,7 +88,7 @@ SENTENCES = {
     CheckKind.SLOT_LEFT: "No ritmo atual a fila {subject} se perde em {hours} h",
     CheckKind.DISK_LEFT: "No ritmo atual o disco de {subject} enche em {hours} h",
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
-    CheckKind.LOGINS: "Sem contato com a loja, ainda se entra pelo celular por {hours} h (limite: {limit} h)",
+    CheckKind.LOGINS: "Sem contato com a loja, entra-se pelo celular por mais {hours} h (limite: {limit} h)",
     CheckKind.LOGINS_REFUSED: "Ninguém mais entra pelo celular: há mais de {limit} h sem contato com a loja",
     CheckKind.DEAD_LETTERS: "{count} registros do SGP que não puderam ser lidos",
     CheckKind.UNSYNCED: "{count} pessoas precisam trocar a senha no SGP para entrar pelo celular",
@@ -106,8 +106,6 @@ SENTENCES_FOR_ONE = {
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
 FORECASTS = frozenset({CheckKind.SLOT_LEFT, CheckKind.DISK_LEFT})
 """They are news once they are bad."""
-LOGINS = frozenset({CheckKind.LOGINS, CheckKind.LOGINS_REFUSED})
-"""Shown with the road that they are of."""
 
 
 BEAT_S = 3.0

@@ -273,7 +273,7 @@ def test_for_how_long_people_may_log_in_is_shown_as_the_vps_has_it(watched_road:
     watched_road.wait_ok()
     said = watched_road.run_command("status")[1]
     assert "logins on vps: accepted for 12.5 h more without word from here (bound 12.5 h)" in said
-    assert "ainda se entra pelo celular por 12,5 h (limite: 12,5 h)" in watched_road.panel.get("/")
+    assert "entra-se pelo celular por mais 12,5 h (limite: 12,5 h)" in watched_road.panel.get("/")
     watched_road.beat_once(MAX_OFFLINE_H * 3600 + 60)
     code, said = watched_road.run_command("status", "--nagios")
     assert code == Level.CRITICAL
