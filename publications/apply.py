@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import psycopg
 from psycopg import sql
@@ -17,7 +17,7 @@ from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
 from publications.backfill import STAGE, backfill_statements, stage_query
 from publications.catalog import read_copying
-from publications.changes import Backfill, Change, CreateRole, CreateTable
+from publications.changes import Backfill, Change, CreateRole
 from publications.ddl import to_sql
 from publications.plan import Plan
 from publications.session import Reading, Session
@@ -134,18 +134,15 @@ def run_step(session: Session, step: Change) -> None:
             for statement in (*to_sql(step), _set_password(conn, step.role.name, password)):
                 conn.execute(statement)
         return
-    if isinstance(step, CreateTable):
-        # In one transaction: a heartbeat without its row would never get one.
-        with conn.transaction():
-            for statement in to_sql(step):
-                conn.execute(statement)
-        return
     if isinstance(step, Backfill):
         _wait_for_table(conn, step)
         _backfill(session, step)
         return
+    if step.atomic:
+        _execute_patiently(conn, to_sql(step))
+        return
     for statement in to_sql(step):
-        _execute_patiently(conn, statement)
+        _execute_patiently(conn, [statement])
 
 
 def _backfill(session: Session, step: Backfill) -> None:
@@ -192,23 +189,38 @@ def _set_password(conn: Connection, role: str, password: SecretStr) -> sql.Compo
     return sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier.decode()))
 
 
-def _execute_patiently(conn: Connection, statement: sql.Composed) -> None:
-    """Run one statement without ever making the shop wait behind it for more than the lock time-out."""
-    conn.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MS))
+def _execute_patiently(conn: Connection, statements: Sequence[sql.Composed]) -> None:
+    """Run one statement, or several together, and be patient with locks."""
+
+    def run() -> None:
+        # Alone it stands in no transaction: some that concern subscriptions must not.
+        with conn.transaction() if len(statements) > 1 else nullcontext():
+            for statement in statements:
+                conn.execute(statement)
+
+    _be_patient(run, statements[0].as_string(conn), waiting=[conn])
+
+
+def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connection]) -> None:
+    """Run something without ever making the shop wait behind it for more than the lock time-out.
+
+    waiting: the sessions in which it may wait for a lock. Raise BusyError when a lock can't be had.
+    """
+    for conn in waiting:
+        conn.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MS))
     for attempt in range(1, LOCK_TRIES + 1):
         try:
-            conn.execute(statement)
+            run()
         except psycopg.errors.LockNotAvailable as error:
             if attempt == LOCK_TRIES:
                 raise BusyError(
-                    f"a lock could not be had in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:.0f} s: "
-                    f"{statement.as_string(conn)}",
+                    f"a lock could not be had in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:g} s: {what}",
                     "look in pg_locks for the session that holds it, then run 'ponte apply' again",
                 ) from error
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
         except psycopg.errors.ObjectInUse as error:
             raise BusyError(
-                f"in use, and nothing is taken by force: {statement.as_string(conn)}",
+                f"in use, and nothing is taken by force: {what}",
                 "let the subscription that uses it be dropped first, or keep it in the declaration",
             ) from error
         else:

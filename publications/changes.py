@@ -62,6 +62,8 @@ class Change:
     consequence = Consequence.HARMLESS
     drops = False
     """Takes something away: only with --allow-drop."""
+    atomic = False
+    """Its statements are one transaction: half of them would never be found again."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ class RevokeGrants(Change):
 
 @dataclass(frozen=True)
 class CreateTable(Change):
-    """Make a landing table or the heartbeat."""
+    """Make a landing table or the heartbeat, which without its row would never get one."""
 
     table: TableSpec
     phase = Phase.RECEIVING_TABLES
+    atomic = True
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,13 @@ class SetIdentity(Change):
 
 @dataclass(frozen=True)
 class SetTrigger(Change):
-    """Attach the projection to a landing table."""
+    """Attach a trigger to a landing table; the projection's projects all rows in the same transaction."""
 
     table: TableName
     trigger: TriggerSpec
+    consequence: Consequence = Consequence.LOCKS
     phase = Phase.RECEIVING_TABLES
-    consequence = Consequence.LOCKS
+    atomic = True
 
 
 @dataclass(frozen=True)

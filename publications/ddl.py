@@ -83,7 +83,8 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
         case SetIdentity():
             return _set_identity(change)
         case SetTrigger(table=table, trigger=trigger):
-            return _set_trigger(table, trigger)
+            missed = [_reproject(table)] if trigger.projects else []
+            return [*_set_trigger(table, trigger), *missed]
         case CreatePublication(publication=publication):
             return [_create_publication(publication)]
         case SetPublishedTables(publication=publication):
@@ -270,6 +271,10 @@ def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
         ),
         compose("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table_of(table), name_of(trigger.name)),
     ]
+
+
+def _reproject(table: TableName) -> Statement:
+    return compose("SELECT projection.reproject({}::regclass)", table_of(table).as_string())
 
 
 PENDING = "ponte: old rows are to be filled from the source"

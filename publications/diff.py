@@ -121,7 +121,8 @@ def _diff_tables(
             elif found.type != column.type:
                 yield AlterColumnType(at, name, column)
         for trigger in sorted(table.triggers - live[name].triggers, key=lambda t: t.name):
-            yield SetTrigger(at, name, trigger)
+            moves = Consequence.COPIES if trigger.projects else Consequence.LOCKS
+            yield SetTrigger(at, name, trigger, moves)
 
 
 def _diff_identities(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Change]:

@@ -53,7 +53,7 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
         case AddColumn(table=table, column=column) | AlterColumnType(table=table, column=column):
             return f"{table}.{column.name} {column.type}"
         case SetTrigger(table=table, trigger=trigger):
-            return f"{trigger.name} on {table}"
+            return f"{trigger.name} on {table}{' (all rows projected again)' if trigger.projects else ''}"
         case SetPublishedTables(publication=new, was=was):
             return f"{new.name} ({'; '.join(_table_differences(new, was))})"
         case SetOperations(publication=new, was=was):
@@ -189,6 +189,8 @@ def statements(step: Change) -> list[str]:
     """Return the step's SQL as text; a role's password is asked for by psql, never printed."""
     composed = backfill_script(step) if isinstance(step, Backfill) else to_sql(step)
     printed = [statement.as_string() for statement in composed]
+    if step.atomic:
+        printed = ["BEGIN", *printed, "COMMIT"]
     if isinstance(step, CreateRole):
         printed.append(f"\\password {step.role.name}")
     return printed

@@ -101,6 +101,8 @@ class TriggerSpec:
     """`schema.function`."""
     always: bool = True
     event: str = field(default="AFTER INSERT OR UPDATE OR DELETE", compare=False)
+    projects: bool = field(default=False, compare=False)
+    """It keeps the window: what came while it was not there must be projected when it is put back."""
 
 
 @dataclass(frozen=True)

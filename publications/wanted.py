@@ -156,7 +156,7 @@ def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
         name,
         columns,
         TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
-        TriggerSpec("project", f"projection.{table.projection}"),
+        TriggerSpec("project", f"projection.{table.projection}", projects=True),
     )
 
 
