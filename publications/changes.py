@@ -188,6 +188,18 @@ class CreatePublication(Change):
 
 
 @dataclass(frozen=True)
+class ReplacePublication(Change):
+    """Make a publication anew that somebody made for everything, which no ALTER takes back.
+
+    In one transaction: there is no moment without it, at which a subscriber would stop or lose changes.
+    """
+
+    publication: PublicationSpec
+    phase = Phase.PUBLICATIONS
+    atomic = True
+
+
+@dataclass(frozen=True)
 class SetPublishedTables(Change):
     """Publish other columns, rows or tables under a name that exists."""
 

@@ -27,6 +27,7 @@ from publications.changes import (
     EnableSubscription,
     MarkBackfill,
     RefreshSubscription,
+    ReplacePublication,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -87,6 +88,9 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [*_set_trigger(table, trigger), *missed]
         case CreatePublication(publication=publication):
             return [_create_publication(publication)]
+        case ReplacePublication(publication=publication):
+            dropped = compose("DROP PUBLICATION {}", name_of(publication.name))
+            return [dropped, _create_publication(publication)]
         case SetPublishedTables(publication=publication):
             tables = join(_published(table) for table in _sorted(publication.tables))
             return [compose("ALTER PUBLICATION {} SET TABLE {}", name_of(publication.name), tables)]

@@ -27,6 +27,7 @@ from publications.changes import (
     EnableSubscription,
     Phase,
     RefreshSubscription,
+    ReplacePublication,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -154,6 +155,9 @@ def _diff_publications(
             yield CreatePublication(at, publication)
             continue
         was = live[name]
+        if was.everything:
+            yield ReplacePublication(at, publication)
+            continue
         if was.tables != publication.tables:
             yield _set_tables(at, publication, was)
         if was.operations != publication.operations:
