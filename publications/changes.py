@@ -107,6 +107,14 @@ class CreateTable(Change):
 
 
 @dataclass(frozen=True)
+class StartHeart(Change):
+    """Put the heartbeat's row back, which the worker only counts up."""
+
+    table: TableName
+    phase = Phase.RECEIVING_TABLES
+
+
+@dataclass(frozen=True)
 class AddColumn(Change):
     """Make room for a column before it is sent."""
 

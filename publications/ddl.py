@@ -37,6 +37,7 @@ from publications.changes import (
     SetSubscriptionPublications,
     SetSubscriptionSlot,
     SetTrigger,
+    StartHeart,
 )
 from publications.spec import (
     COPY,
@@ -54,7 +55,6 @@ from publications.spec import (
     TriggerSpec,
     identity_index,
 )
-from publications.wanted import HEARTBEAT
 
 Statement = sql.Composed
 
@@ -75,6 +75,8 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [_grant("REVOKE {what} ON {object} FROM {role}", grants)]
         case CreateTable(table=table):
             return _create_table(table)
+        case StartHeart(table=table):
+            return [_start_heart(table)]
         case AddColumn(table=table, column=column):
             return [compose("ALTER TABLE {} ADD COLUMN {}", table_of(table), _column(column))]
         case AlterColumnType(table=table, column=column):
@@ -257,11 +259,18 @@ def _create_table(table: TableSpec) -> list[Statement]:
     ]
     for trigger in sorted(table.triggers, key=lambda trigger: trigger.name):
         statements += _set_trigger(table.table, trigger)
-    if table.table == HEARTBEAT and not table.triggers:
-        statements.append(
-            compose("INSERT INTO {} (id, beat, beat_at) VALUES (1, 0, now())", table_of(table.table))
-        )
+    if table.filled:
+        statements.append(_start_heart(table.table))
     return statements
+
+
+def _start_heart(table: TableName) -> Statement:
+    """Count from the clock, in seconds: whoever remembers an earlier heart's beats takes these for newer."""
+    return compose(
+        "INSERT INTO {} (id, beat, beat_at) VALUES (1, extract(epoch FROM now())::bigint, now())"
+        " ON CONFLICT DO NOTHING",
+        table_of(table),
+    )
 
 
 def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:

@@ -37,6 +37,7 @@ from publications.changes import (
     SetSubscriptionPublications,
     SetSubscriptionSlot,
     SetTrigger,
+    StartHeart,
     published_more,
 )
 from publications.spec import (
@@ -115,6 +116,8 @@ def _diff_tables(
         if name not in live:
             yield CreateTable(at, table)
             continue
+        if table.filled and not live[name].filled:
+            yield StartHeart(at, name)
         for column in table.columns.values():
             found = live[name].columns.get(column.name)
             if found is None:

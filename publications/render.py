@@ -27,6 +27,7 @@ from publications.changes import (
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetTrigger,
+    StartHeart,
 )
 from publications.ddl import to_sql
 from publications.plan import Plan
@@ -52,6 +53,8 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
             return f"{role.name} ({_differences(role, was)})"
         case AddColumn(table=table, column=column) | AlterColumnType(table=table, column=column):
             return f"{table}.{column.name} {column.type}"
+        case StartHeart(table=table):
+            return str(table)
         case SetTrigger(table=table, trigger=trigger):
             return f"{trigger.name} on {table}{' (all rows projected again)' if trigger.projects else ''}"
         case SetPublishedTables(publication=new, was=was):

@@ -116,7 +116,7 @@ class TableSpec:
     pending: frozenset[str] = frozenset()
     """Columns whose old rows have yet to be filled from the source; noted as the columns' comments."""
     filled: bool = field(default=False, compare=False)
-    """It has rows."""
+    """It has rows; wanted where the worker counts on one that it can't make itself."""
 
 
 @dataclass(frozen=True)

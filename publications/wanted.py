@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db.intranet.models import LANDING_COLUMNS
 from db.window import KEYS
@@ -140,7 +140,7 @@ def _role_grants(role: str, grant: Grant) -> Iterable[GrantSpec]:
 def _tables(declaration: Declaration, endpoint: str, source: SourceTables) -> dict[TableName, TableSpec]:
     intake = declaration.intake
     if endpoint == intake.source:
-        return {HEARTBEAT: _table(HEARTBEAT, _HEARTBEAT_COLUMNS)}
+        return {HEARTBEAT: replace(_table(HEARTBEAT, _HEARTBEAT_COLUMNS), filled=True)}
     if endpoint == intake.target:
         return {TableName.parse(table.name): _landing(table, source) for table in intake.tables}
     return {}

@@ -23,6 +23,17 @@ def plan_lines(road: Road) -> list[str]:
     return [f"{step.endpoint}: {describe(step)}" for step in road.read().plan.steps]
 
 
+@pytest.mark.parametrize("end", ["DELETE FROM ponte.heartbeat", "TRUNCATE ponte.heartbeat"])
+def test_a_heart_without_its_row_beats_again(road: Road, end: str) -> None:
+    [[before]] = road.run("vps", "SELECT beat FROM vitrine.heartbeat")
+    road.run("sgp", end)
+    assert plan_lines(road) == ["sgp: start heart ponte.heartbeat"]
+    road.apply()
+    road.wait_arrival()
+    [[after]] = road.run("vps", "SELECT beat FROM vitrine.heartbeat")
+    assert after > before  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("endpoint", ["sgp", "vitrine", "vps"])
 @pytest.mark.parametrize("what", ["ALL TABLES", "TABLES IN SCHEMA public"])
 def test_somebodys_publication_of_everything_is_found(road: Road, endpoint: str, what: str) -> None:
