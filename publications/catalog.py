@@ -23,6 +23,7 @@ from publications.spec import (
     GrantKind,
     GrantSpec,
     IdentitySpec,
+    Position,
     PublicationSpec,
     PublishedTableSpec,
     RoleSpec,
@@ -62,17 +63,19 @@ def read_endpoint(
     published: the tables whose replica identity matters here.
     """
     identities, keys = _read_identities(conn, published)
+    found = _read_tables(conn, tables)
     return EndpointSpec(
         name=name,
         roles=_read_roles(conn, roles),
         grants=_read_grants(conn, roles),
-        tables=_read_tables(conn, tables),
+        tables=found,
         identities=identities,
         keys=keys,
         publications=_read_publications(conn),
         slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
         subscriptions=_read_subscriptions(conn),
         orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
+        position=_read_position(conn, found.values()),
     )
 
 
@@ -214,6 +217,19 @@ def _read_triggers(conn: Connection, tables: Collection[TableName]) -> dict[Tabl
     for schema, table, name, function, always in rows:
         found[TableName(schema, table)].add(TriggerSpec(name, function, always))
     return found
+
+
+def _read_position(conn: Connection, arriving: Iterable[TableSpec]) -> Position:
+    received: dict[str, int] = dict(conn.execute(_SQL["received"]).fetchall())
+    held = [_read_newest(conn, table.table) for table in arriving if "versao" in table.columns]
+    wal_bytes, given = conn.execute(_SQL["position"]).fetchone() or (None, None)
+    return Position(wal_bytes, received, given, max(filter(None, held), default=None))
+
+
+def _read_newest(conn: Connection, table: TableName) -> int | None:
+    query = sql.SQL("SELECT max(versao) FROM {}").format(sql.Identifier(table.schema, table.name))
+    row = conn.execute(query).fetchone()
+    return row[0] if row else None
 
 
 def _read_publications(conn: Connection) -> dict[str, PublicationSpec]:

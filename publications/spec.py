@@ -164,6 +164,20 @@ class SubscriptionSpec:
 
 
 @dataclass(frozen=True)
+class Position:
+    """How far a database has come; from a backup it is behind what others have had from it."""
+
+    wal_bytes: int | None = None
+    """Where its WAL ends."""
+    received_bytes: Mapping[str, int] = field(default_factory=dict)
+    """By subscription, up to where in its publisher's WAL it has everything."""
+    given_versao: int | None = None
+    """The newest version that its window gave to a row."""
+    held_versao: int | None = None
+    """The newest version of a row that it was sent."""
+
+
+@dataclass(frozen=True)
 class EndpointSpec:
     """All of one database that concerns Ponte."""
 
@@ -180,6 +194,7 @@ class EndpointSpec:
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
     orphan_origins: frozenset[str] = frozenset()
     """Origins whose subscription is gone: never wanted."""
+    position: Position = field(default_factory=Position)
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,19 @@ SELECT o.roname
  WHERE o.roname ~ '^pg_[0-9]+(_[0-9]+)?$'
    AND NOT EXISTS (SELECT FROM pg_subscription s WHERE s.oid::text = split_part(o.roname, '_', 2));
 
+-- name: position
+-- where this server's WAL ends, in bytes, and the newest version that the window has given to a row
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint END,
+       (SELECT s.last_value FROM pg_sequences s
+         WHERE s.schemaname = 'projection' AND s.sequencename = 'versao_seq');
+
+-- name: received
+-- up to where in its publisher's WAL each subscription of this database has everything, in bytes
+SELECT s.subname, pg_wal_lsn_diff(o.remote_lsn, '0/0')::bigint
+  FROM pg_subscription s
+  JOIN pg_replication_origin_status o ON o.external_id = 'pg_' || s.oid
+ WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+
 -- name: subscriptions
 -- the subscriptions of this database
 SELECT s.subname, s.subslotname, s.subpublications, s.subconninfo, s.subenabled, s.subsynccommit,
