@@ -17,7 +17,7 @@ from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
 from publications.backfill import STAGE, backfill_statements, stage_query
 from publications.catalog import read_copying
-from publications.changes import Backfill, Change, CreateRole
+from publications.changes import Backfill, Change, CreateRole, EmptyColumns
 from publications.ddl import to_sql
 from publications.plan import Plan
 from publications.session import Reading, Session
@@ -29,6 +29,7 @@ LOCK_KEY = 0x706F6E7465
 LOCK_TIMEOUT_MS = 3000
 LOCK_TRIES = 5
 COPY_TIMEOUT_S = 3600
+ARRIVAL_TIMEOUT_S = 60
 POLL_S = 0.05
 
 Report = Callable[[Change], None]
@@ -49,6 +50,10 @@ class BusyError(PonteError):
 
 class CopyTimeoutError(PonteError):
     """Tables were not copied in time."""
+
+
+class ArrivalTimeoutError(PonteError):
+    """A subscriber did not get in time what it was sent."""
 
 
 class MissingPasswordError(PonteError):
@@ -138,6 +143,8 @@ def run_step(session: Session, step: Change) -> None:
         _wait_for_table(conn, step)
         _backfill(session, step)
         return
+    if isinstance(step, EmptyColumns):
+        _wait_for_arrival(session.connections[step.source], step)
     if step.atomic:
         _execute_patiently(conn, to_sql(step))
         return
@@ -177,6 +184,21 @@ def _wait_for_table(conn: Connection, step: Backfill) -> None:
             raise CopyTimeoutError(
                 f"table {step.table} on {step.endpoint} is not copied after {COPY_TIMEOUT_S} s",
                 "look in the subscriber's log, then run 'ponte apply' again: it goes on from here",
+            )
+        time.sleep(POLL_S)
+
+
+def _wait_for_arrival(source: Connection, step: EmptyColumns) -> None:
+    """Wait until the subscriber has all that was written so far: it may still bring what is to go."""
+    deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
+    [written] = source.execute("SELECT pg_current_wal_lsn()").fetchone() or [None]
+    query = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND confirmed_flush_lsn < %s"
+    while source.execute(query, [step.slot, written]).fetchone():
+        if time.monotonic() > deadline:
+            raise ArrivalTimeoutError(
+                f"{step.endpoint} has not got all that {step.source} sent after {ARRIVAL_TIMEOUT_S} s,"
+                f" so {step.table} still holds what is to go",
+                "see with 'ponte lag' why it is behind, then run 'ponte apply' again",
             )
         time.sleep(POLL_S)
 

@@ -162,6 +162,22 @@ class Backfill(Change):
 
 
 @dataclass(frozen=True)
+class EmptyColumns(Change):
+    """Take away what columns still hold that are not declared any more, when all that was sent has come."""
+
+    table: TableName
+    columns: tuple[tuple[str, str], ...]
+    """Names, and the SQL of what stands there instead."""
+    source: str
+    """The endpoint that sent it."""
+    slot: str
+    """That sends to this table."""
+    phase = Phase.WITHDRAWALS
+    consequence = Consequence.COPIES
+    atomic = True
+
+
+@dataclass(frozen=True)
 class SetIdentity(Change):
     """Let updates and deletes name rows by other columns, which a filter needs."""
 

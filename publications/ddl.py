@@ -24,6 +24,7 @@ from publications.changes import (
     DropRole,
     DropSlot,
     DropSubscription,
+    EmptyColumns,
     EnableSubscription,
     MarkBackfill,
     RefreshSubscription,
@@ -83,6 +84,8 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [_alter_type(table, column)]
         case MarkBackfill(table=table, columns=columns):
             return [mark(table, column) for column in columns]
+        case EmptyColumns(table=table, columns=columns):
+            return _empty_columns(table, columns)
         case SetIdentity():
             return _set_identity(change)
         case SetTrigger(table=table, trigger=trigger):
@@ -317,6 +320,20 @@ def _alter_type(table: TableName, column: ColumnSpec) -> Statement:
         name_of(column.name),
         type_,
     )
+
+
+def _empty_columns(table: TableName, columns: Sequence[tuple[str, str]]) -> list[Statement]:
+    """As replication writes: an ordinary session may not write a subscriber's tables."""
+    pairs = [(name_of(name), sql.SQL(value)) for name, value in columns]
+    return [
+        compose("SET LOCAL session_replication_role = replica"),
+        compose(
+            "UPDATE {} SET {} WHERE {}",
+            table_of(table),
+            join(compose("{} = {}", *pair) for pair in pairs),
+            sql.SQL(" OR ").join(compose("{} IS DISTINCT FROM {}", *pair) for pair in pairs),
+        ),
+    ]
 
 
 def _set_identity(change: SetIdentity) -> list[Statement]:

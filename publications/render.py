@@ -17,6 +17,7 @@ from publications.changes import (
     Change,
     CopyAgain,
     CreateRole,
+    EmptyColumns,
     MarkBackfill,
     RefreshSubscription,
     RevokeGrants,
@@ -63,6 +64,8 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
             return f"{new.name} ({_change(_listed(was.operations), _listed(new.operations))})"
         case MarkBackfill(table=table, columns=columns) | Backfill(table=table, columns=columns):
             return f"{table} ({', '.join(_WHOLE.get(name, name) for name in columns)})"
+        case EmptyColumns(table=table, columns=columns):
+            return f"{table} ({', '.join(name for name, _ in columns)})"
         case SetIdentity(table=table, identity=new, was=was):
             before = "full or nothing" if was.full else _listed(was.columns)
             return f"{table} ({_change(before, _listed(new.columns))})"

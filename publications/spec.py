@@ -194,6 +194,8 @@ class EndpointSpec:
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
     orphan_origins: frozenset[str] = frozenset()
     """Origins whose subscription is gone: never wanted."""
+    stale: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
+    """Columns that hold what is not to be there any more, with the SQL of what stands there instead."""
     position: Position = field(default_factory=Position)
 
 

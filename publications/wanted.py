@@ -6,8 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from db.intranet.models import LANDING_COLUMNS
-from db.window import KEYS
-from publications.declaration import Declaration, Export, Grant, Hop, Intake, LandedTable, PublishedTable
+from db.window import KEYS, RECEIVED_COLUMNS
+from publications.declaration import (
+    Declaration,
+    Export,
+    Grant,
+    Hop,
+    Intake,
+    LandedTable,
+    Privacy,
+    PublishedTable,
+)
 from publications.spec import (
     MEMBER_OF,
     ColumnSpec,
@@ -209,6 +218,23 @@ def _identities(declaration: Declaration, endpoint: str, filters: Filters) -> di
             columns = known.columns if known else frozenset()
             found[name] = found.get(name, frozenset({key_of(name)})) | columns
     return {name: IdentitySpec(columns) for name, columns in found.items()}
+
+
+def derive_kept(declaration: Declaration, endpoint: str) -> dict[TableName, frozenset[str]]:
+    """Return the columns that may hold something there, by table; every other one is to be empty.
+
+    On landing what is public may stay when it is no longer sent; a subscriber keeps what its export lists.
+    """
+    intake = declaration.intake
+    if endpoint == intake.target:
+        classes = {table.name: declaration.privacy.get(table.name, Privacy()) for table in intake.tables}
+        return {TableName.parse(name): frozenset({"id", *found.public}) for name, found in classes.items()}
+    return {
+        (name := TableName.parse(table.name)): RECEIVED_COLUMNS | {key_of(name), *table.columns}
+        for hop in declaration.active_exports
+        if hop.target == endpoint
+        for table in hop.tables
+    }
 
 
 def key_of(table: TableName) -> str:

@@ -65,6 +65,13 @@ SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, NULL),
  WHERE n.nspname || '.' || c.relname = ANY (%s) AND c.relkind IN ('r', 'p')
  ORDER BY 1, 2, a.attnum;
 
+-- name: defaults
+-- what a table's columns hold unless told otherwise, as SQL
+SELECT a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), 'NULL')
+  FROM pg_attribute a
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+
 -- name: triggers
 -- the row triggers of those tables
 SELECT n.nspname, c.relname, g.tgname, fn.nspname || '.' || f.proname, g.tgenabled = 'A'

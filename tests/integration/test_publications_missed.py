@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
 from publications.render import describe, to_script
 from tests.fix_road import Road
 
@@ -51,3 +52,49 @@ def test_a_trigger_that_is_put_back_projects_what_it_missed(road: Road, fault: s
     assert 'SELECT projection.reproject(\'"public"."pedidos"\'::regclass);' in script
     road.run("sgp", "DELETE FROM pedidos WHERE id = 9002")
     road.wait_arrival()
+
+
+PHONE = "telefone_cliente"
+
+
+def with_secret_phone(*, exported: bool) -> Declaration:
+    """Return the declaration with the telephone numbers made secret, still in the export or not."""
+    text = DEFAULT_PATH.read_text(encoding="utf-8").replace(f'"{PHONE}", ', "", 2 if exported else 3)
+    return parse_declaration(
+        text.replace('secret = ["tipo_pagamento"', f'secret = ["{PHONE}", "tipo_pagamento"'), origin="test"
+    )
+
+
+def count_phones(road: Road) -> list[object]:
+    counts = [
+        road.run(name, f"SELECT count({PHONE}) FROM {table}.pedidos")  # noqa: S608  # both from here
+        for name, table in (("vitrine", "public"), ("vitrine", "vitrine"), ("vps", "vitrine"))
+    ]
+    return [count for [[count]] in counts]
+
+
+@pytest.mark.parametrize("exported", [True, False], ids=["still exported", "exported no more"])
+def test_a_column_made_secret_is_emptied_everywhere(road: Road, exported: bool) -> None:
+    before = count_phones(road)
+    assert 0 not in before
+    secret = with_secret_phone(exported=exported)
+    script = to_script(road.read(secret).plan)
+    road.apply(secret)
+    road.wait_arrival()
+    assert count_phones(road) == [0, 0, 0]
+    assert [describe(step) for step in road.read(secret).plan.steps] == []
+    assert f'SET "{PHONE}" = NULL WHERE "{PHONE}" IS DISTINCT FROM NULL;' in script
+    road.apply()
+    road.wait_arrival()
+    assert count_phones(road) == before
+
+
+def test_a_column_that_is_public_and_not_sent_stays(road: Road) -> None:
+    """As when SGP has dropped it: nobody could bring it back."""
+    text = DEFAULT_PATH.read_text(encoding="utf-8").replace(f'"{PHONE}", ', "<kept>", 1)
+    unsent = text.replace(f'"{PHONE}", ', "", 1).replace("<kept>", f'"{PHONE}", ')
+    before = count_phones(road)
+    road.apply(parse_declaration(unsent, origin="test"))
+    road.wait_arrival()
+    assert count_phones(road) == before
+    road.apply()
