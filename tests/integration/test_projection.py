@@ -284,6 +284,23 @@ def test_a_data_url_glued_to_a_word_does_not_pass(landing: Connection) -> None:
     assert "base64" not in json.dumps(read(landing)["items"])
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["data:;base64,iVBORw0KGgo=", "data:;charset=utf-8;base64,T2k=", "data:,iVBORw0KGgo", "foto1data:;x,iV"],
+)
+def test_a_data_url_without_a_type_does_not_pass(landing: Connection, url: str) -> None:
+    items = json.dumps([{"descricao": text, "tecido": text} for text in (url, f"veja {url}")])
+    for item in ask(landing, "SELECT items FROM projection.project_items(%s, 7)", items):
+        assert (item["descricao"], item.get("tecido")) == ("", None)
+
+
+@pytest.mark.parametrize("text", ["Data:12/03/2026", "data: 12/03", "na data:, como sempre", "Data;hora"])
+def test_a_date_is_no_data_url(landing: Connection, text: str) -> None:
+    items = json.dumps([{"descricao": text}])
+    found = ask(landing, "SELECT items FROM projection.project_items(%s, 7)", items)
+    assert [item["descricao"] for item in found] == [text]
+
+
 @pytest.mark.parametrize("case", [case.name for case in SQLITE_ONLY_DIRT])
 def test_what_only_sqlite_lets_in_keeps_the_contract_too(landing: Connection, case: str) -> None:
     pedido = Pedido.model_validate(project(landing, case))

@@ -17,13 +17,15 @@ BEGIN
 END
 $$;
 
--- A value as text for people; NULL for what has none: blanks, false, structures, data URLs.
+-- A value as text for people; NULL for what has none: blanks, false, structures, data URLs. A data URL may
+-- leave out its type; 'Data:12/03' is a day.
 CREATE OR REPLACE FUNCTION projection.item_text(value jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
   RETURN CASE jsonb_typeof(value)
     WHEN 'string' THEN
-      CASE WHEN value #>> '{}' !~* 'data:[a-z0-9.+-]+/' THEN nullif(btrim(value #>> '{}', E' \t\r\n\f\u000b\u00a0'), '') END
+      CASE WHEN value #>> '{}' !~* 'data:([a-z][a-z0-9.+-]*/|;|,\S|[^\s,]*;base64,)'
+           THEN nullif(btrim(value #>> '{}', E' \t\r\n\f\u000b\u00a0'), '') END
     WHEN 'number' THEN CASE WHEN length(value #>> '{}') <= 40 THEN value #>> '{}' END
     WHEN 'boolean' THEN CASE WHEN value = 'true' THEN 'Sim' END
   END;
