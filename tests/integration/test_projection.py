@@ -373,6 +373,31 @@ def test_any_text_becomes_a_list_that_keeps_the_contract(landing: Connection, se
         assert set(avisos) <= {"item_ilegivel", "items_ilegiveis"}, text
 
 
+BROKEN_ESCAPES = {
+    r"\ud800 x": "\ufffd x",
+    r"\udc00 x": "\ufffd x",
+    r"\u0000 x": " x",
+    r"\ud800\\": "\ufffd\\",
+    r"\\\udc00": "\\\ufffd",
+    r"\ud83c\udf89\udc00": "🎉\ufffd",
+    r"\\ud800": "\\ud800",
+}
+
+
+@pytest.mark.parametrize("written", BROKEN_ESCAPES)
+def test_a_text_full_of_broken_escapes_is_read_at_once(landing: Connection, written: str) -> None:
+    """The session's statement time-out ends what looks back to the beginning for each of them."""
+    items = '[{"descricao": "' + written * 30_000 + '", "largura": NaN}]'
+    [item] = ask(landing, "SELECT items FROM projection.project_items(%s, 7)", items)
+    assert item["descricao"] == (BROKEN_ESCAPES[written] * 30_000).strip()
+
+
+@pytest.mark.parametrize("piece", ['"a",', "1,", '{"descricao": NaN},', '"a"'])
+def test_a_broken_list_without_end_is_not_taken_apart(landing: Connection, piece: str) -> None:
+    row = landing.execute("SELECT * FROM projection.project_items(%s, 7)", ["[" + piece * 50_000]).fetchone()
+    assert row == ([], ["item_ilegivel"])
+
+
 def test_the_scalar_functions_raise_nothing(landing: Connection) -> None:
     rng = random.Random(3)
     values = [str(v) for case in DIRT for k, v in case.overrides.items() if k != "items" and v is not None]

@@ -1,4 +1,4 @@
-"""Keep data URLs without a type out of the items."""
+"""Keep data URLs without a type out of the items, and read the worst texts in linear time."""
 
 from alembic import op
 
