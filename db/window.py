@@ -34,6 +34,9 @@ TABLES = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartb
 KEYS = {"credenciais": "user_id", "miniaturas": "imagem_id", "revogacoes": "digest"}
 """The key column of the tables in which it is not `id`."""
 
+RECEIVED_COLUMNS = frozenset({"cursor", "received_at"})
+"""The columns that only the VPS has: the guard fills them in."""
+
 Type = TypeEngine[Any] | type[TypeEngine[Any]]
 
 

@@ -6,8 +6,8 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import psycopg
@@ -19,7 +19,7 @@ from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
 from publications.backfill import STAGE, backfill_statements, stage_query
 from publications.catalog import read_copying, read_subscriptions
-from publications.changes import Backfill, Change, CreateRole, CreateTable, SettleSubscription
+from publications.changes import Backfill, Change, CreateRole, EmptyColumns, SettleSubscription
 from publications.ddl import to_sql
 from publications.plan import Plan
 from publications.session import Reading, Session
@@ -32,6 +32,7 @@ LOCK_KEY = 0x706F6E7465
 LOCK_TIMEOUT_MS = 3000
 LOCK_TRIES = 5
 COPY_TIMEOUT_S = 3600
+ARRIVAL_TIMEOUT_S = 60
 POLL_S = 0.05
 
 Report = Callable[[Change], None]
@@ -52,6 +53,10 @@ class BusyError(PonteError):
 
 class CopyTimeoutError(PonteError):
     """Tables were not copied in time."""
+
+
+class ArrivalTimeoutError(PonteError):
+    """A subscriber did not get in time what it was sent."""
 
 
 class MissingPasswordError(PonteError):
@@ -155,18 +160,17 @@ def run_step(session: Session, step: Change) -> None:
             for statement in (*to_sql(step), _set_password(conn, step.role.name, password)):
                 conn.execute(statement)
         return
-    if isinstance(step, CreateTable):
-        # In one transaction: a heartbeat without its row would never get one.
-        with conn.transaction():
-            for statement in to_sql(step):
-                conn.execute(statement)
-        return
     if isinstance(step, Backfill):
         _wait_for_table(conn, step)
         _backfill(session, step)
         return
+    if isinstance(step, EmptyColumns):
+        _wait_for_arrival(session.connections[step.source], step)
+    if step.atomic:
+        _execute_patiently(conn, to_sql(step))
+        return
     for statement in to_sql(step):
-        _execute_patiently(conn, statement)
+        _execute_patiently(conn, [statement])
 
 
 def _backfill(session: Session, step: Backfill) -> None:
@@ -205,6 +209,21 @@ def _wait_for_table(conn: Connection, step: Backfill) -> None:
         time.sleep(POLL_S)
 
 
+def _wait_for_arrival(source: Connection, step: EmptyColumns) -> None:
+    """Wait until the subscriber has all that was written so far: it may still bring what is to go."""
+    deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
+    [written] = source.execute("SELECT pg_current_wal_lsn()").fetchone() or [None]
+    query = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND confirmed_flush_lsn < %s"
+    while source.execute(query, [step.slot, written]).fetchone():
+        if time.monotonic() > deadline:
+            raise ArrivalTimeoutError(
+                f"{step.endpoint} has not got all that {step.source} sent after {ARRIVAL_TIMEOUT_S} s,"
+                f" so {step.table} still holds what is to go",
+                "see with 'ponte lag' why it is behind, then run 'ponte apply' again",
+            )
+        time.sleep(POLL_S)
+
+
 def _set_password(conn: Connection, role: str, password: SecretStr) -> sql.Composed:
     """Hash the password here: neither the server's log nor its WAL sees it."""
     verifier = conn.pgconn.encrypt_password(
@@ -213,30 +232,47 @@ def _set_password(conn: Connection, role: str, password: SecretStr) -> sql.Compo
     return sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier.decode()))
 
 
-def _execute_patiently(conn: Connection, statement: sql.Composed) -> None:
-    """Run one statement without ever making the shop wait behind it for more than the lock time-out."""
-    conn.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MS))
+def _execute_patiently(conn: Connection, statements: Sequence[sql.Composed]) -> None:
+    """Run one statement, or several together, and be patient with locks."""
+
+    def run() -> None:
+        # Alone it stands in no transaction: some that concern subscriptions must not.
+        with conn.transaction() if len(statements) > 1 else nullcontext():
+            for statement in statements:
+                conn.execute(statement)
+
+    _be_patient(run, statements[0].as_string(conn), waiting=[conn])
+
+
+def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connection]) -> None:
+    """Run something without ever making the shop wait behind it for more than the lock time-out.
+
+    waiting: the sessions in which it may wait for a lock. Raise BusyError when a lock can't be had.
+    """
+    for conn in waiting:
+        conn.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MS))
     for attempt in range(1, LOCK_TRIES + 1):
         try:
-            conn.execute(statement)
-        except psycopg.errors.LockNotAvailable as error:
+            run()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse) as error:
             if attempt == LOCK_TRIES:
-                raise BusyError(
-                    f"a lock could not be had in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:.0f} s: "
-                    f"{statement.as_string(conn)}",
-                    "look in pg_locks for the session that holds it, then run 'ponte apply' again",
-                ) from error
-            time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
-        except psycopg.errors.ObjectInUse as error:
-            # The sender of a subscription that was just dropped needs a moment to see it.
-            if attempt == LOCK_TRIES:
-                raise BusyError(
-                    f"in use, and nothing is taken by force: {statement.as_string(conn)}",
-                    "let the subscription that uses it be dropped first, or keep it in the declaration",
-                ) from error
+                raise _busy(error, what) from error
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
         else:
             return
+
+
+def _busy(error: psycopg.Error, what: str) -> BusyError:
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return BusyError(
+            f"a lock could not be had in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:g} s: {what}",
+            "look in pg_locks for the session that holds it, then run 'ponte apply' again",
+        )
+    # The sender of a subscription that was just dropped needs a moment to see it; this is another.
+    return BusyError(
+        f"in use, and nothing is taken by force: {what}",
+        "let the subscription that uses it be dropped first, or keep it in the declaration",
+    )
 
 
 def wait_for_copies(session: Session, *, report: CopyReport, timeout_s: float | None = None) -> None:

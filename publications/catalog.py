@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import psycopg
 from psycopg import sql
@@ -23,6 +23,7 @@ from publications.spec import (
     GrantKind,
     GrantSpec,
     IdentitySpec,
+    Position,
     PublicationSpec,
     PublishedTableSpec,
     RoleSpec,
@@ -56,23 +57,32 @@ def read_endpoint(
     roles: Collection[str],
     tables: Collection[TableName],
     published: Collection[TableName],
+    kept: Mapping[TableName, Collection[str]],
 ) -> EndpointSpec:
     """Return what the database has of the named roles and tables, and all its replication objects.
 
-    published: the tables whose replica identity matters here.
+    published: the tables whose replica identity matters here; kept: the columns of tables that may hold
+    something, where others may not.
     """
     identities, keys = _read_identities(conn, published)
+    found = _read_tables(conn, tables)
     return EndpointSpec(
         name=name,
         roles=_read_roles(conn, roles),
         grants=_read_grants(conn, roles),
-        tables=_read_tables(conn, tables),
+        tables=found,
         identities=identities,
         keys=keys,
         publications=_read_publications(conn),
         slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
         subscriptions=read_subscriptions(conn),
         orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
+        stale={
+            table: stale
+            for table, columns in kept.items()
+            if table in found and (stale := _read_stale(conn, table, found[table].columns.keys() - columns))
+        },
+        position=_read_position(conn, found.values()),
     )
 
 
@@ -214,6 +224,34 @@ def _read_triggers(conn: Connection, tables: Collection[TableName]) -> dict[Tabl
     for schema, table, name, function, always in rows:
         found[TableName(schema, table)].add(TriggerSpec(name, function, always))
     return found
+
+
+def _read_stale(conn: Connection, table: TableName, columns: Collection[str]) -> dict[str, str]:
+    """Return those of the columns that hold something else than their default, with that as SQL."""
+    if not columns:
+        return {}
+    name = sql.Identifier(table.schema, table.name)
+    defaults: dict[str, str] = dict(conn.execute(_SQL["defaults"], [name.as_string(conn)]).fetchall())
+    query = "SELECT EXISTS (SELECT FROM {} WHERE {} IS DISTINCT FROM {})"
+    found = {}
+    for column in sorted(columns):
+        parts = (name, sql.Identifier(column), sql.SQL(defaults[column]))
+        if conn.execute(sql.SQL(query).format(*parts)).fetchone() == (True,):
+            found[column] = defaults[column]
+    return found
+
+
+def _read_position(conn: Connection, arriving: Iterable[TableSpec]) -> Position:
+    received: dict[str, int] = dict(conn.execute(_SQL["received"]).fetchall())
+    held = [_read_newest(conn, table.table) for table in arriving if "versao" in table.columns]
+    wal_bytes, given = conn.execute(_SQL["position"]).fetchone() or (None, None)
+    return Position(wal_bytes, received, given, max(filter(None, held), default=None))
+
+
+def _read_newest(conn: Connection, table: TableName) -> int | None:
+    query = sql.SQL("SELECT max(versao) FROM {}").format(sql.Identifier(table.schema, table.name))
+    row = conn.execute(query).fetchone()
+    return row[0] if row else None
 
 
 def _read_publications(conn: Connection) -> dict[str, PublicationSpec]:

@@ -64,6 +64,8 @@ class Change:
     consequence = Consequence.HARMLESS
     drops = False
     """Takes something away: only with --allow-drop."""
+    atomic = False
+    """Its statements are one transaction: half of them would never be found again."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,18 @@ class RevokeGrants(Change):
 
 @dataclass(frozen=True)
 class CreateTable(Change):
-    """Make a landing table or the heartbeat."""
+    """Make a landing table or the heartbeat, which without its row would never get one."""
 
     table: TableSpec
+    phase = Phase.RECEIVING_TABLES
+    atomic = True
+
+
+@dataclass(frozen=True)
+class StartHeart(Change):
+    """Put the heartbeat's row back, which the worker only counts up."""
+
+    table: TableName
     phase = Phase.RECEIVING_TABLES
 
 
@@ -153,6 +164,22 @@ class Backfill(Change):
 
 
 @dataclass(frozen=True)
+class EmptyColumns(Change):
+    """Take away what columns still hold that are not declared any more, when all that was sent has come."""
+
+    table: TableName
+    columns: tuple[tuple[str, str], ...]
+    """Names, and the SQL of what stands there instead."""
+    source: str
+    """The endpoint that sent it."""
+    slot: str
+    """That sends to this table."""
+    phase = Phase.WITHDRAWALS
+    consequence = Consequence.COPIES
+    atomic = True
+
+
+@dataclass(frozen=True)
 class SetIdentity(Change):
     """Let updates and deletes name rows by other columns, which a filter needs."""
 
@@ -168,12 +195,13 @@ class SetIdentity(Change):
 
 @dataclass(frozen=True)
 class SetTrigger(Change):
-    """Attach the projection to a landing table."""
+    """Attach a trigger to a landing table; the projection's projects all rows in the same transaction."""
 
     table: TableName
     trigger: TriggerSpec
+    consequence: Consequence = Consequence.LOCKS
     phase = Phase.RECEIVING_TABLES
-    consequence = Consequence.LOCKS
+    atomic = True
 
 
 @dataclass(frozen=True)
@@ -183,6 +211,18 @@ class CreatePublication(Change):
     publication: PublicationSpec
     phase = Phase.PUBLICATIONS
     consequence = Consequence.LEAKS
+
+
+@dataclass(frozen=True)
+class ReplacePublication(Change):
+    """Make a publication anew that somebody made for everything, which no ALTER takes back.
+
+    In one transaction: there is no moment without it, at which a subscriber would stop or lose changes.
+    """
+
+    publication: PublicationSpec
+    phase = Phase.PUBLICATIONS
+    atomic = True
 
 
 @dataclass(frozen=True)

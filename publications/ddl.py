@@ -24,9 +24,11 @@ from publications.changes import (
     DropRole,
     DropSlot,
     DropSubscription,
+    EmptyColumns,
     EnableSubscription,
     MarkBackfill,
     RefreshSubscription,
+    ReplacePublication,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -37,6 +39,7 @@ from publications.changes import (
     SetSubscriptionSlot,
     SettleSubscription,
     SetTrigger,
+    StartHeart,
 )
 from publications.spec import (
     COPY,
@@ -54,7 +57,6 @@ from publications.spec import (
     TriggerSpec,
     identity_index,
 )
-from publications.wanted import HEARTBEAT
 
 Statement = sql.Composed
 
@@ -75,18 +77,26 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [_grant("REVOKE {what} ON {object} FROM {role}", grants)]
         case CreateTable(table=table):
             return _create_table(table)
+        case StartHeart(table=table):
+            return [_start_heart(table)]
         case AddColumn(table=table, column=column):
             return [compose("ALTER TABLE {} ADD COLUMN {}", table_of(table), _column(column))]
         case AlterColumnType(table=table, column=column):
             return [_alter_type(table, column)]
         case MarkBackfill(table=table, columns=columns):
             return [mark(table, column) for column in columns]
+        case EmptyColumns(table=table, columns=columns):
+            return _empty_columns(table, columns)
         case SetIdentity():
             return _set_identity(change)
         case SetTrigger(table=table, trigger=trigger):
-            return _set_trigger(table, trigger)
+            missed = [_reproject(table)] if trigger.projects else []
+            return [*_set_trigger(table, trigger), *missed]
         case CreatePublication(publication=publication):
             return [_create_publication(publication)]
+        case ReplacePublication(publication=publication):
+            dropped = compose("DROP PUBLICATION {}", name_of(publication.name))
+            return [dropped, _create_publication(publication)]
         case SetPublishedTables(publication=publication):
             tables = join(_published(table) for table in _sorted(publication.tables))
             return [compose("ALTER PUBLICATION {} SET TABLE {}", name_of(publication.name), tables)]
@@ -260,11 +270,18 @@ def _create_table(table: TableSpec) -> list[Statement]:
     ]
     for trigger in sorted(table.triggers, key=lambda trigger: trigger.name):
         statements += _set_trigger(table.table, trigger)
-    if table.table == HEARTBEAT and not table.triggers:
-        statements.append(
-            compose("INSERT INTO {} (id, beat, beat_at) VALUES (1, 0, now())", table_of(table.table))
-        )
+    if table.filled:
+        statements.append(_start_heart(table.table))
     return statements
+
+
+def _start_heart(table: TableName) -> Statement:
+    """Count from the clock, in seconds: whoever remembers an earlier heart's beats takes these for newer."""
+    return compose(
+        "INSERT INTO {} (id, beat, beat_at) VALUES (1, extract(epoch FROM now())::bigint, now())"
+        " ON CONFLICT DO NOTHING",
+        table_of(table),
+    )
 
 
 def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
@@ -278,6 +295,10 @@ def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
         ),
         compose("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table_of(table), name_of(trigger.name)),
     ]
+
+
+def _reproject(table: TableName) -> Statement:
+    return compose("SELECT projection.reproject({}::regclass)", table_of(table).as_string())
 
 
 PENDING = "ponte: old rows are to be filled from the source"
@@ -307,6 +328,20 @@ def _alter_type(table: TableName, column: ColumnSpec) -> Statement:
         name_of(column.name),
         type_,
     )
+
+
+def _empty_columns(table: TableName, columns: Sequence[tuple[str, str]]) -> list[Statement]:
+    """As replication writes: an ordinary session may not write a subscriber's tables."""
+    pairs = [(name_of(name), sql.SQL(value)) for name, value in columns]
+    return [
+        compose("SET LOCAL session_replication_role = replica"),
+        compose(
+            "UPDATE {} SET {} WHERE {}",
+            table_of(table),
+            join(compose("{} = {}", *pair) for pair in pairs),
+            sql.SQL(" OR ").join(compose("{} IS DISTINCT FROM {}", *pair) for pair in pairs),
+        ),
+    ]
 
 
 def _set_identity(change: SetIdentity) -> list[Statement]:

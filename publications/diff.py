@@ -27,6 +27,7 @@ from publications.changes import (
     EnableSubscription,
     Phase,
     RefreshSubscription,
+    ReplacePublication,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -37,6 +38,7 @@ from publications.changes import (
     SetSubscriptionSlot,
     SettleSubscription,
     SetTrigger,
+    StartHeart,
     published_more,
 )
 from publications.spec import (
@@ -115,6 +117,8 @@ def _diff_tables(
         if name not in live:
             yield CreateTable(at, table)
             continue
+        if table.filled and not live[name].filled:
+            yield StartHeart(at, name)
         for column in table.columns.values():
             found = live[name].columns.get(column.name)
             if found is None:
@@ -122,7 +126,8 @@ def _diff_tables(
             elif found.type != column.type:
                 yield AlterColumnType(at, name, column)
         for trigger in sorted(table.triggers - live[name].triggers, key=lambda t: t.name):
-            yield SetTrigger(at, name, trigger)
+            moves = Consequence.COPIES if trigger.projects else Consequence.LOCKS
+            yield SetTrigger(at, name, trigger, moves)
 
 
 def _diff_identities(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Change]:
@@ -154,6 +159,9 @@ def _diff_publications(
             yield CreatePublication(at, publication)
             continue
         was = live[name]
+        if was.everything:
+            yield ReplacePublication(at, publication)
+            continue
         if was.tables != publication.tables:
             yield _set_tables(at, publication, was)
         if was.operations != publication.operations:

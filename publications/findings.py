@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from db.errors import PonteError
-from publications.declaration import Declaration
+from publications.declaration import Declaration, Hop
 from publications.diff import OURS, TABLE_COPY
 from publications.spec import EndpointSpec, TableName
 from publications.wanted import SourceTables
@@ -23,6 +23,7 @@ def find_findings(
         *_find_unclassified(declaration, source),
         *(finding for endpoint in live.values() for finding in _find_foreign(declaration, endpoint)),
         *(finding for endpoint in live.values() for finding in _find_lost(endpoint)),
+        *(finding for hop in declaration.hops for finding in _find_restored(declaration, hop, live)),
     )
 
 
@@ -72,3 +73,34 @@ def _find_lost(live: EndpointSpec) -> Iterable[FindingError]:
                 f"slot {name} on {live.name} has lost its WAL: its subscription stands still",
                 f"SELECT pg_drop_replication_slot('{name}'), then run 'ponte apply': all is copied again",
             )
+
+
+def _find_restored(
+    declaration: Declaration, hop: Hop, live: Mapping[str, EndpointSpec]
+) -> Iterable[FindingError]:
+    """A source that was put back from a backup: what it writes now is dropped or skipped without a word.
+
+    The target was read first, so it can't seem ahead because of what came meanwhile.
+    """
+    source, target = live[hop.source].position, live[hop.target].position
+    anew = (
+        f"drop {hop.subscription} and {hop.slot} as docs/runbook.md says at PonteSlotLost, run 'ponte apply'"
+    )
+    if hop.source == declaration.intake.target:
+        anew = f"give out newer versions as docs/adr/0003-versao.md says, then {anew}"
+    if _is_ahead(target.held_versao, source.given_versao):
+        yield FindingError(
+            f"{hop.target} holds newer versions than {hop.source} has given out:"
+            f" {hop.source} was put back to an earlier moment",
+            anew,
+        )
+    if _is_ahead(target.received_bytes.get(hop.subscription), source.wal_bytes):
+        yield FindingError(
+            f"{hop.target} has had changes from {hop.source} that {hop.source} does not know:"
+            f" {hop.source} was put back to an earlier moment",
+            anew,
+        )
+
+
+def _is_ahead(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one > other

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from publications.changes import Backfill, Change, CopyAgain, MarkBackfill
+from publications.changes import Backfill, Change, CopyAgain, EmptyColumns, MarkBackfill
 from publications.spec import (
     COPY,
     SWEEP,
@@ -21,12 +21,15 @@ Endpoints = Mapping[str, EndpointSpec]
 
 
 def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
-    """Return the steps that move data which the changed publications will not bring by themselves."""
+    """Return the steps that move or empty data which the changed publications leave as it is."""
     subscription = wanted[hop.target].subscriptions.get(hop.subscription)
     if subscription is None:
         return []
     known = live[hop.target].subscriptions.get(hop.subscription)
-    steps: list[Change] = []
+    steps: list[Change] = [
+        EmptyColumns(hop.target, table, tuple(columns.items()), hop.source, subscription.slot or "")
+        for table, columns in live[hop.target].stale.items()
+    ]
     for table, publication in hop.publications.items():
         there = live[hop.target].tables.get(table)
         if known is None or table not in known.tables:

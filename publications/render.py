@@ -17,6 +17,7 @@ from publications.changes import (
     Change,
     CopyAgain,
     CreateRole,
+    EmptyColumns,
     MarkBackfill,
     RefreshSubscription,
     RevokeGrants,
@@ -27,6 +28,7 @@ from publications.changes import (
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetTrigger,
+    StartHeart,
 )
 from publications.ddl import to_sql
 from publications.plan import Plan
@@ -52,14 +54,18 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
             return f"{role.name} ({_differences(role, was)})"
         case AddColumn(table=table, column=column) | AlterColumnType(table=table, column=column):
             return f"{table}.{column.name} {column.type}"
+        case StartHeart(table=table):
+            return str(table)
         case SetTrigger(table=table, trigger=trigger):
-            return f"{trigger.name} on {table}"
+            return f"{trigger.name} on {table}{' (all rows projected again)' if trigger.projects else ''}"
         case SetPublishedTables(publication=new, was=was):
             return f"{new.name} ({'; '.join(_table_differences(new, was))})"
         case SetOperations(publication=new, was=was):
             return f"{new.name} ({_change(_listed(was.operations), _listed(new.operations))})"
         case MarkBackfill(table=table, columns=columns) | Backfill(table=table, columns=columns):
             return f"{table} ({', '.join(_WHOLE.get(name, name) for name in columns)})"
+        case EmptyColumns(table=table, columns=columns):
+            return f"{table} ({', '.join(name for name, _ in columns)})"
         case SetIdentity(table=table, identity=new, was=was):
             before = "full or nothing" if was.full else _listed(was.columns)
             return f"{table} ({_change(before, _listed(new.columns))})"
@@ -189,6 +195,8 @@ def statements(step: Change) -> list[str]:
     """Return the step's SQL as text; a role's password is asked for by psql, never printed."""
     composed = backfill_script(step) if isinstance(step, Backfill) else to_sql(step)
     printed = [statement.as_string() for statement in composed]
+    if step.atomic:
+        printed = ["BEGIN", *printed, "COMMIT"]
     if isinstance(step, CreateRole):
         printed.append(f"\\password {step.role.name}")
     return printed

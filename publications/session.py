@@ -20,7 +20,7 @@ from publications.privacy import RefusalError
 from publications.refusals import Situation, find_refusals
 from publications.settings import PublicationsSettings, dsn_variable
 from publications.spec import EndpointSpec, TableName
-from publications.wanted import HEARTBEAT, derive_hops, derive_wanted
+from publications.wanted import HEARTBEAT, derive_hops, derive_kept, derive_wanted
 
 
 class EndpointUnreachableError(PonteError):
@@ -102,6 +102,7 @@ class Session:
                 roles=wanted[name].roles.keys(),
                 tables=self._tables(name),
                 published=self._published(name),
+                kept=derive_kept(declaration, name),
             )
             for name, conn in reversed(self.connections.items())
         }

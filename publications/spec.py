@@ -101,6 +101,8 @@ class TriggerSpec:
     """`schema.function`."""
     always: bool = True
     event: str = field(default="AFTER INSERT OR UPDATE OR DELETE", compare=False)
+    projects: bool = field(default=False, compare=False)
+    """It keeps the window: what came while it was not there must be projected when it is put back."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class TableSpec:
     pending: frozenset[str] = frozenset()
     """Columns whose old rows have yet to be filled from the source; noted as the columns' comments."""
     filled: bool = field(default=False, compare=False)
-    """It has rows."""
+    """It has rows; wanted where the worker counts on one that it can't make itself."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,20 @@ class SubscriptionSpec:
 
 
 @dataclass(frozen=True)
+class Position:
+    """How far a database has come; from a backup it is behind what others have had from it."""
+
+    wal_bytes: int | None = None
+    """Where its WAL ends."""
+    received_bytes: Mapping[str, int] = field(default_factory=dict)
+    """By subscription, up to where in its publisher's WAL it has everything."""
+    given_versao: int | None = None
+    """The newest version that its window gave to a row."""
+    held_versao: int | None = None
+    """The newest version of a row that it was sent."""
+
+
+@dataclass(frozen=True)
 class EndpointSpec:
     """All of one database that concerns Ponte."""
 
@@ -184,6 +200,9 @@ class EndpointSpec:
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
     orphan_origins: frozenset[str] = frozenset()
     """Origins whose subscription is gone: never wanted."""
+    stale: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
+    """Columns that hold what is not to be there any more, with the SQL of what stands there instead."""
+    position: Position = field(default_factory=Position)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db.intranet.models import LANDING_COLUMNS
-from db.window import KEYS
+from db.window import KEYS, RECEIVED_COLUMNS
 from publications.declaration import (
     Declaration,
     Export,
@@ -15,6 +15,7 @@ from publications.declaration import (
     Intake,
     LandedTable,
     Options,
+    Privacy,
     PublishedTable,
 )
 from publications.spec import (
@@ -149,7 +150,7 @@ def _role_grants(role: str, grant: Grant) -> Iterable[GrantSpec]:
 def _tables(declaration: Declaration, endpoint: str, source: SourceTables) -> dict[TableName, TableSpec]:
     intake = declaration.intake
     if endpoint == intake.source:
-        return {HEARTBEAT: _table(HEARTBEAT, _HEARTBEAT_COLUMNS)}
+        return {HEARTBEAT: replace(_table(HEARTBEAT, _HEARTBEAT_COLUMNS), filled=True)}
     if endpoint == intake.target:
         return {TableName.parse(table.name): _landing(table, source) for table in intake.tables}
     return {}
@@ -165,7 +166,7 @@ def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
         name,
         columns,
         TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
-        TriggerSpec("project", f"projection.{table.projection}"),
+        TriggerSpec("project", f"projection.{table.projection}", projects=True),
     )
 
 
@@ -218,6 +219,23 @@ def _identities(declaration: Declaration, endpoint: str, filters: Filters) -> di
             columns = known.columns if known else frozenset()
             found[name] = found.get(name, frozenset({key_of(name)})) | columns
     return {name: IdentitySpec(columns) for name, columns in found.items()}
+
+
+def derive_kept(declaration: Declaration, endpoint: str) -> dict[TableName, frozenset[str]]:
+    """Return the columns that may hold something there, by table; every other one is to be empty.
+
+    On landing what is public may stay when it is no longer sent; a subscriber keeps what its export lists.
+    """
+    intake = declaration.intake
+    if endpoint == intake.target:
+        classes = {table.name: declaration.privacy.get(table.name, Privacy()) for table in intake.tables}
+        return {TableName.parse(name): frozenset({"id", *found.public}) for name, found in classes.items()}
+    return {
+        (name := TableName.parse(table.name)): RECEIVED_COLUMNS | {key_of(name), *table.columns}
+        for hop in declaration.active_exports
+        if hop.target == endpoint
+        for table in hop.tables
+    }
 
 
 def key_of(table: TableName) -> str:

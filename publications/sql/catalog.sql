@@ -65,6 +65,13 @@ SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, NULL),
  WHERE n.nspname || '.' || c.relname = ANY (%s) AND c.relkind IN ('r', 'p')
  ORDER BY 1, 2, a.attnum;
 
+-- name: defaults
+-- what a table's columns hold unless told otherwise, as SQL
+SELECT a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), 'NULL')
+  FROM pg_attribute a
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+
 -- name: triggers
 -- the row triggers of those tables
 SELECT n.nspname, c.relname, g.tgname, fn.nspname || '.' || f.proname, g.tgenabled = 'A'
@@ -122,6 +129,19 @@ SELECT o.roname
   FROM pg_replication_origin o
  WHERE o.roname ~ '^pg_[0-9]+(_[0-9]+)?$'
    AND NOT EXISTS (SELECT FROM pg_subscription s WHERE s.oid::text = split_part(o.roname, '_', 2));
+
+-- name: position
+-- where this server's WAL ends, in bytes, and the newest version that the window has given to a row
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint END,
+       (SELECT s.last_value FROM pg_sequences s
+         WHERE s.schemaname = 'projection' AND s.sequencename = 'versao_seq');
+
+-- name: received
+-- up to where in its publisher's WAL each subscription of this database has everything, in bytes
+SELECT s.subname, pg_wal_lsn_diff(o.remote_lsn, '0/0')::bigint
+  FROM pg_subscription s
+  JOIN pg_replication_origin_status o ON o.external_id = 'pg_' || s.oid
+ WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 
 -- name: subscriptions
 -- the subscriptions of this database

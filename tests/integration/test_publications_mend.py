@@ -114,7 +114,7 @@ HAND_EDITS = {
     "a projection's trigger gone": (
         "vitrine",
         "DROP TRIGGER project ON public.pedidos",
-        "vitrine: set trigger project on public.pedidos",
+        "vitrine: set trigger project on public.pedidos (all rows projected again)",
     ),
     "a subscription disabled": (
         "vps",

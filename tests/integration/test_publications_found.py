@@ -1,0 +1,88 @@
+"""What stands out on any database: a heart that stopped, somebody's publication, a window from a backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from publications.render import describe
+from tests.fix_road import Road
+
+
+@pytest.fixture
+def road(mended_road: Road) -> Iterator[Road]:
+    """The module's road; what a test leaves behind fails that test."""
+    yield mended_road
+    reading = mended_road.read()
+    assert [describe(step) for step in reading.plan.steps] == []
+    assert [error.fact for error in reading.objections] == []
+
+
+def plan_lines(road: Road) -> list[str]:
+    return [f"{step.endpoint}: {describe(step)}" for step in road.read().plan.steps]
+
+
+@pytest.mark.parametrize("end", ["DELETE FROM ponte.heartbeat", "TRUNCATE ponte.heartbeat"])
+def test_a_heart_without_its_row_beats_again(road: Road, end: str) -> None:
+    [[before]] = road.run("vps", "SELECT beat FROM vitrine.heartbeat")
+    road.run("sgp", end)
+    assert plan_lines(road) == ["sgp: start heart ponte.heartbeat"]
+    road.apply()
+    road.wait_arrival()
+    [[after]] = road.run("vps", "SELECT beat FROM vitrine.heartbeat")
+    assert after > before  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("endpoint", ["sgp", "vitrine", "vps"])
+@pytest.mark.parametrize("what", ["ALL TABLES", "TABLES IN SCHEMA public"])
+def test_somebodys_publication_of_everything_is_found(road: Road, endpoint: str, what: str) -> None:
+    road.run(endpoint, f"CREATE PUBLICATION theirs FOR {what}")
+    facts = [finding.fact for finding in road.read().findings]
+    road.run(endpoint, "DROP PUBLICATION theirs")
+    assert facts == [f"{endpoint} has a publication that is not Ponte's: theirs (everything)"]
+
+
+@pytest.mark.parametrize("what", ["ALL TABLES", "TABLES IN SCHEMA public"])
+def test_a_publication_of_everything_under_our_name_is_made_anew(road: Road, what: str) -> None:
+    road.run("sgp", f"DROP PUBLICATION pub_intake_user; CREATE PUBLICATION pub_intake_user FOR {what}")
+    assert "sgp: replace publication pub_intake_user" in plan_lines(road)
+    road.apply()
+    road.run("sgp", "UPDATE \"user\" SET setor = 'costura' WHERE id = 2")
+    road.wait_arrival()
+    assert road.run("vps", "SELECT setor FROM vitrine.usuarios WHERE id = 2") == [("costura",)]
+
+
+def test_a_window_from_a_backup_is_found_by_its_versions(road: Road) -> None:
+    [[last]] = road.run("vitrine", "SELECT last_value FROM projection.versao_seq")
+    road.run("vitrine", "SELECT setval('projection.versao_seq', 1000)")
+    found = road.read().findings
+    road.run("vitrine", "SELECT setval('projection.versao_seq', %s)", last)
+    assert [finding.fact for finding in found] == [
+        "vps holds newer versions than vitrine has given out: vitrine was put back to an earlier moment"
+    ]
+    assert "0003-versao" in found[0].hint
+
+
+@pytest.mark.parametrize(
+    ("target", "subscription", "source"), [("vps", "sub_vps", "vitrine"), ("vitrine", "sub_intake", "sgp")]
+)
+def test_a_source_from_a_backup_is_found_by_its_wal(
+    road: Road, target: str, subscription: str, source: str
+) -> None:
+    origin = "SELECT 'pg_' || oid FROM pg_subscription WHERE subname = %s"
+    [[name]] = road.run(target, origin, subscription)
+    position = "SELECT remote_lsn FROM pg_replication_origin_status WHERE external_id = %s"
+    road.run(target, f"ALTER SUBSCRIPTION {subscription} DISABLE")
+    idle = "SELECT 1 FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
+    road.wait(lambda: road.run(target, idle, subscription) == [], "a worker that is gone")
+    [[lsn]] = road.run(target, position, name)
+    advance = "SELECT pg_replication_origin_advance(%s, %s)"
+    road.run(target, advance, name, "FFFF/0")
+    facts = [finding.fact for finding in road.read().findings]
+    road.run(target, advance, name, lsn)
+    road.apply()
+    assert facts == [
+        f"{target} has had changes from {source} that {source} does not know:"
+        f" {source} was put back to an earlier moment"
+    ]
