@@ -83,7 +83,7 @@ class Events:
         stream = Stream(token, since or self._memory.clock.cursor, behind=bool(since))
         self._streams.add(stream)
         try:
-            yield b"retry: 2000\n\n" + self._pulse()
+            yield b"retry: 2000\n\n" + self._pulse(stream)
             while not self._closed and self._may_go_on(stream):
                 if stream.behind:
                     stream.behind = False
@@ -105,7 +105,7 @@ class Events:
             async with asyncio.timeout(PULSE_S):
                 await stream.woken.wait()
         except TimeoutError:
-            return self._pulse()
+            return self._pulse(stream)
         return b""
 
     async def _catch_up(self, stream: Stream) -> bytes:
@@ -124,12 +124,16 @@ class Events:
         for stream in self._streams:
             stream.push(cursor, frame)
 
-    def _pulse(self) -> bytes:
+    def _pulse(self, stream: Stream) -> bytes:
+        """Return a sign of life; its id is where a client that saw nothing else resumes."""
+        if not stream.behind and not stream.queue:
+            stream.cursor = self._memory.clock.cursor
+        event_id = "" if stream.behind else stream.cursor  # what a client sent is not told as ours
         now = self._memory.clock.measure()
         age = None if now.age_seconds is None else round(now.age_seconds, 1)
         as_of = now.as_of and now.as_of.isoformat()
         return _write_frame(
-            "pulso", {"sync_state": now.state.value, "sync_as_of": as_of, "sync_age": age}, ""
+            "pulso", {"sync_state": now.state.value, "sync_as_of": as_of, "sync_age": age}, event_id
         )
 
 

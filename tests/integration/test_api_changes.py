@@ -211,6 +211,15 @@ def test_a_stream_resumes_where_it_was(api: RunningApi, client: Client, writer: 
     assert wait_until(lambda: "recomece" in Listener(api, Last_Event_ID="x.1").wait_open().names(), 5)
 
 
+def test_a_client_that_saw_only_pulses_resumes_behind_the_last(api: RunningApi, writer: Connection) -> None:
+    events = read_events(api.port)
+    pulse = next(events)
+    events.close()  # type: ignore[attr-defined]  # it is a generator
+    touch(writer, 28)
+    again = Listener(api, Last_Event_ID=pulse["id"])
+    assert wait_until(lambda: again.changed() == [28], 5)
+
+
 def test_a_client_that_does_not_read_holds_nobody_back(api: RunningApi, writer: Connection) -> None:
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)

@@ -14,11 +14,11 @@ export interface Freshness {
   ageSeconds: number | null;
 }
 
-/** What happens on the stream of events; each id is a cursor for `difference` and for `events`. */
+/** What happens on the stream of events; each id that is not empty is a cursor for `difference` and `events`. */
 export type Evento =
   | { event: "pedidos"; id: string; mudou: number[]; sumiu: number[] }
   | { event: "recomece"; id: string }
-  | { event: "pulso"; sync_state: Freshness["state"]; sync_as_of: string | null; sync_age: number | null };
+  | { event: "pulso"; id: string; sync_state: Freshness["state"]; sync_as_of: string | null; sync_age: number | null };
 
 export interface Options {
   baseUrl: string;
@@ -104,7 +104,7 @@ export class PonteClient {
     while (!options.signal?.aborted) {
       try {
         for await (const event of this.#stream(cursor, options.signal)) {
-          if (event.event !== "pulso") cursor = event.id;
+          if (event.id) cursor = event.id;
           yield event;
         }
       } catch (error) {
