@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -38,7 +37,8 @@ from sqlalchemy import (
 
 from db.contract import EstadoMiniatura, Prioridade, Status
 from db.renditions import ORIGINAL
-from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, SEARCHED, Xid8, epoca, mudancas, window
+from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, Xid8, epoca, mudancas, window
+from vps_readapi.search import contains, fold, match_words, read_words
 
 _pedidos = window["pedidos"].c
 _imagens = window["imagens"].c
@@ -283,25 +283,14 @@ def _conditions(wanted: PedidoFilter) -> list[ColumnElement[bool]]:
     if wanted.status is not None:
         found.append(_has_status(wanted.status))
     if wanted.cliente:
-        found.append(_contains(FOLDED_CLIENTE, wanted.cliente))
+        found.append(contains(FOLDED_CLIENTE, fold(wanted.cliente)))
     if wanted.busca:
-        found += [_contains(SEARCHED, word) for word in wanted.busca.split()]
+        found += match_words(read_words(wanted.busca))
     if wanted.is_pronto is not None:
         found.append(_pedidos.pronto.is_(wanted.is_pronto))
     if wanted.first or wanted.last:
         found.append(_is_in_period(wanted))
     return found
-
-
-def _contains(folded: ColumnElement[Any], given: str) -> ColumnElement[bool]:
-    """Match a part of a folded text; the part is folded here, in the same way, and is no pattern."""
-    return folded.contains(fold(given), autoescape=True)
-
-
-def fold(given: str) -> str:
-    """Take accents, however composed, and case away, as `guard.fold` does."""
-    parts = unicodedata.normalize("NFKD", given)
-    return "".join(one for one in parts if not "\u0300" <= one <= "\u036f").lower()
 
 
 def _has_status(status: Status) -> ColumnElement[bool]:

@@ -261,6 +261,14 @@ def test_search_folds_accents_on_both_sides(client: Client, writer: Connection, 
     remove(writer, 921)
 
 
+def test_short_words_and_signs_are_found_as_they_stand(client: Client, writer: Connection) -> None:
+    change(writer, 9, "observacao", r"5% a_b c\d 123456 zq")
+    for asked in ("zq", "5%", "a_", "c\\", "zq 5% 123456", "a_ zq vila 123456", "%%", "_"):
+        found = [one["id"] for one in client.get(f"/pedidos/?busca={quote(asked)}&limit=500").json()]
+        assert found == ([] if asked == "%%" else [9])
+    change(writer, 9, "observacao", "0")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_write_is_refused_in_a_sentence(client: Client, method: str) -> None:
     answer = client.get("/pedidos/1", method=method)

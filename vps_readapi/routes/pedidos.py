@@ -22,6 +22,7 @@ from vps_readapi.paging import PLACE, read_page, read_place, write_place
 from vps_readapi.queries import MAX_INT4, DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
 from vps_readapi.rendering import encode_list
 from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
+from vps_readapi.search import MAX_WORDS, read_words
 from vps_readapi.visibility import MONEY
 
 STREAMED = 500
@@ -55,7 +56,9 @@ class FilterQuery(BaseModel):
     is_pronto: bool | None = None
 
     def to_filter(self, status: Status | None = None) -> PedidoFilter:
-        """Return what is wanted. Raise ProblemError (400) for a date that is none."""
+        """Return what is wanted. Raise ProblemError: 400 for a date that is none, 422 for too many words."""
+        if len(read_words(self.busca or "")) > MAX_WORDS:
+            raise ProblemError(422, f"Palavras demais na busca; use até {MAX_WORDS}")
         return PedidoFilter(
             status=status or self.status,
             cliente=self.cliente,
