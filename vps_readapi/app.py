@@ -38,9 +38,9 @@ class ReadApi(FastAPI):
         return CorsMiddleware(EdgeMiddleware(inner), origins=self._cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; the server leaves out the body of an answer to HEAD."""
+        """Serve one request; the server leaves out the body of an answer to HEAD, unless it never ends."""
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", "state": {**scope.get("state", {}), "is_head": True}}
         await super().__call__(scope, receive, send)
 
 

@@ -191,6 +191,14 @@ def test_a_change_is_told_to_every_stream(api: RunningApi, writer: Connection) -
     assert json.loads(listeners[0].events[0][1]["data"])["sync_state"] in {"fresh", "lagging", "silent"}
 
 
+def test_who_asks_only_for_the_streams_head_gets_no_stream(client: Client) -> None:
+    for _ in range(2):  # on one connection: the first answer has ended
+        head = client.get("/eventos", method="HEAD")
+        assert (head.status, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        assert "content-length" not in head.headers
+    assert client.get("/pedidos/1").status == 200
+
+
 def test_a_vanished_order_is_told(api: RunningApi, writer: Connection) -> None:
     listener = Listener(api).wait_open()
     writer.execute("DELETE FROM vitrine.pedidos WHERE id = 29")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -47,6 +47,7 @@ class EventResponse(StreamingResponse):
 
 @router.get("/eventos", response_class=EventResponse)
 async def follow_events(
+    request: Request,
     session: Session,
     services: Used,
     last_event_id: Annotated[str, Header(max_length=64)] = "",
@@ -57,5 +58,7 @@ async def follow_events(
     """
     if services.events.is_full:
         raise ProblemError(503, "Muitos dispositivos conectados; tente de novo em instantes", RETRY_AFTER)
+    if getattr(request.state, "is_head", False):
+        return EventResponse((), headers=HEADERS)
     frames: AsyncIterator[bytes] = services.events.follow(session.token, since=last_event_id)
     return EventResponse(frames, headers=HEADERS)
