@@ -219,6 +219,29 @@ def test_a_stream_resumes_where_it_was(api: RunningApi, client: Client, writer: 
     assert wait_until(lambda: "recomece" in Listener(api, Last_Event_ID="x.1").wait_open().names(), 5)
 
 
+def test_a_user_with_many_streams_is_told_to_close_one(dsn: str) -> None:
+    with run_api(dsn, max_user_streams="2") as api:
+        open_streams = [read_events(api.port) for _ in range(2)]
+        assert [next(one)["event"] for one in open_streams] == ["pulso"] * 2
+        client, other = api.connect(), Client(api.port, token=make_token(2))
+        refused = client.get("/eventos")
+        assert (refused.status, refused.headers["retry-after"]) == (429, "5")
+        assert refused.json()["detail"].startswith("Este usuário já está conectado em muitos dispositivos")
+        theirs = read_events(api.port, Authorization=f"Bearer {other.token}")
+        assert next(theirs)["event"] == "pulso"
+        open_streams.pop().close()  # type: ignore[attr-defined]  # a generator
+        assert wait_until(lambda: opens(api), 5)
+        client.close()
+
+
+def opens(api: RunningApi) -> bool:
+    """Tell whether another stream may be opened."""
+    try:
+        return next(read_events(api.port))["event"] == "pulso"
+    except RuntimeError:
+        return False
+
+
 def test_a_client_that_saw_only_pulses_resumes_behind_the_last(api: RunningApi, writer: Connection) -> None:
     events = read_events(api.port)
     pulse = next(events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from vps_readapi import events
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.database import Database
-from vps_readapi.events import Events
+from vps_readapi.events import Events, FullError, UserFullError
 from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.people import People
@@ -33,8 +34,8 @@ def make_memory() -> Memory:
     return memory
 
 
-def make_events(memory: Memory, *, max_streams: int = 5) -> Events:
-    return Events(memory, cast("Database", None), max_streams=max_streams)
+def make_events(memory: Memory) -> Events:
+    return Events(memory, cast("Database", None), max_streams=3, max_of_user=2)
 
 
 def hear(memory: Memory, cursor: str, *pedidos: int) -> None:
@@ -54,7 +55,7 @@ def test_a_pulse_names_where_its_client_is(monkeypatch: pytest.MonkeyPatch) -> N
     streams = make_events(memory)
 
     async def run() -> list[bytes]:
-        stream = streams.follow(TOKEN, since="")
+        stream = streams.follow(streams.join(TOKEN, since=""))
         first = await anext(stream)
         hear(memory, "e.2")  # something that is no order's, such as a beat
         quiet = await anext(stream)
@@ -67,9 +68,23 @@ def test_a_pulse_names_where_its_client_is(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_pulse_does_not_pass_over_what_its_client_is_owed() -> None:
-    memory = make_memory()
+    streams = make_events(make_memory())
 
     async def run() -> bytes:
-        return await anext(make_events(memory).follow(TOKEN, since="e.0"))
+        return await anext(streams.follow(streams.join(TOKEN, since="e.0")))
 
     assert read_ids(asyncio.run(run())) == []
+
+
+def test_one_user_leaves_places_for_the_others() -> None:
+    streams = make_events(make_memory())
+    other, third = (replace(TOKEN, claims=Claims(n, "")) for n in (2, 3))
+    mine = [streams.join(TOKEN, since="") for _ in range(2)]
+    with pytest.raises(UserFullError):
+        streams.join(TOKEN, since="")
+    streams.join(other, since="")
+    with pytest.raises(FullError):
+        streams.join(third, since="")
+    streams.leave(mine[0])
+    streams.join(TOKEN, since="")
+    assert streams.open == 3

@@ -109,7 +109,7 @@ export class PonteClient {
         }
       } catch (error) {
         if (options.signal?.aborted) return;
-        if (error instanceof ProblemError && error.status < 500) throw error;
+        if (error instanceof ProblemError && error.status < 500 && error.status !== 429) throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, 2000));
     }
