@@ -279,6 +279,20 @@ def test_a_session_that_is_lost_misses_nothing(api: RunningApi, writer: Connecti
         assert wait_until(lambda n=n: listener.changed().count(26) == n + 1, 5)  # type: ignore[misc]
 
 
+def test_an_open_stream_is_told_that_the_databases_life_is_another(
+    api: RunningApi, writer: Connection
+) -> None:
+    listener = Listener(api).wait_open()
+    writer.execute("UPDATE guard.epoca SET epoca = gen_random_uuid()")
+    writer.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ponte-readapi-feed'"
+    )
+    assert wait_until(lambda: "recomece" in listener.names(), 5)
+    again = Listener(api, Last_Event_ID=listener.events[-1][1]["id"]).wait_open()
+    touch(writer, 3)
+    assert wait_until(lambda: again.changed() == [3], 5)
+
+
 def test_notifications_are_not_what_the_truth_rests_on(dsn: str, writer: Connection, client: Client) -> None:
     """A change without any notification is in the next answer all the same."""
     client.get("/pedidos/27")
