@@ -7,9 +7,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL
 
-from db.engines import Connection
+from db.engines import Connection, connect
 from tests.fix_api import (
+    EASY,
+    ROLE,
     Client,
     RunningApi,
     make_token,
@@ -18,6 +22,7 @@ from tests.fix_api import (
     run_cluster,
     write_session,
 )
+from vps_readapi.memory.sql import PREPARE_CONFIRM
 
 pytestmark = pytest.mark.integration
 
@@ -113,6 +118,26 @@ def test_old_changes_are_forgotten_and_their_cursors_with_them(client: Client, w
     rows = writer.execute("SELECT chave FROM guard.mudancas").fetchall()
     assert rows == [(8,)]
     assert ask_since(client, cursor)["completo"] is True
+
+
+def test_memory_that_is_asked_about_beyond_the_horizon_is_told_that_everything_changed(
+    dsn: str, writer: Connection
+) -> None:
+    """As when the log is forgotten between the feed's look at the horizon and its question."""
+    ask = SQL("EXECUTE ponte_confirm ({})")
+    with connect(make_conninfo(dsn, user=ROLE, password=EASY)) as feed:
+        feed.execute(PREPARE_CONFIRM)
+        [[snapshot]] = feed.execute("SELECT pg_current_snapshot()::text").fetchall()
+        touch(writer, 7)
+        [[_, told]] = feed.execute(ask.format(snapshot)).fetchall()
+        assert (told["pedidos"], told["sessoes"]) == ([7], False)
+        writer.execute("UPDATE guard.mudancas SET em = em - interval '4 days'")
+        writer.execute("UPDATE vitrine.heartbeat SET beat = beat + 1, versao = versao + 1")
+        [[later, told]] = feed.execute(ask.format(snapshot)).fetchall()
+        assert (told["pedidos"], told["sessoes"]) == (None, True)
+        touch(writer, 8)
+        [[_, told]] = feed.execute(ask.format(later)).fetchall()
+        assert (told["pedidos"], told["sessoes"]) == ([8], False)
 
 
 def test_a_log_that_comes_from_an_older_cluster_is_forgotten(client: Client, writer: Connection) -> None:
