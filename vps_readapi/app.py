@@ -14,6 +14,7 @@ from vps_readapi.cors import CorsMiddleware
 from vps_readapi.edge import EdgeMiddleware
 from vps_readapi.errors import install_handlers
 from vps_readapi.layer import MemoryLayer
+from vps_readapi.limits import Limits
 from vps_readapi.memory.memory import Memory
 from vps_readapi.routes import auth, eventos, miniaturas, pedidos, root, saude
 from vps_readapi.settings import ApiSettings
@@ -23,6 +24,7 @@ class State(TypedDict):
     """What the server hands to each connection and request."""
 
     memory: Memory
+    limits: Limits
 
 
 class ReadApi(FastAPI):
@@ -51,7 +53,7 @@ def create_app(settings: ApiSettings) -> ReadApi:
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with open_services(settings) as services:
             app.state.services = services
-            yield State(memory=services.memory)
+            yield State(memory=services.memory, limits=services.limits)
 
     app = ReadApi(
         cors_origins=settings.cors_origins,

@@ -20,6 +20,7 @@ from infra.devstack.clusters import Cluster
 from infra.devstack.state import wait_until
 from tests.fix_api import (
     ITEM,
+    TOKEN_KEYS,
     Client,
     RunningApi,
     beat,
@@ -30,6 +31,7 @@ from tests.fix_api import (
     run_cluster,
     write_session,
 )
+from vps_readapi.auth.tokens import Claims, Tokens
 
 pytestmark = pytest.mark.integration
 
@@ -357,11 +359,28 @@ def test_requests_in_one_packet_are_all_answered_in_order(api: RunningApi) -> No
 def test_one_user_may_not_ask_the_database_without_end(dsn: str) -> None:
     with run_api(dsn, rate_per_s="2", rate_burst="5") as api:
         client = api.connect()
+        assert client.get("/pedidos/1").status == 200
         answers = [client.get("/pedidos/?limit=1") for _ in range(8)]
         assert [one.status for one in answers].count(429) >= 2
         assert int(answers[-1].headers["retry-after"]) >= 1
         assert {client.get("/pedidos/1").status for _ in range(30)} <= {200}
         client.close()
+
+
+def test_what_memory_must_read_first_counts_once_and_only_for_whom_it_is(dsn: str) -> None:
+    with run_api(dsn, rate_per_s="0.001", rate_burst="5") as api:
+        old = Tokens(TOKEN_KEYS, timedelta(days=1)).issue(Claims(1, "admin"), credential_at=5)
+        stranger, client, other = (Client(api.port, token=one) for one in (old, None, make_token(2)))
+        assert {stranger.get(path).status for path in ("/pedidos/1", "/auth/me") for _ in range(5)} == {401}
+        paths = ("/pedidos/1", "/pedidos/", "/pedidos/99999", "/pedidos/?limit=1", "/auth/me", "/pedidos/2")
+        answers = [client.get(path) for path in paths]
+        assert [one.status for one in answers] == [200, 200, 404, 200, 200, 429]
+        assert answers[-1].json()["detail"].startswith("Muitas requisições")
+        assert {"retry-after", "sync-state", "access-control-allow-origin"} <= answers[-1].headers.keys()
+        assert [client.get(path).status for path in ("/pedidos/1", "/pedidos/")] == [200, 200]
+        assert other.get("/pedidos/2").status == client.get("/pedidos/2").status == 200
+        for one in (stranger, client, other):
+            one.close()
 
 
 def test_more_orders_than_are_kept_are_streamed(dsn: str) -> None:
