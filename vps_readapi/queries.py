@@ -38,6 +38,7 @@ from sqlalchemy import (
 from db.contract import EstadoMiniatura, Prioridade, Status
 from db.renditions import ORIGINAL
 from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, Xid8, epoca, mudancas, window
+from vps_readapi.places import Place, select_instant, write_instant
 from vps_readapi.search import contains, fold, match_words, read_words
 
 _pedidos = window["pedidos"].c
@@ -49,7 +50,6 @@ _credenciais = window["credenciais"].c
 _OF_PEDIDOS = ("pedidos", "imagens", "miniaturas")
 """The tables whose changes are an order's."""
 
-MAX_INT4 = 2**31 - 1
 MAX_CHANGES = 20_000
 """A difference of more is not worth being one."""
 
@@ -75,14 +75,6 @@ class PedidoFilter:
     busca: str | None = None
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a page ended: the last order's date of creation and id."""
-
-    data_criacao: datetime | None
-    id: int
-
-
 def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = None) -> Select[Any]:
     """Select orders, the newest first."""
     return (
@@ -95,10 +87,9 @@ def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = Non
 
 
 def list_dated_after(wanted: PedidoFilter, place: Place, *, limit: int) -> Select[Any]:
-    """Select the orders that follow a place and have a date of creation."""
-    follows = tuple_(_pedidos.data_criacao, _pedidos.id) < tuple_(
-        literal(place.data_criacao, DateTime(timezone=True)), literal(place.id, Integer)
-    )
+    """Select the orders that follow a place and have a date of creation, as it must have."""
+    created = write_instant(place.created_us or 0)
+    follows = tuple_(_pedidos.data_criacao, _pedidos.id) < tuple_(created, literal(place.id, Integer))
     return select(*_PEDIDO_COLUMNS).where(*_conditions(wanted), follows).order_by(*NEWEST_FIRST).limit(limit)
 
 
@@ -275,7 +266,10 @@ def _readable(column: Column[Any]) -> ColumnElement[Any]:
     return case((held, column)).label(column.name)
 
 
-_PEDIDO_COLUMNS = tuple(_readable(column) for column in _pedidos if column.name != "cursor")
+_PEDIDO_COLUMNS = (
+    *(_readable(column) for column in _pedidos if column.name != "cursor"),
+    select_instant(_pedidos.data_criacao),
+)
 
 
 def _conditions(wanted: PedidoFilter) -> list[ColumnElement[bool]]:

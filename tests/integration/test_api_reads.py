@@ -247,6 +247,29 @@ def test_pages_by_place_bring_each_order_once(client: Client, writer: Connection
     remove(writer, 911, 912, 913)
 
 
+def test_dates_that_are_none_in_a_calendar_stay_where_the_database_sorts_them(cluster: Cluster) -> None:
+    dsn = make_window(cluster, "infinite", pedidos=4)
+    with run_api(dsn) as api, write_session(dsn) as writer:
+        client = api.connect()
+        dates = ("infinity", "-infinity", "20000-01-01", "290000-01-01 00:00:00.000001", "4714-11-24 BC")
+        for pedido_id, created in enumerate((*dates, "infinity", None), 11):
+            put(writer, pedido_id, "Fora do calendário", created=created)
+        newest = writer.execute(
+            "SELECT id FROM vitrine.pedidos ORDER BY data_criacao DESC NULLS LAST, id DESC"
+        ).fetchall()
+        ids = [one["id"] for one in client.get("/pedidos/").json()]
+        assert ids == [pedido_id for (pedido_id,) in newest]
+        found, path = [], "/pedidos/?limit=1"
+        while path:
+            answer = client.get(path)
+            found += [one["id"] for one in answer.json()]
+            path = answer.headers.get("link", "").partition("<")[2].partition(">")[0]
+        assert found == ids
+        last = ["-99999999999999999999.1", "99999999999999999999.9999999999", "9224318015999999999.1"]
+        assert {client.get(f"/pedidos/?limit=9&depois={one}").status for one in last} == {200}
+        client.close()
+
+
 @pytest.mark.parametrize("asked", ["agencia cao", "AGÊNCIA ÇÃO", "age\u0302ncia c\u0327a\u0303o", "Güñ"])
 def test_search_folds_accents_on_both_sides(client: Client, writer: Connection, asked: str) -> None:
     put(writer, 921, "AGE\u0302NCIA Ça\u0303o Gu\u0308n\u0303ther")

@@ -18,8 +18,9 @@ from vps_readapi.auth.session import BEARER, Session, read_session
 from vps_readapi.changes import Difference, read_difference
 from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
-from vps_readapi.paging import PLACE, read_page, read_place, write_place
-from vps_readapi.queries import MAX_INT4, DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
+from vps_readapi.paging import read_page
+from vps_readapi.places import MAX_INT4, PLACE, find_place, read_place, write_place
+from vps_readapi.queries import DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
 from vps_readapi.rendering import encode_list
 from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
 from vps_readapi.search import MAX_WORDS, read_words
@@ -173,7 +174,7 @@ async def _stream(services: Services, wanted: PedidoFilter, hidden: int) -> Asyn
             first = False
         if len(rows) < STREAMED:
             break
-        rows = await read_page(services.database, wanted, read_place(write_place(rows[-1])), STREAMED)
+        rows = await read_page(services.database, wanted, find_place(rows[-1]), STREAMED)
     yield b"]"
 
 
@@ -216,7 +217,7 @@ def _link(request: Request, rows: Sequence[Row[Any]], limit: int | None) -> dict
     kept = [
         (key, value) for key, value in request.query_params.multi_items() if key not in {"skip", "depois"}
     ]
-    address = f"{request.url.path}?{urlencode([*kept, ('depois', write_place(rows[-1]))])}"
+    address = f"{request.url.path}?{urlencode([*kept, ('depois', write_place(find_place(rows[-1])))])}"
     return {"Link": f'<{address}>; rel="next"'}
 
 
