@@ -31,9 +31,13 @@ class EventResponse(StreamingResponse):
     media_type = "text/event-stream"
 
     def __init__(
-        self, frames: AsyncIterable[bytes] | Iterable[bytes], *, leave: Callable[[], None] | None = None
+        self,
+        frames: AsyncIterable[bytes] | Iterable[bytes],
+        status_code: int = 200,  # the description takes it from here
+        *,
+        leave: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(frames, headers=HEADERS)
+        super().__init__(frames, status_code, headers=HEADERS)
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
