@@ -14,6 +14,7 @@ from vps_readapi.cors import CorsMiddleware
 from vps_readapi.edge import EdgeMiddleware
 from vps_readapi.errors import install_handlers
 from vps_readapi.layer import MemoryLayer
+from vps_readapi.limits import Limits
 from vps_readapi.memory.memory import Memory
 from vps_readapi.routes import auth, eventos, miniaturas, pedidos, root, saude
 from vps_readapi.settings import ApiSettings
@@ -23,6 +24,7 @@ class State(TypedDict):
     """What the server hands to each connection and request."""
 
     memory: Memory
+    limits: Limits
 
 
 class ReadApi(FastAPI):
@@ -38,9 +40,9 @@ class ReadApi(FastAPI):
         return CorsMiddleware(EdgeMiddleware(inner), origins=self._cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; the server leaves out the body of an answer to HEAD."""
+        """Serve one request; the server leaves out the body of an answer to HEAD, unless it never ends."""
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", "state": {**scope.get("state", {}), "is_head": True}}
         await super().__call__(scope, receive, send)
 
 
@@ -51,7 +53,7 @@ def create_app(settings: ApiSettings) -> ReadApi:
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with open_services(settings) as services:
             app.state.services = services
-            yield State(memory=services.memory)
+            yield State(memory=services.memory, limits=services.limits)
 
     app = ReadApi(
         cors_origins=settings.cors_origins,

@@ -85,7 +85,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
         listing=Listing(loader.read_ids, max_orders=settings.list_orders),
         budget_bytes=settings.cache_mb * 2**20 // policy.forms,
     )
-    events = Events(memory, database, max_streams=settings.max_streams)
+    events = Events(memory, database, max_streams=settings.max_streams, max_of_user=settings.max_user_streams)
     try:
         with serve_metrics(memory, events, host=settings.metrics_host, port=settings.metrics_port):
             async with (

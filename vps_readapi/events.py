@@ -43,13 +43,22 @@ class Stream:
         self.woken.set()
 
 
-class Events:
-    """The open streams of one process."""
+class FullError(Exception):
+    """There are as many streams as one process holds."""
 
-    def __init__(self, memory: Memory, database: Database, *, max_streams: int) -> None:
+
+class UserFullError(FullError):
+    """There are as many of one user as he may hold."""
+
+
+class Events:
+    """The open streams of one process, of which one user may hold `max_of_user`."""
+
+    def __init__(self, memory: Memory, database: Database, *, max_streams: int, max_of_user: int) -> None:
         self._memory = memory
         self._database = database
         self._max_streams = max_streams
+        self._max_of_user = max_of_user
         self._streams: set[Stream] = set()
         self._closed = False
         memory.observers.append(self._publish)
@@ -59,11 +68,6 @@ class Events:
     def open(self) -> int:
         """Return how many streams there are."""
         return len(self._streams)
-
-    @property
-    def is_full(self) -> bool:
-        """Tell whether another stream would be one too many."""
-        return self._closed or len(self._streams) >= self._max_streams
 
     def close(self) -> None:
         """End every stream after what waits for it."""
@@ -75,25 +79,35 @@ class Events:
         for stream in self._streams:
             stream.woken.set()
 
-    async def follow(self, token: Verified, *, since: str) -> AsyncIterator[bytes]:
-        """Yield frames until the client goes, its session ends or the process stops.
+    def join(self, token: Verified, *, since: str) -> Stream:
+        """Take a place for a client, which must `leave` it. Raise FullError or UserFullError if none is left.
 
         since: the client's last event id; empty to begin with what changes from now on.
         """
+        if self._closed or len(self._streams) >= self._max_streams:
+            raise FullError
+        user_id = token.claims.user_id
+        if sum(one.token.claims.user_id == user_id for one in self._streams) >= self._max_of_user:
+            raise UserFullError
         stream = Stream(token, since or self._memory.clock.cursor, behind=bool(since))
         self._streams.add(stream)
-        try:
-            yield b"retry: 2000\n\n" + self._pulse()
-            while not self._closed and self._may_go_on(stream):
-                if stream.behind:
-                    stream.behind = False
-                    yield await self._catch_up(stream)
-                elif stream.queue:
-                    yield _take_all(stream)
-                else:
-                    yield await self._wait(stream)
-        finally:
-            self._streams.discard(stream)
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """Give the place back."""
+        self._streams.discard(stream)
+
+    async def follow(self, stream: Stream) -> AsyncIterator[bytes]:
+        """Yield frames until the client goes, its session ends or the process stops."""
+        yield b"retry: 2000\n\n" + self._pulse(stream)
+        while not self._closed and self._may_go_on(stream):
+            if stream.behind:
+                stream.behind = False
+                yield await self._catch_up(stream)
+            elif stream.queue:
+                yield _take_all(stream)
+            else:
+                yield await self._wait(stream)
 
     def _may_go_on(self, stream: Stream) -> bool:
         return self._memory.people.find(stream.token) is not None
@@ -105,7 +119,7 @@ class Events:
             async with asyncio.timeout(PULSE_S):
                 await stream.woken.wait()
         except TimeoutError:
-            return self._pulse()
+            return self._pulse(stream)
         return b""
 
     async def _catch_up(self, stream: Stream) -> bytes:
@@ -124,12 +138,16 @@ class Events:
         for stream in self._streams:
             stream.push(cursor, frame)
 
-    def _pulse(self) -> bytes:
+    def _pulse(self, stream: Stream) -> bytes:
+        """Return a sign of life; its id is where a client that saw nothing else resumes."""
+        if not stream.behind and not stream.queue:
+            stream.cursor = self._memory.clock.cursor
+        event_id = "" if stream.behind else stream.cursor  # what a client sent is not told as ours
         now = self._memory.clock.measure()
         age = None if now.age_seconds is None else round(now.age_seconds, 1)
         as_of = now.as_of and now.as_of.isoformat()
         return _write_frame(
-            "pulso", {"sync_state": now.state.value, "sync_as_of": as_of, "sync_age": age}, ""
+            "pulso", {"sync_state": now.state.value, "sync_as_of": as_of, "sync_age": age}, event_id
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vps_readapi.errors import ProblemError, render_problem
 from vps_readapi.memory.answer import is_unchanged
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
@@ -18,7 +19,11 @@ class MemoryLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        plan, body = await _find(scope) if scope["type"] == "http" else (None, None)
+        try:
+            plan, body = await _find(scope) if scope["type"] == "http" else (None, None)
+        except ProblemError as problem:
+            await render_problem(problem.status, problem.detail, problem.headers)(scope, receive, send)
+            return
         if plan is None or body is None:
             await self._app(scope, receive, send)
         else:
@@ -26,6 +31,7 @@ class MemoryLayer:
 
 
 async def _find(scope: Scope) -> tuple[Plan | None, Body | None]:
+    """Return what is asked and what answers it. Raise ProblemError (429): he asks the database too often."""
     memory = scope.get("state", {}).get("memory")
     if not isinstance(memory, Memory) or scope["query_string"]:
         return None, None
@@ -34,7 +40,11 @@ async def _find(scope: Scope) -> tuple[Plan | None, Body | None]:
     )
     person = memory.admit(plan) if plan is not None and await memory.feed.confirmed() else None
     scope["state"]["cursor"] = memory.clock.cursor  # what is read from here on is not older
-    return (None, None) if plan is None or person is None else (plan, await memory.read(plan, person.hidden))
+    if plan is None or person is None:
+        return None, None
+    if memory.recall(plan, person.hidden) is None:
+        scope["state"]["limits"].count(scope["state"], plan.token.claims.user_id)
+    return plan, await memory.read(plan, person.hidden)
 
 
 async def _answer(plan: Plan, body: Body, send: Send) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import MutableMapping
+from math import ceil
+from typing import Any
+
+from vps_readapi.errors import DETAILS, ProblemError
 
 MAX_CALLERS = 4096
 
@@ -15,6 +20,18 @@ class Limits:
         self._per_second = per_second
         self._burst = float(burst)
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def count(self, state: MutableMapping[str, Any], user_id: int) -> None:
+        """Count a request of somebody known, once. Raise ProblemError (429) if it is one too many.
+
+        state: the request's own, of its scope; it tells whether the request was counted already.
+        """
+        if state.get("is_counted"):
+            return
+        state["is_counted"] = True
+        wait_s = self.take(str(user_id))
+        if wait_s:
+            raise ProblemError(429, DETAILS[429], {"Retry-After": str(ceil(wait_s))})
 
     def take(self, caller: str) -> float:
         """Count one request; return 0 if it may pass, else the seconds until one may."""

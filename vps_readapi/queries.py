@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -38,7 +37,9 @@ from sqlalchemy import (
 
 from db.contract import EstadoMiniatura, Prioridade, Status
 from db.renditions import ORIGINAL
-from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, SEARCHED, Xid8, epoca, mudancas, window
+from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, Xid8, epoca, mudancas, window
+from vps_readapi.places import Place, select_instant, write_instant
+from vps_readapi.search import contains, fold, match_words, read_words
 
 _pedidos = window["pedidos"].c
 _imagens = window["imagens"].c
@@ -49,7 +50,6 @@ _credenciais = window["credenciais"].c
 _OF_PEDIDOS = ("pedidos", "imagens", "miniaturas")
 """The tables whose changes are an order's."""
 
-MAX_INT4 = 2**31 - 1
 MAX_CHANGES = 20_000
 """A difference of more is not worth being one."""
 
@@ -75,14 +75,6 @@ class PedidoFilter:
     busca: str | None = None
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a page ended: the last order's date of creation and id."""
-
-    data_criacao: datetime | None
-    id: int
-
-
 def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = None) -> Select[Any]:
     """Select orders, the newest first."""
     return (
@@ -95,10 +87,9 @@ def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = Non
 
 
 def list_dated_after(wanted: PedidoFilter, place: Place, *, limit: int) -> Select[Any]:
-    """Select the orders that follow a place and have a date of creation."""
-    follows = tuple_(_pedidos.data_criacao, _pedidos.id) < tuple_(
-        literal(place.data_criacao, DateTime(timezone=True)), literal(place.id, Integer)
-    )
+    """Select the orders that follow a place and have a date of creation, as it must have."""
+    created = write_instant(place.created_us or 0)
+    follows = tuple_(_pedidos.data_criacao, _pedidos.id) < tuple_(created, literal(place.id, Integer))
     return select(*_PEDIDO_COLUMNS).where(*_conditions(wanted), follows).order_by(*NEWEST_FIRST).limit(limit)
 
 
@@ -280,7 +271,10 @@ def _readable(column: Column[Any]) -> ColumnElement[Any]:
     return case((held, column)).label(column.name)
 
 
-_PEDIDO_COLUMNS = tuple(_readable(column) for column in _pedidos if column.name != "cursor")
+_PEDIDO_COLUMNS = (
+    *(_readable(column) for column in _pedidos if column.name != "cursor"),
+    select_instant(_pedidos.data_criacao),
+)
 
 
 def _conditions(wanted: PedidoFilter) -> list[ColumnElement[bool]]:
@@ -288,25 +282,14 @@ def _conditions(wanted: PedidoFilter) -> list[ColumnElement[bool]]:
     if wanted.status is not None:
         found.append(_has_status(wanted.status))
     if wanted.cliente:
-        found.append(_contains(FOLDED_CLIENTE, wanted.cliente))
+        found.append(contains(FOLDED_CLIENTE, fold(wanted.cliente)))
     if wanted.busca:
-        found += [_contains(SEARCHED, word) for word in wanted.busca.split()]
+        found += match_words(read_words(wanted.busca))
     if wanted.is_pronto is not None:
         found.append(_pedidos.pronto.is_(wanted.is_pronto))
     if wanted.first or wanted.last:
         found.append(_is_in_period(wanted))
     return found
-
-
-def _contains(folded: ColumnElement[Any], given: str) -> ColumnElement[bool]:
-    """Match a part of a folded text; the part is folded here, in the same way, and is no pattern."""
-    return folded.contains(fold(given), autoescape=True)
-
-
-def fold(given: str) -> str:
-    """Take accents, however composed, and case away, as `guard.fold` does."""
-    parts = unicodedata.normalize("NFKD", given)
-    return "".join(one for one in parts if not "\u0300" <= one <= "\u036f").lower()
 
 
 def _has_status(status: Status) -> ColumnElement[bool]:

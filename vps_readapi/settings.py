@@ -106,6 +106,8 @@ class ApiSettings(CredentialSettings):
     """Up to so many orders each process keeps the whole list; beyond, it is read each time."""
     max_streams: int = Field(default=500, ge=1)
     """How many event streams one process holds open."""
+    max_user_streams: int = Field(default=10, ge=1)
+    """How many of them may be one user's."""
     rate_per_s: float = Field(default=50.0, gt=0)
     """How many requests a second one user may send past the memory, to the database."""
     rate_burst: int = Field(default=100, ge=1)

@@ -41,6 +41,21 @@ const out = await client.pedido(1).catch((error) => error.status);
 console.log(JSON.stringify([list.length, one.id, difference.completo, age.state, refused, seen, out]));
 """
 
+RESUME = """
+import { PonteClient } from "./dist/client.js";
+const asked = [];
+const stop = new AbortController();
+const answer = (_url, { headers }) => {
+  asked.push(headers["Last-Event-ID"] ?? "");
+  if (asked.length === 3) stop.abort();
+  const id = asked.length === 1 ? "id: e.1\\n" : "";
+  return Promise.resolve(new Response(`${id}event: pulso\\ndata: {"sync_state":"fresh"}\\n\\n`));
+};
+const client = new PonteClient({ baseUrl: "http://x", fetch: answer });
+for await (const event of client.events({ since: "e.0", signal: stop.signal })) void event;
+console.log(JSON.stringify(asked));
+"""
+
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[tuple[RunningApi, str]]:
@@ -69,6 +84,13 @@ def project() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def built(project: Path) -> Path:
+    """Return the same, compiled."""
+    run(project, "npm", "run", "--silent", "build")
+    return project
+
+
 def run(folder: Path, *command: str) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -89,15 +111,14 @@ def test_the_clients_types_are_generated_from_it(project: Path) -> None:
 
 
 @needs_node
-def test_the_client_is_built_and_works(project: Path, api: tuple[RunningApi, str]) -> None:
+def test_the_client_is_built_and_works(built: Path, api: tuple[RunningApi, str]) -> None:
     running, dsn = api
-    run(project, "npm", "run", "--silent", "build")
-    (project / "use.mjs").write_text(USE)
+    (built / "use.mjs").write_text(USE)
     with write_session(dsn) as writer:
         beat(writer)  # the build may have taken longer than a beat stays fresh
     node = subprocess.Popen(
         ["node", "use.mjs", running.url, make_token()],
-        cwd=project,
+        cwd=built,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -109,6 +130,12 @@ def test_the_client_is_built_and_works(project: Path, api: tuple[RunningApi, str
     out, err = node.communicate(timeout=30)
     assert node.returncode == 0, err
     assert out.strip() == '[20,1,true,"fresh","Pedido não encontrado",["pulso","pedidos",7],401]'
+
+
+@needs_node
+def test_the_client_resumes_behind_a_pulse(built: Path) -> None:
+    (built / "resume.mjs").write_text(RESUME)
+    assert run(built, "node", "resume.mjs").strip() == '["e.0","e.1","e.1"]'
 
 
 def test_schemathesis_finds_nothing(api: tuple[RunningApi, str], tmp_path: Path) -> None:

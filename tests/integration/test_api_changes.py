@@ -1,30 +1,30 @@
-"""`?desde=` and `/eventos`: what changed and what vanished, nothing skipped, slow clients alone."""
+"""`?desde=`: what changed and what vanished, nothing skipped."""
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL
 
-from db.engines import Connection
+from db.engines import Connection, connect
 from infra.devstack.state import wait_until
 from tests.fix_api import (
+    EASY,
+    ROLE,
     Client,
     RunningApi,
     make_token,
     make_window,
-    read_events,
     run_api,
     run_cluster,
     write_session,
 )
+from vps_readapi.memory.sql import PREPARE_CONFIRM
 
 pytestmark = pytest.mark.integration
 
@@ -131,6 +131,26 @@ def test_a_crash_of_the_server_begins_again(client: Client, dsn: str) -> None:
     assert ask_since(client, cursor)["completo"] is True
 
 
+def test_memory_that_is_asked_about_beyond_the_horizon_is_told_that_everything_changed(
+    dsn: str, writer: Connection
+) -> None:
+    """As when the log is forgotten between the feed's look at the horizon and its question."""
+    ask = SQL("EXECUTE ponte_confirm ({})")
+    with connect(make_conninfo(dsn, user=ROLE, password=EASY)) as feed:
+        feed.execute(PREPARE_CONFIRM)
+        [[snapshot]] = feed.execute("SELECT pg_current_snapshot()::text").fetchall()
+        touch(writer, 7)
+        [[_, told]] = feed.execute(ask.format(snapshot)).fetchall()
+        assert (told["pedidos"], told["sessoes"]) == ([7], False)
+        writer.execute("UPDATE guard.mudancas SET em = em - interval '4 days'")
+        writer.execute("UPDATE vitrine.heartbeat SET beat = beat + 1, versao = versao + 1")
+        [[later, told]] = feed.execute(ask.format(snapshot)).fetchall()
+        assert (told["pedidos"], told["sessoes"]) == (None, True)
+        touch(writer, 8)
+        [[_, told]] = feed.execute(ask.format(later)).fetchall()
+        assert (told["pedidos"], told["sessoes"]) == ([8], False)
+
+
 def test_a_log_that_comes_from_an_older_cluster_is_forgotten(client: Client, writer: Connection) -> None:
     """As `pg_restore` brings it: numbers of transactions that this server has not had yet."""
     cursor = ask_since(client, "")["cursor"]
@@ -160,93 +180,6 @@ def test_who_may_not_read_any_more_is_out_also_amid_a_flood_of_changes(dsn: str,
         session.close()
     writer.execute("UPDATE vitrine.usuarios SET is_active = true, versao = versao + 1 WHERE id = 2")
     writer.execute("TRUNCATE guard.mudancas")
-
-
-# ---------------------------------------------------------------- events
-
-
-class Listener:
-    """Collects a stream's events in a thread."""
-
-    def __init__(self, api: RunningApi, **headers: str) -> None:
-        self.events: list[tuple[float, dict[str, str]]] = []
-        self._thread = threading.Thread(target=self._listen, args=(api, headers), daemon=True)
-        self._thread.start()
-
-    def _listen(self, api: RunningApi, headers: dict[str, str]) -> None:
-        for event in read_events(api.port, **headers):
-            self.events.append((time.perf_counter(), event))
-
-    def wait_open(self) -> Listener:
-        assert wait_until(lambda: bool(self.events), 5)
-        return self
-
-    def changed(self) -> list[int]:
-        found: list[int] = []
-        for _, event in self.events.copy():
-            if event["event"] == "pedidos":
-                found += json.loads(event["data"])["mudou"]
-        return found
-
-    def names(self) -> list[str]:
-        return [event["event"] for _, event in self.events.copy()]
-
-
-def test_a_change_is_told_to_every_stream(api: RunningApi, writer: Connection) -> None:
-    listeners = [Listener(api).wait_open() for _ in range(5)]
-    touch(writer, 9)
-    touch(writer, 10)
-    assert wait_until(lambda: all(one.changed() == [9, 10] for one in listeners), 5)
-    assert listeners[0].events[0][1]["event"] == "pulso"
-    assert json.loads(listeners[0].events[0][1]["data"])["sync_state"] in {"fresh", "lagging", "silent"}
-
-
-def test_a_vanished_order_is_told(api: RunningApi, writer: Connection) -> None:
-    listener = Listener(api).wait_open()
-    writer.execute("DELETE FROM vitrine.pedidos WHERE id = 29")
-    assert wait_until(lambda: "pedidos" in listener.names(), 5)
-    assert json.loads(listener.events[-1][1]["data"])["sumiu"] == [29]
-
-
-def test_a_stream_resumes_where_it_was(api: RunningApi, client: Client, writer: Connection) -> None:
-    cursor = client.get("/pedidos/1").headers["sync-cursor"]
-    touch(writer, 11, 12)
-    listener = Listener(api, Last_Event_ID=cursor)
-    assert wait_until(lambda: set(listener.changed()) >= {11, 12}, 5)
-    last = listener.events[-1][1]["id"]
-    touch(writer, 13)
-    again = Listener(api, Last_Event_ID=last)
-    assert wait_until(lambda: 13 in again.changed(), 5)
-    assert 11 not in again.changed()
-    assert wait_until(lambda: "recomece" in Listener(api, Last_Event_ID="x.1").wait_open().names(), 5)
-
-
-def test_a_client_that_does_not_read_holds_nobody_back(api: RunningApi, writer: Connection) -> None:
-    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        head = f"GET /eventos HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {make_token()}\r\n\r\n"
-        deaf.sendall(head.encode())
-        listener = Listener(api).wait_open()
-        for _ in range(300):
-            touch(writer, *range(14, 24))
-        touch(writer, 25)
-        assert wait_until(lambda: 25 in listener.changed(), 10)
-        assert listener.changed().count(14) >= 20
-
-
-def test_a_session_that_is_lost_misses_nothing(api: RunningApi, writer: Connection, client: Client) -> None:
-    listener = Listener(api).wait_open()
-    client.get("/pedidos/26")
-    for n in range(3):
-        writer.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'ponte-readapi-feed'"
-        )
-        touch(writer, 26)
-        shown = client.get("/pedidos/26").json()["observacao"]
-        row = writer.execute("SELECT observacao FROM vitrine.pedidos WHERE id = 26").fetchone()
-        assert row == (shown,)
-        assert wait_until(lambda n=n: listener.changed().count(26) == n + 1, 5)  # type: ignore[misc]
 
 
 def test_notifications_are_not_what_the_truth_rests_on(dsn: str, writer: Connection, client: Client) -> None:

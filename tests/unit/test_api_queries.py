@@ -12,7 +12,10 @@ from sqlalchemy import Select, make_url
 from db.contract import Status
 from db.engines import URL
 from vps_readapi import queries
+from vps_readapi.errors import ProblemError
 from vps_readapi.queries import DateMode, PedidoFilter, list_pedidos
+from vps_readapi.routes.pedidos import FilterQuery
+from vps_readapi.search import read_words
 
 pytestmark = pytest.mark.unit
 
@@ -47,6 +50,34 @@ def test_a_clients_name_is_no_pattern() -> None:
     sql, parameters = where(PedidoFilter(cliente="10%_/'"))
     assert "'" not in sql.replace("'%%'", "").replace("'/'", "")
     assert list(parameters.values()) == ["10/%/_//'"]
+
+
+def test_short_words_are_asked_with_one_folding() -> None:
+    sql, parameters = where(PedidoFilter(busca="b a B á b% x_"))
+    assert sql.count("search_text(") == 1
+    assert "LIKE ALL" in sql
+    assert list(parameters.values()) == [["%b\\%%", "%x\\_%", "%a%"]]
+
+
+def test_words_are_looked_for_once_and_not_within_others() -> None:
+    assert read_words("Ana  ana ÁNA anabela bela c\u0327 ´") == ["anabela", "c"]
+    assert read_words(" ".join("ab" * 50)) == ["a", "b"]
+
+
+def test_the_index_looks_for_long_words_and_beside_a_number_for_nothing_else() -> None:
+    assert where(PedidoFilter(busca="agencia silva"))[0].count(" LIKE ") == 2
+    assert "LIKE ALL" not in where(PedidoFilter(busca="agencia 0012"))[0]
+    sql, parameters = where(PedidoFilter(busca="Agência 0000123456"))
+    assert (sql.count("search_text("), sql.count("LIKE ALL")) == (2, 1)
+    assert list(parameters.values()) == ["0000123456", ["%agencia%"]]
+
+
+def test_a_search_of_many_words_is_refused_in_a_sentence() -> None:
+    letters = [chr(ord("a") + n) for n in range(21)]
+    assert FilterQuery(busca=" ".join(letters[:20] * 4)).to_filter().busca
+    with pytest.raises(ProblemError, match="Palavras demais na busca; use até 20") as raised:
+        FilterQuery(busca=" ".join(letters)).to_filter()
+    assert raised.value.status == 422
 
 
 def test_pendente_is_whatever_is_none_of_the_others() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -34,18 +33,17 @@ async def read_session(request: Request, services: Used) -> Asker:
     """Return who asks.
 
     Raise UnauthorizedError unless the token is good, was not revoked, is of the user's present password
-    and its user is still there and active; ProblemError (503) while the database can't be asked.
+    and its user is still there and active; ProblemError: 503 while the database can't be asked, 429 if he
+    asks too often.
     """
     token = _read_token(request, services)
-    wait_s = services.limits.take(str(token.claims.user_id))
-    if wait_s:
-        raise ProblemError(429, DETAILS[429], {"Retry-After": str(ceil(wait_s))})
     if not await services.memory.feed.confirmed():
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
     request.state.cursor = services.memory.clock.cursor  # what is read from here on is not older
     person = services.memory.people.find(token)
     if person is None:
         raise UnauthorizedError
+    services.limits.count(request.scope["state"], token.claims.user_id)  # whoever is not he can't use it up
     return Asker(
         user_id=token.claims.user_id,
         username=person.username,

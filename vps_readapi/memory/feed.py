@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -73,6 +74,7 @@ class Feed:
         self._waiting_since = 0.0
         self._down_since = float("-inf")
         self._people_due = False
+        self._begins_again = False
         self._lost = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.snapshot = ""
@@ -174,8 +176,12 @@ class Feed:
         self.epoch, self.horizon = epoch, horizon
 
     async def _start_over(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Remember nothing; the snapshot comes first, so what changes meanwhile is seen as a change."""
+        """Remember nothing; the snapshot comes first, so what changes meanwhile is seen as a change.
+
+        What changed before can't be told, so the next answer counts as a change of every order.
+        """
         self._flush()
+        self._begins_again = True
         row = await (await connection.execute("SELECT pg_current_snapshot()::text")).fetchone()
         await self._reload_people(connection)
         self.snapshot = forget_since(str(row and row[0]))
@@ -274,6 +280,8 @@ class Feed:
         snapshot, changed = result.get_value(0, 0), result.get_value(0, 1)
         if changed is not None and snapshot is not None:
             changes = Changes.read(json.loads(changed))
+            if self._begins_again:
+                changes, self._begins_again = replace(changes, pedidos=None), False
             self.snapshot = snapshot.decode()
             self._people_due |= changes.sessoes
             self._apply(changes)

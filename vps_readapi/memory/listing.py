@@ -19,6 +19,10 @@ class TooManyError(Exception):
     """There are more orders than are kept; the list is then read from the database each time."""
 
 
+class ForgottenError(Exception):
+    """The rows were forgotten whenever they had been read; the list is read from the database this once."""
+
+
 class Listing:
     """The orders' bodies in their order, and their join.
 
@@ -71,8 +75,13 @@ class Listing:
             self._rows = rows
 
     async def join(self, hidden: int) -> Body:
-        """Return the list as the rows are, without what is hidden, and keep it while they stay so."""
-        rows = sorted((self._rows or {}).values(), key=attrgetter("key"))
+        """Return the list as the rows are, without what is hidden, and keep it while they stay so.
+
+        Raise ForgottenError if there are none: that is not the same as a shop without orders.
+        """
+        if self._rows is None:
+            raise ForgottenError
+        rows = sorted(self._rows.values(), key=attrgetter("key"))
         life = self._life
         large = _is_large(rows)
         body = await asyncio.to_thread(_join, rows, hidden) if large else _join(rows, hidden)

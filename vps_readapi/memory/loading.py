@@ -6,7 +6,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -15,13 +14,13 @@ from vps_readapi.database import Database
 from vps_readapi.media import MediaLinks
 from vps_readapi.memory.bodies import Body
 from vps_readapi.photos import Photo
+from vps_readapi.places import find_place
 from vps_readapi.queries import find_pedidos, list_ids, list_photos
 from vps_readapi.rendering import encode_pedido
 from vps_readapi.visibility import hide
 
 BATCH = 8
 """Orders rendered at a stretch, about a millisecond: then others have their turn."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Loader:
                 await asyncio.sleep(0)
             content = encode_pedido(row._asdict(), photos.get(row.id, ()), self.media.link)
             if content is not None:
-                bodies[row.id] = Body(content, key=sort_key(row))
+                bodies[row.id] = Body(content, key=find_place(row).sort_key)
         return bodies
 
     async def encode(self, rows: Sequence[Row[Any]], *, hidden: int) -> list[bytes]:
@@ -65,10 +64,3 @@ class Loader:
     async def read_ids(self, limit: int) -> Sequence[int]:
         """Return the ids of orders, at most `limit`."""
         return [row.id for row in await self.database.fetch(list_ids(limit))]
-
-
-def sort_key(row: Row[Any]) -> tuple[int, ...]:
-    """Return what sorts an order as `list_pedidos` does: the newest first, those without a date last."""
-    created: datetime | None = row.data_criacao
-    age = 0 if created is None else -((created - _EPOCH) // timedelta(microseconds=1))
-    return (int(created is None), age, -int(row.id))

@@ -18,7 +18,7 @@ from typing import Any
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.feed import Feed
-from vps_readapi.memory.listing import Listing, TooManyError
+from vps_readapi.memory.listing import ForgottenError, Listing, TooManyError
 from vps_readapi.memory.people import People, Person
 from vps_readapi.memory.plan import LIST, Plan, Plans
 from vps_readapi.memory.sql import Changes, Clock
@@ -104,10 +104,10 @@ class Memory:
         return body.view(hidden) if body is not None and hidden else body
 
     async def read(self, plan: Plan, hidden: int) -> Body | None:
-        """Return what answers the plan, loading it if need be; None if there is no such thing to keep."""
+        """Return what answers the plan, loading it if need be; None if it can't be kept, or there is none."""
         try:
             body = await (self._read_list(hidden) if plan.target == LIST else self._read_one(plan.target))
-        except TooManyError:
+        except (TooManyError, ForgottenError):
             return None
         if body is not None and plan.target != LIST:
             body = body.view(hidden)

@@ -36,12 +36,15 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
                      WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1),
     'clock', extract(epoch FROM clock_timestamp()))
   FROM (
-    SELECT m.tabela, m.chave, CASE WHEN m.tabela = 'miniaturas' THEN i.pedido_id ELSE m.chave END AS pedido_id
+    (SELECT m.tabela, m.chave,
+            CASE WHEN m.tabela = 'miniaturas' THEN i.pedido_id ELSE m.chave END AS pedido_id
       FROM guard.mudancas m
       LEFT JOIN vitrine.imagens i ON m.tabela = 'miniaturas' AND i.id = m.chave
      WHERE m.xid >= pg_snapshot_xmin($1::pg_snapshot)
        AND NOT pg_visible_in_snapshot(m.xid, $1::pg_snapshot)
-     LIMIT 20001) c
+     LIMIT 20001)
+    UNION ALL
+    SELECT 'usuarios', NULL, NULL FROM guard.epoca e WHERE e.horizonte > pg_snapshot_xmin($1::pg_snapshot)) c
 ) END
 FROM (SELECT pg_current_snapshot()::text AS now) s
 """.replace("{sessoes}", "ARRAY['usuarios', 'credenciais', 'revogacoes', 'revoked']")
@@ -49,7 +52,8 @@ FROM (SELECT pg_current_snapshot()::text AS now) s
 
 A snapshot's text is equal to an earlier one only if no transaction that writes ended in between, in the
 whole cluster; so equality needs no table, and what differs is found in the log by transaction. Beyond
-20,000 changes everything counts as changed.
+20,000 changes everything counts as changed, and so it does where the log may have been forgotten beyond the
+snapshot: the horizon is read with the log, because it moves with each beat.
 """
 
 PREPARE_PEOPLE: LiteralString = """

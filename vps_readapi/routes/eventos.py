@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, Callable, Iterable
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from vps_readapi.auth.session import BEARER, Session
 from vps_readapi.context import Used
 from vps_readapi.errors import PROBLEMS, RETRY_AFTER, ProblemError
+from vps_readapi.events import FullError, UserFullError
 
 SEND_TIMEOUT_S = 30.0
 """How long a client may leave its connection full before it is given up; it resumes where it was."""
+FULL = "Muitos dispositivos conectados; tente de novo em instantes"
+USER_FULL = "Este usuário já está conectado em muitos dispositivos; feche um deles e tente de novo"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 router = APIRouter(responses=PROBLEMS, dependencies=[Depends(BEARER)])
 
 
 class EventResponse(StreamingResponse):
-    """A stream that gives up a client that does not read."""
+    """A stream that gives up a client that does not read; `leave` is called when it has ended, however."""
 
     media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        frames: AsyncIterable[bytes] | Iterable[bytes],
+        status_code: int = 200,  # the description takes it from here
+        *,
+        leave: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(frames, status_code, headers=HEADERS)
+        self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream."""
@@ -43,10 +57,14 @@ class EventResponse(StreamingResponse):
             await super().__call__(scope, receive, send_in_time)
         except* TimeoutError:  # the server closes a connection whose answer was left unfinished
             pass
+        finally:
+            if self._leave is not None:
+                self._leave()
 
 
 @router.get("/eventos", response_class=EventResponse)
 async def follow_events(
+    request: Request,
     session: Session,
     services: Used,
     last_event_id: Annotated[str, Header(max_length=64)] = "",
@@ -55,7 +73,13 @@ async def follow_events(
 
     Each event's id is a cursor, for `Last-Event-ID` and for `desde` alike.
     """
-    if services.events.is_full:
-        raise ProblemError(503, "Muitos dispositivos conectados; tente de novo em instantes", RETRY_AFTER)
-    frames: AsyncIterator[bytes] = services.events.follow(session.token, since=last_event_id)
-    return EventResponse(frames, headers=HEADERS)
+    if getattr(request.state, "is_head", False):
+        return EventResponse(())
+    events = services.events
+    try:
+        stream = events.join(session.token, since=last_event_id)
+    except UserFullError:
+        raise ProblemError(429, USER_FULL, RETRY_AFTER) from None
+    except FullError:
+        raise ProblemError(503, FULL, RETRY_AFTER) from None
+    return EventResponse(events.follow(stream), leave=partial(events.leave, stream))

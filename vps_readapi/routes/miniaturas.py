@@ -16,7 +16,8 @@ from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
 from vps_readapi.live.originals import MISSING, SUFFIXES
 from vps_readapi.media import MEDIA_TYPES, PATH
-from vps_readapi.queries import MAX_INT4, find_chave
+from vps_readapi.places import MAX_INT4
+from vps_readapi.queries import find_chave
 
 FOR_EVER = "public, max-age=31536000, immutable"
 WHILE_IT_LASTS = "no-store"

@@ -14,11 +14,11 @@ export interface Freshness {
   ageSeconds: number | null;
 }
 
-/** What happens on the stream of events; each id is a cursor for `difference` and for `events`. */
+/** What happens on the stream of events; each id that is not empty is a cursor for `difference` and `events`. */
 export type Evento =
   | { event: "pedidos"; id: string; mudou: number[]; sumiu: number[] }
   | { event: "recomece"; id: string }
-  | { event: "pulso"; sync_state: Freshness["state"]; sync_as_of: string | null; sync_age: number | null };
+  | { event: "pulso"; id: string; sync_state: Freshness["state"]; sync_as_of: string | null; sync_age: number | null };
 
 export interface Options {
   baseUrl: string;
@@ -104,12 +104,12 @@ export class PonteClient {
     while (!options.signal?.aborted) {
       try {
         for await (const event of this.#stream(cursor, options.signal)) {
-          if (event.event !== "pulso") cursor = event.id;
+          if (event.id) cursor = event.id;
           yield event;
         }
       } catch (error) {
         if (options.signal?.aborted) return;
-        if (error instanceof ProblemError && error.status < 500) throw error;
+        if (error instanceof ProblemError && error.status < 500 && error.status !== 429) throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, 2000));
     }

@@ -1,0 +1,141 @@
+"""What one caller may send, hold and ask, and what is too much to be kept."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from db.engines import connect
+from tests.fix_api import (
+    TOKEN_KEYS,
+    Client,
+    RunningApi,
+    make_token,
+    make_window,
+    run_api,
+    run_cluster,
+)
+from vps_readapi.auth.tokens import Claims, Tokens
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def dsn() -> Iterator[str]:
+    with run_cluster() as cluster:
+        yield make_window(cluster, "vps", pedidos=1200)
+
+
+@pytest.fixture(scope="module")
+def api(dsn: str) -> Iterator[RunningApi]:
+    with run_api(dsn) as running:
+        yield running
+
+
+def send_raw(api: RunningApi, *pieces: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as raw:
+        for piece in pieces:
+            raw.sendall(piece)
+        return raw.recv(65536)
+
+
+def test_too_long_an_address_or_head_is_refused(api: RunningApi) -> None:
+    assert send_raw(api, b"GET /?" + b"x" * 9000 + b" HTTP/1.1\r\n").startswith(b"HTTP/1.1 414 ")
+    assert send_raw(api, b"GET / HTTP/1.1\r\nx: " + b"x" * 40000).startswith(b"HTTP/1.1 431 ")
+    body = json.dumps({"username": "a", "password": "x" * 20000})
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=10)
+    connection.request("POST", "/auth/login", body=body)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    connection.close()
+
+
+def test_a_connection_that_is_used_stays_and_one_that_is_not_ends(dsn: str) -> None:
+    """The first goes the long way once, and the short way from then on."""
+    with run_api(dsn, keep_alive_s="1") as brief:
+        client = brief.connect()
+        assert client.get("/auth/me").status == 200
+        began = time.monotonic()
+        while time.monotonic() < began + 2.5:
+            assert client.get("/pedidos/1").status == 200
+            time.sleep(0.05)
+        client.close()
+        for unfinished in (b"", b"GET / HTTP/1.1\r\nhost: x\r\n", LOGIN_WITHOUT_ITS_BODY):
+            with socket.create_connection(("127.0.0.1", brief.port), timeout=10) as raw:
+                raw.sendall(unfinished)
+                while raw.recv(65536):
+                    pass
+
+
+LOGIN_WITHOUT_ITS_BODY = b"POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{"
+
+
+def test_requests_in_one_packet_are_all_answered_in_order(api: RunningApi) -> None:
+    head = f"HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {make_token()}\r\n\r\n"
+    one, two = (f"GET /pedidos/{n} {head}".encode() for n in (1, 2))
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as raw:
+        received = b""
+        for piece in (one, two, one + two, one[:30], one[30:] + two):
+            raw.sendall(piece)
+        raw.settimeout(3)
+        while received.count(b"HTTP/1.1 200") < 6 or not received.endswith(b"]}"):
+            received += raw.recv(65536)
+    bodies = [part.split(b'"id":')[1].split(b",")[0] for part in received.split(b"HTTP/1.1 200")[1:]]
+    assert bodies == [b"1", b"2", b"1", b"2", b"1", b"2"]
+
+
+def test_one_user_may_not_ask_the_database_without_end(dsn: str) -> None:
+    with run_api(dsn, rate_per_s="2", rate_burst="5") as api:
+        client = api.connect()
+        assert client.get("/pedidos/1").status == 200
+        answers = [client.get("/pedidos/?limit=1") for _ in range(8)]
+        assert [one.status for one in answers].count(429) >= 2
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert {client.get("/pedidos/1").status for _ in range(30)} <= {200}
+        client.close()
+
+
+def test_what_memory_must_read_first_counts_once_and_only_for_whom_it_is(dsn: str) -> None:
+    with run_api(dsn, rate_per_s="0.001", rate_burst="5") as api:
+        old = Tokens(TOKEN_KEYS, timedelta(days=1)).issue(Claims(1, "admin"), credential_at=5)
+        stranger, client, other = (Client(api.port, token=one) for one in (old, None, make_token(2)))
+        assert {stranger.get(path).status for path in ("/pedidos/1", "/auth/me") for _ in range(5)} == {401}
+        paths = ("/pedidos/1", "/pedidos/", "/pedidos/99999", "/pedidos/?limit=1", "/auth/me", "/pedidos/2")
+        answers = [client.get(path) for path in paths]
+        assert [one.status for one in answers] == [200, 200, 404, 200, 200, 429]
+        assert answers[-1].json()["detail"].startswith("Muitas requisições")
+        assert {"retry-after", "sync-state", "access-control-allow-origin"} <= answers[-1].headers.keys()
+        assert [client.get(path).status for path in ("/pedidos/1", "/pedidos/")] == [200, 200]
+        assert other.get("/pedidos/2").status == client.get("/pedidos/2").status == 200
+        for one in (stranger, client, other):
+            one.close()
+
+
+@pytest.mark.parametrize("path", ["/pedidos/", "/pedidos/?desde=", "/pedidos/status/pronto"])
+def test_a_list_that_fails_before_its_first_order_is_a_problem(dsn: str, path: str) -> None:
+    with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
+        client = api.connect()
+        conn.execute("REVOKE SELECT ON vitrine.miniaturas FROM ponte_api")
+        try:
+            answer = client.get(path)
+        finally:
+            conn.execute("GRANT SELECT ON vitrine.miniaturas TO ponte_api")
+        assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert client.get(path).status == 200
+        client.close()
+
+
+def test_more_orders_than_are_kept_are_streamed(dsn: str) -> None:
+    with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
+        client = api.connect()
+        row = conn.execute("SELECT count(*) FROM vitrine.pedidos").fetchone()
+        assert row is not None
+        assert len(client.get("/pedidos/").json()) == row[0]
+        client.close()
