@@ -36,7 +36,8 @@ FAILURES: dict[str, tuple[Exception, int]] = {
 
 
 async def fail_first(name: str) -> AsyncIterator[bytes]:
-    raise FAILURES[name][0]
+    if name in FAILURES:
+        raise FAILURES[name][0]
     yield b""
 
 
