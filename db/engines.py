@@ -11,12 +11,8 @@ from typing import LiteralString
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
-_UTC: LiteralString = "SET TIME ZONE 'UTC'"
-URL = "postgresql+psycopg://"
+SET_UTC: LiteralString = "SET TIME ZONE 'UTC'"
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -34,34 +30,6 @@ def connect(conninfo: str, *, application: LiteralString = "ponte", autocommit: 
         client_encoding="utf8",
         connect_timeout=timeout_s,
     )
-    connection.execute(_UTC)
+    connection.execute(SET_UTC)
     connection.autocommit = autocommit
     return connection
-
-
-def engine(conninfo: str) -> Engine:
-    """Return a SQLAlchemy engine that keeps no pool: for commands and migrations."""
-    return create_engine(
-        URL, creator=lambda: connect(conninfo, autocommit=False), poolclass=NullPool, hide_parameters=True
-    )
-
-
-def async_engine(conninfo: str, *, pool_size: int, application: LiteralString) -> AsyncEngine:
-    """Return an async engine with a fixed pool, in autocommit: for a server that only reads."""
-
-    async def open_session() -> psycopg.AsyncConnection[TupleRow]:
-        connection = await psycopg.AsyncConnection.connect(
-            conninfo, autocommit=True, application_name=application, client_encoding="utf8", connect_timeout=5
-        )
-        await connection.execute(_UTC)
-        return connection
-
-    return create_async_engine(
-        URL,
-        async_creator=open_session,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_pre_ping=True,
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,
-    )

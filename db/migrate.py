@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.schema import CreateSchema
 
-from db.engines import engine
+from db.alchemy import engine
 
 
 class History(StrEnum):

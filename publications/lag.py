@@ -15,8 +15,8 @@ from psycopg.rows import TupleRow
 from db.engines import Connection
 from db.published import read_fingerprint
 from db.sqlfile import read_blocks
-from publications.preflight import Room
 from publications.slots import SlotState, make_slots
+from publications.spec import Room
 
 _SQL = read_blocks("publications", "watch")
 

@@ -8,17 +8,9 @@ from dataclasses import dataclass, field
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from publications.catalog import read_version
-from publications.spec import TableName
+from publications.spec import Room, TableName
 
 _SQL = read_blocks("publications", "preflight")
-
-
-@dataclass(frozen=True)
-class Room:
-    """What of something is in use, and of how much."""
-
-    used: int
-    limit: int
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from publications.declaration import Declaration, Export, Intake, PublishedTable
-from publications.preflight import EndpointFacts, Room
+from publications.preflight import EndpointFacts
 from publications.privacy import RefusalError, check_privacy
-from publications.spec import EndpointSpec, TableName
+from publications.spec import EndpointSpec, Room, TableName
 from publications.wanted import Filters, SourceTables
 
 MIN_VERSION = 150000

@@ -184,6 +184,14 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Room:
+    """What of something is in use, and of how much."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True)
 class EndpointSpec:
     """All of one database that concerns Ponte."""
 

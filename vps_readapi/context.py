@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
-from db.engines import async_engine
+from db.alchemy import async_engine
 from vps_readapi.auth.bound import keep_told
 from vps_readapi.auth.ledger import Ledger
 from vps_readapi.auth.login import Account, Login

@@ -20,7 +20,8 @@ from db.errors import SettingsError
 from db.freshness import Cause, Freshness, FreshnessState, HopState, Measurement
 from publications import metrics
 from publications.checks import CheckKind, Level, check_recording, check_view, find_worst
-from publications.cli import _show, main
+from publications.cli import main
+from publications.commands.watch import show
 from publications.follower import Sight, open_link
 from publications.history import read_day, read_past, read_silence_s, read_turns, thin, write_measurement
 from publications.panel.page import make_page
@@ -276,7 +277,7 @@ def test_a_plugin_that_fails_is_unknown_and_never_a_warning(
     assert main(["lag", "--nagios"]) == Level.UNKNOWN
     assert main(["status", "--nagios", "--help"]) == 0
     assert capsys.readouterr().out.startswith("PONTE UNKNOWN - wrong usage")
-    monkeypatch.setattr("publications.cli.read_declaration", lambda _: 1 / 0)
+    monkeypatch.setattr("publications.commands.watch.read_declaration", lambda _: 1 / 0)
     assert main(["status", "--nagios"]) == Level.UNKNOWN
     assert capsys.readouterr().out == "PONTE UNKNOWN - ZeroDivisionError\n"
 
@@ -291,7 +292,7 @@ def test_a_malformed_connection_string_is_not_quoted(mended_road: Road) -> None:
 
 def test_what_brackets_something_is_printed_as_it_is(view: View, capsys: pytest.CaptureFixture[str]) -> None:
     sights = {name: replace(one, failure="[/red] said [bold]libpq") for name, one in view.sights.items()}
-    _show(to_renderable(replace(view, sights=sights), []))
+    show(to_renderable(replace(view, sights=sights), []))
     assert "vps: [/red] said [bold]libpq" in capsys.readouterr().out
 
 
@@ -304,7 +305,7 @@ def test_a_copy_that_lasts_is_told_by_table_and_what_is_left_by_what_ends(
     export = replace(
         seen.export, subscription=copying, forecast=Forecast(1.0, True, slot_left_s=None, disk_left_s=7200.0)
     )
-    _show(to_renderable(replace(view, subscribers={"vps": replace(seen, export=export)}), []))
+    show(to_renderable(replace(view, subscribers={"vps": replace(seen, export=export)}), []))
     shown = capsys.readouterr().out
     assert "vitrine->vps does not follow yet: vitrine.pedidos" in shown
     assert " 1/A " in shown
@@ -331,7 +332,7 @@ def test_of_a_server_that_is_away_no_number_is_told_and_no_slot_is_lost(
     families = {family.name: family for family in metrics.collect(gone, 1.0, 0.0)}
     silent = (metrics.SLOT_LOST, metrics.SLOT_RETAINED, metrics.DISK_FREE, metrics.ROOM, metrics.ENABLED)
     assert [families[one.name].samples for one in silent] == [[]] * len(silent)
-    _show(hops_table(gone))
+    show(hops_table(gone))
     shown = capsys.readouterr().out
     assert "vitrine->vps" in shown
     assert "missing" not in shown

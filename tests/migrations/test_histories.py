@@ -13,7 +13,8 @@ from psycopg import sql
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from db import migrate as migrating
-from db.engines import connect, engine
+from db.alchemy import engine
+from db.engines import connect
 from db.migrate import History, emit_sql, migrate, read_revision
 from infra.devstack.clusters import HOST, Cluster
 from tests.fix_clusters import PASSWORD, PORTS

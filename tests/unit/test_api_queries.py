@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, make_url
 
+from db.alchemy import URL
 from db.contract import Status
-from db.engines import URL
 from vps_readapi import queries
 from vps_readapi.errors import ProblemError
 from vps_readapi.queries import DateMode, PedidoFilter, list_pedidos

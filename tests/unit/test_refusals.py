@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from publications.declaration import read_declaration
-from publications.preflight import EndpointFacts, Room
+from publications.preflight import EndpointFacts
 from publications.refusals import Situation, find_refusals
-from publications.spec import EndpointSpec, TableName
+from publications.spec import EndpointSpec, Room, TableName
 from publications.wanted import SourceColumn, derive_wanted
 
 GOOD = EndpointFacts(

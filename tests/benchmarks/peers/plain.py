@@ -16,7 +16,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engines import async_engine
+from db.alchemy import async_engine
 from db.vps.models import window
 from tests.fix_api import TOKEN_KEY
 from vps_readapi.media import MediaLinks

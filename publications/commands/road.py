@@ -1,0 +1,113 @@
+"""Commands that change the road: migrate, plan, apply, release."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from db.migrate import History, emit_sql, migrate, read_revision
+from publications.apply import apply, wait_for_copies
+from publications.changes import Change
+from publications.commands import FAILED, OK, PENDING, talk
+from publications.declaration import Declaration, make_schema, read_declaration
+from publications.release import release
+from publications.render import describe, to_json, to_script, to_text
+from publications.session import Session
+from publications.settings import read_settings
+
+
+def print_schema(_: argparse.Namespace) -> int:
+    """Print the declaration's JSON Schema."""
+    print(json.dumps(make_schema(), indent=2))
+    return OK
+
+
+def release_column(arguments: argparse.Namespace) -> int:
+    """Stop sending a column."""
+    with _open(arguments) as session:
+        release(session, arguments.column, report=_report)
+    talk.print("released; after SGP's migration run 'ponte migrate-helper restore'")
+    return OK
+
+
+def migrate_all(arguments: argparse.Namespace) -> int:
+    """Bring the tables up to date."""
+    declaration = read_declaration(arguments.declaration)
+    if arguments.sql:
+        for history in History:
+            emit_sql(history)
+        return OK
+    settings = read_settings(declaration, os.environ)
+    for endpoint, history in _histories(declaration):
+        migrate(history, settings.dsn(endpoint))
+        talk.print(f"{endpoint}: at version {read_revision(history, settings.dsn(endpoint))[0]}")
+    return OK
+
+
+def make_plan(arguments: argparse.Namespace) -> int:
+    """Print what there is to do."""
+    with _open(arguments) as session:
+        reading = session.read()
+    if arguments.json:
+        print(to_json(reading.plan, refusals=reading.refusals, findings=reading.findings))
+    else:
+        print(
+            to_script(reading.plan) if arguments.sql else to_text(reading.plan, agrees=not reading.objections)
+        )
+    for word, errors in (("refused", reading.refusals), ("found", reading.findings)):
+        for error in errors:
+            talk.print(f"{word}: {error}", markup=False, soft_wrap=True)
+    if reading.refusals:
+        return FAILED
+    return PENDING if reading.plan.steps or reading.findings else OK
+
+
+def apply_plan(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    with _open(arguments) as session:
+        done = apply(
+            session,
+            allow_drop=arguments.allow_drop,
+            report=_report,
+        )
+        if not arguments.no_wait:
+            _show_copies(session)
+        left = session.read().plan
+    print(f"applied {len(done.steps)} steps; {to_text(left)}")
+    return PENDING if left.steps else OK
+
+
+def _histories(declaration: Declaration) -> list[tuple[str, History]]:
+    """Pair the endpoints that hold the window with the history that makes it."""
+    subscribers = [(export.target, History.VPS) for export in declaration.active_exports]
+    return [(declaration.intake.target, History.INTRANET), *subscribers]
+
+
+def _show_copies(session: Session) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[read]}"),
+        TimeElapsedColumn(),
+    )
+    total = sum(len(hop.tables) for hop in session.declaration.hops)
+    with Progress(*columns, console=talk, transient=True) as progress:
+        task = progress.add_task("copying tables", total=total, read="")
+
+        def report(left: list[tuple[str, str, int, int]]) -> None:
+            rows, size = sum(row[2] for row in left), sum(row[3] for row in left)
+            progress.update(task, completed=total - len(left), read=f"{rows} rows, {size / 1e6:.1f} MB")
+
+        wait_for_copies(session, report=report)
+
+
+def _report(step: Change) -> None:
+    talk.print(f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True)
+
+
+def _open(arguments: argparse.Namespace) -> Session:
+    declaration = read_declaration(arguments.declaration)
+    return Session(declaration, read_settings(declaration, os.environ))
