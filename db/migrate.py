@@ -7,15 +7,25 @@ from importlib import import_module
 from importlib.resources import files
 from typing import LiteralString
 
+import psycopg
 from alembic import command, op
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 from db.engines import engine
+from db.errors import PonteError
+
+LOCK_TIMEOUT: LiteralString = "SET LOCAL lock_timeout = '3s'"
+"""Readers and apply queue behind whoever waits for a table; so long and no longer."""
+
+
+class MigrationLockError(PonteError):
+    """Somebody holds a table that has to be changed."""
 
 
 class History(StrEnum):
@@ -26,9 +36,20 @@ class History(StrEnum):
 
 
 def migrate(history: History, conninfo: str) -> None:
-    """Bring the database to the newest version; does nothing when it is there."""
-    with engine(conninfo).begin() as connection:
-        command.upgrade(_config(history, connection), "head")
+    """Bring the database to the newest version, or leave it as it is; does nothing when it is there.
+
+    Raise MigrationLockError when a lock can't be had within 3 s.
+    """
+    try:
+        with engine(conninfo).begin() as connection:
+            command.upgrade(_config(history, connection), "head")
+    except (DBAPIError, psycopg.errors.LockNotAvailable) as error:
+        if not isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+            raise
+        raise MigrationLockError(
+            f"a table of the {history} history is held by somebody else, and nothing was changed",
+            "run 'ponte migrate' again; if that helps nothing, look in pg_locks for who holds it",
+        ) from error
 
 
 def emit_sql(history: History, connection: Connection | None = None) -> None:
@@ -75,6 +96,7 @@ def run_environment(history: History, context: EnvironmentContext) -> None:
         as_sql=context.is_offline_mode(),
     )
     with context.begin_transaction():
+        context.execute(LOCK_TIMEOUT)
         context.execute(CreateSchema(models.SCHEMA, if_not_exists=True))
         context.run_migrations()
 

@@ -141,7 +141,8 @@ def run_step(session: Session, step: Change) -> None:
         return
     if isinstance(step, Backfill):
         _wait_for_table(conn, step)
-        _backfill(session, step)
+        both = [conn, session.connections[step.source]]
+        _be_patient(lambda: _backfill(session, step), f"fill {step.table}", waiting=both)
         return
     if isinstance(step, EmptyColumns):
         _wait_for_arrival(session.connections[step.source], step)
