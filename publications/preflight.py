@@ -31,6 +31,8 @@ class EndpointFacts:
     senders: Room
     origins: Room
     workers: Room
+    encoding: str = "UTF8"
+    """Of the database."""
     databases: tuple[str, ...] = ()
     """Others of the same cluster."""
     relations: frozenset[str] = frozenset()
@@ -60,6 +62,7 @@ def read_facts(
     """
     settings: dict[str, str] = dict(conn.execute(_SQL["settings"]).fetchall())
     used = conn.execute(_SQL["used"]).fetchone() or (0, 0, 0, 0)
+    [encoding] = conn.execute(_SQL["encoding"]).fetchone() or ("",)
     slots = int(settings["max_replication_slots"])
     return EndpointFacts(
         version_num=read_version(conn)[0],
@@ -69,6 +72,7 @@ def read_facts(
         # Until 17 the number of slots bounds the origins too.
         origins=Room(used[2], int(settings.get("max_active_replication_origins", slots))),
         workers=Room(used[3], int(settings["max_logical_replication_workers"])),
+        encoding=encoding,
         databases=tuple(row[0] for row in conn.execute(_SQL["databases"])),
         relations=frozenset(row[0] for row in conn.execute(_SQL["relations"])),
         hidden=frozenset(

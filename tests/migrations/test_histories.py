@@ -137,3 +137,16 @@ def test_a_lock_that_cannot_be_had_ends_it_with_a_next_step(
     migrate(history, conninfo)
     revision, head = read_revision(history, conninfo)
     assert revision == head
+
+
+def test_a_database_that_cannot_hold_every_letter_is_refused(
+    clusters: dict[str, Cluster], history: History, conninfo: str
+) -> None:
+    with connect(conninfo) as conn:
+        conn.execute("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(migrating.EncodingError, match="latin has the encoding LATIN1"):
+            migrate(history, clusters[CLUSTERS[history]].conninfo("latin"))
+    finally:
+        with connect(conninfo) as conn:
+            conn.execute("DROP DATABASE latin")
