@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from publications.apply import BusyError, run_step
+from publications.apply import BusyError, OutdatedError, run_step
 from publications.changes import Backfill
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
 from publications.render import describe, to_script
@@ -55,6 +55,15 @@ def test_a_trigger_that_is_put_back_projects_what_it_missed(road: Road, fault: s
     assert 'SELECT projection.reproject(\'"public"."pedidos"\'::regclass);' in script
     road.run("sgp", "DELETE FROM pedidos WHERE id = 9002")
     road.wait_arrival()
+
+
+def test_a_database_that_was_not_migrated_is_named(road: Road) -> None:
+    road.run("vitrine", "ALTER FUNCTION projection.reproject(regclass) RENAME TO later")
+    road.run("vitrine", "DROP TRIGGER project ON public.pedidos")
+    with pytest.raises(OutdatedError, match="run 'ponte migrate'"):
+        road.apply()
+    road.run("vitrine", "ALTER FUNCTION projection.later(regclass) RENAME TO reproject")
+    road.apply()
 
 
 PHONE = "telefone_cliente"
