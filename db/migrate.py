@@ -7,15 +7,33 @@ from importlib import import_module
 from importlib.resources import files
 from typing import LiteralString
 
+import psycopg
 from alembic import command, op
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 from db.alchemy import engine
+from db.errors import PonteError
+
+LOCK_TIMEOUT: LiteralString = "SET LOCAL lock_timeout = '3s'"
+"""Readers and apply queue behind whoever waits for a table; so long and no longer."""
+
+_ENCODING: LiteralString = (
+    "SELECT datname, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+)
+
+
+class EncodingError(PonteError):
+    """A database that can't hold what SGP writes."""
+
+
+class MigrationLockError(PonteError):
+    """Somebody holds a table that has to be changed."""
 
 
 class History(StrEnum):
@@ -26,9 +44,33 @@ class History(StrEnum):
 
 
 def migrate(history: History, conninfo: str) -> None:
-    """Bring the database to the newest version; does nothing when it is there."""
-    with engine(conninfo).begin() as connection:
-        command.upgrade(_config(history, connection), "head")
+    """Bring the database to the newest version, or leave it as it is; does nothing when it is there.
+
+    Raise EncodingError for a database that is not in UTF8, MigrationLockError when a lock can't be had
+    within 3 s.
+    """
+    try:
+        with engine(conninfo).begin() as connection:
+            _check_encoding(connection)
+            command.upgrade(_config(history, connection), "head")
+    except (DBAPIError, psycopg.errors.LockNotAvailable) as error:
+        if not isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+            raise
+        raise MigrationLockError(
+            f"a table of the {history} history is held by somebody else, and nothing was changed",
+            "run 'ponte migrate' again; if that helps nothing, look in pg_locks for who holds it",
+        ) from error
+
+
+def _check_encoding(connection: Connection) -> None:
+    """One letter that an encoding lacks would bury its order, or stop apply for all of them."""
+    name, encoding = connection.execute(text(_ENCODING)).one()
+    if encoding != "UTF8":
+        raise EncodingError(
+            f"database {name} has the encoding {encoding}, which can't hold every letter",
+            f"make it anew with CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0,"
+            " then run 'ponte migrate'",
+        )
 
 
 def emit_sql(history: History, connection: Connection | None = None) -> None:
@@ -46,16 +88,16 @@ def read_revision(history: History, conninfo: str) -> tuple[str | None, str | No
         return context.get_current_revision(), head
 
 
-def run_script(text: LiteralString) -> None:
+def run_script(script: LiteralString) -> None:
     """Run, or print, a migration's SQL as it stands: its per cents and colons are nobody's parameters."""
     context = op.get_context()
     if context.as_sql:
-        context.impl.static_output(text.strip().rstrip(";") + ";")
+        context.impl.static_output(script.strip().rstrip(";") + ";")
         return
     session = op.get_bind().connection.dbapi_connection
     if session is None:
         raise RuntimeError("a migration ran without a connection")
-    session.cursor().execute(text)
+    session.cursor().execute(script)
 
 
 def run_environment(history: History, context: EnvironmentContext) -> None:
@@ -75,6 +117,7 @@ def run_environment(history: History, context: EnvironmentContext) -> None:
         as_sql=context.is_offline_mode(),
     )
     with context.begin_transaction():
+        context.execute(LOCK_TIMEOUT)
         context.execute(CreateSchema(models.SCHEMA, if_not_exists=True))
         context.run_migrations()
 

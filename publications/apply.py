@@ -59,6 +59,10 @@ class ArrivalTimeoutError(PonteError):
     """A subscriber did not get in time what it was sent."""
 
 
+class OutdatedError(PonteError):
+    """The database lacks what a migration brings."""
+
+
 class MissingPasswordError(PonteError):
     """A role can't be made without a password."""
 
@@ -162,7 +166,8 @@ def run_step(session: Session, step: Change) -> None:
         return
     if isinstance(step, Backfill):
         _wait_for_table(conn, step)
-        _backfill(session, step)
+        both = [conn, session.connections[step.source]]
+        _be_patient(lambda: _backfill(session, step), f"fill {step.table}", waiting=both)
         return
     if isinstance(step, EmptyColumns):
         _wait_for_arrival(session.connections[step.source], step)
@@ -247,7 +252,8 @@ def _execute_patiently(conn: Connection, statements: Sequence[sql.Composed]) -> 
 def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connection]) -> None:
     """Run something without ever making the shop wait behind it for more than the lock time-out.
 
-    waiting: the sessions in which it may wait for a lock. Raise BusyError when a lock can't be had.
+    waiting: the sessions in which it may wait for a lock. Raise BusyError when a lock can't be had,
+    OutdatedError when the database was not migrated.
     """
     for conn in waiting:
         conn.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MS))
@@ -258,6 +264,11 @@ def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connect
             if attempt == LOCK_TRIES:
                 raise _busy(error, what) from error
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
+        except psycopg.errors.UndefinedFunction as error:
+            raise OutdatedError(
+                f"the database is older than this 'ponte': {str(error).splitlines()[0]}",
+                "run 'ponte migrate', then 'ponte apply' again",
+            ) from error
         else:
             return
 

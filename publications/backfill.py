@@ -5,8 +5,9 @@ from __future__ import annotations
 from psycopg import sql
 
 from publications.changes import Backfill
-from publications.ddl import Statement, compose, join, name_of, note, table_of
+from publications.ddl_tables import note
 from publications.spec import SWEEP
+from publications.statement import Statement, compose, join, name_of, table_of
 
 STAGE = "ponte_stage"
 

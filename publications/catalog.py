@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from db.engines import Connection
 from db.errors import PonteError
 from db.sqlfile import read_blocks
-from publications.ddl import PENDING, TO_COPY
+from publications.ddl_tables import PENDING, TO_COPY
 from publications.declaration import Declaration
 from publications.spec import (
     COPY,

@@ -41,11 +41,20 @@ from publications.changes import (
     SetTrigger,
     StartHeart,
 )
+from publications.ddl_tables import (
+    alter_type,
+    create_table,
+    define_column,
+    empty_columns,
+    mark,
+    reproject,
+    set_identity,
+    set_trigger,
+    start_heart,
+)
 from publications.spec import (
-    COPY,
     MEMBER_OF,
     SWEEP,
-    ColumnSpec,
     GrantKind,
     GrantSpec,
     PublicationSpec,
@@ -53,12 +62,8 @@ from publications.spec import (
     RoleSpec,
     SubscriptionSpec,
     TableName,
-    TableSpec,
-    TriggerSpec,
-    identity_index,
 )
-
-Statement = sql.Composed
+from publications.statement import Statement, compose, join, name_of, table_of
 
 
 def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one short arm per change
@@ -76,22 +81,22 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
         case RevokeGrants(grants=grants):
             return [_grant("REVOKE {what} ON {object} FROM {role}", grants)]
         case CreateTable(table=table):
-            return _create_table(table)
+            return create_table(table)
         case StartHeart(table=table):
-            return [_start_heart(table)]
+            return [start_heart(table)]
         case AddColumn(table=table, column=column):
-            return [compose("ALTER TABLE {} ADD COLUMN {}", table_of(table), _column(column))]
+            return [compose("ALTER TABLE {} ADD COLUMN {}", table_of(table), define_column(column))]
         case AlterColumnType(table=table, column=column):
-            return [_alter_type(table, column)]
+            return [alter_type(table, column)]
         case MarkBackfill(table=table, columns=columns):
             return [mark(table, column) for column in columns]
         case EmptyColumns(table=table, columns=columns):
-            return _empty_columns(table, columns)
+            return empty_columns(table, columns)
         case SetIdentity():
-            return _set_identity(change)
+            return set_identity(change)
         case SetTrigger(table=table, trigger=trigger):
-            missed = [_reproject(table)] if trigger.projects else []
-            return [*_set_trigger(table, trigger), *missed]
+            missed = [reproject(table)] if trigger.projects else []
+            return [*set_trigger(table, trigger), *missed]
         case CreatePublication(publication=publication):
             return [_create_publication(publication)]
         case ReplacePublication(publication=publication):
@@ -168,28 +173,6 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             raise TypeError(f"no SQL for {type(change).__name__}")
 
 
-def compose(template: str, *parts: sql.Composable | str) -> Statement:
-    """Put parts into a template of this package; text becomes a literal."""
-    return sql.SQL(template).format(
-        *(part if isinstance(part, sql.Composable) else sql.Literal(part) for part in parts)
-    )
-
-
-def name_of(*names: str) -> sql.Identifier:
-    """Quote a name."""
-    return sql.Identifier(*names)
-
-
-def table_of(name: TableName) -> sql.Identifier:
-    """Quote a table's name."""
-    return sql.Identifier(name.schema, name.name)
-
-
-def join(parts: Iterable[sql.Composable]) -> sql.Composed:
-    """Put commas between parts."""
-    return sql.SQL(", ").join(parts)
-
-
 def _shape_role(role: RoleSpec) -> list[Statement]:
     """State every attribute, so that a role holds no more than it needs whatever it held before."""
     replication = sql.SQL("REPLICATION" if role.replication else "NOREPLICATION")
@@ -254,113 +237,6 @@ def _grant_target(grant: GrantSpec) -> sql.Composable:
         return table_of(TableName.parse(grant.target))
     name, _, arguments = grant.target.partition("(")
     return table_of(TableName.parse(name)) + sql.SQL("(" + arguments)
-
-
-def _column(column: ColumnSpec) -> sql.Composed:
-    template = "{} {} NOT NULL" if column.not_null else "{} {}"
-    return compose(template, name_of(column.name), sql.SQL(column.type))
-
-
-def _create_table(table: TableSpec) -> list[Statement]:
-    columns = join(map(_column, table.columns.values()))
-    key = join(map(name_of, table.key))
-    statements = [
-        compose("CREATE SCHEMA IF NOT EXISTS {}", name_of(table.table.schema)),
-        compose("CREATE TABLE {} ({}, PRIMARY KEY ({}))", table_of(table.table), columns, key),
-    ]
-    for trigger in sorted(table.triggers, key=lambda trigger: trigger.name):
-        statements += _set_trigger(table.table, trigger)
-    if table.filled:
-        statements.append(_start_heart(table.table))
-    return statements
-
-
-def _start_heart(table: TableName) -> Statement:
-    """Count from the clock, in seconds: whoever remembers an earlier heart's beats takes these for newer."""
-    return compose(
-        "INSERT INTO {} (id, beat, beat_at) VALUES (1, extract(epoch FROM now())::bigint, now())"
-        " ON CONFLICT DO NOTHING",
-        table_of(table),
-    )
-
-
-def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
-    return [
-        compose(
-            "CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
-            name_of(trigger.name),
-            sql.SQL(trigger.event),
-            table_of(table),
-            table_of(TableName.parse(trigger.function)),
-        ),
-        compose("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table_of(table), name_of(trigger.name)),
-    ]
-
-
-def _reproject(table: TableName) -> Statement:
-    return compose("SELECT projection.reproject({}::regclass)", table_of(table).as_string())
-
-
-PENDING = "ponte: old rows are to be filled from the source"
-TO_COPY = "ponte: to be copied again from the source"
-
-
-def mark(table: TableName, column: str) -> Statement:
-    """Note that a column, with `SWEEP` or `COPY` the table, waits for the source's rows."""
-    return note(table, SWEEP, TO_COPY) if column == COPY else note(table, column, PENDING)
-
-
-def note(table: TableName, column: str, text: str | None) -> Statement:
-    """Note something on a column, or with `SWEEP` on the table; None takes the note away."""
-    value = sql.NULL if text is None else sql.Literal(text)
-    if column == SWEEP:
-        return compose("COMMENT ON TABLE {} IS {}", table_of(table), value)
-    return compose("COMMENT ON COLUMN {} IS {}", name_of(table.schema, table.name, column), value)
-
-
-def _alter_type(table: TableName, column: ColumnSpec) -> Statement:
-    type_ = sql.SQL(column.type)
-    return compose(
-        "ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}::{}",
-        table_of(table),
-        name_of(column.name),
-        type_,
-        name_of(column.name),
-        type_,
-    )
-
-
-def _empty_columns(table: TableName, columns: Sequence[tuple[str, str]]) -> list[Statement]:
-    """As replication writes: an ordinary session may not write a subscriber's tables."""
-    pairs = [(name_of(name), sql.SQL(value)) for name, value in columns]
-    return [
-        compose("SET LOCAL session_replication_role = replica"),
-        compose(
-            "UPDATE {} SET {} WHERE {}",
-            table_of(table),
-            join(compose("{} = {}", *pair) for pair in pairs),
-            sql.SQL(" OR ").join(compose("{} IS DISTINCT FROM {}", *pair) for pair in pairs),
-        ),
-    ]
-
-
-def _set_identity(change: SetIdentity) -> list[Statement]:
-    table = change.table
-    extra = sorted(change.identity.columns - {change.key})
-    old = (
-        [compose("DROP INDEX IF EXISTS {}", name_of(table.schema, change.was.index))]
-        if change.was.index
-        else []
-    )
-    if not extra:
-        return [compose("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table_of(table)), *old]
-    index = identity_index(table, change.identity.columns, change.key)
-    columns = join(map(name_of, (change.key, *extra)))
-    return [
-        compose("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", name_of(index), table_of(table), columns),
-        compose("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table_of(table), name_of(index)),
-        *(old if change.was.index != index else []),
-    ]
 
 
 def _sorted(tables: Iterable[PublishedTableSpec]) -> list[PublishedTableSpec]:

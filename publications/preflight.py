@@ -11,6 +11,7 @@ from publications.catalog import read_version
 from publications.spec import Room, TableName
 
 _SQL = read_blocks("publications", "preflight")
+MIN_VERSION = 150000
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class EndpointFacts:
     senders: Room
     origins: Room
     workers: Room
+    encoding: str = "UTF8"
+    """Of the database."""
     databases: tuple[str, ...] = ()
     """Others of the same cluster."""
     relations: frozenset[str] = frozenset()
@@ -36,6 +39,8 @@ class EndpointFacts:
     """Table and column, of published tables."""
     columns: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
     """The types of the published tables' columns."""
+    assumed: bool = False
+    """It can't be reached and is taken to be as it should."""
 
 
 def read_facts(
@@ -52,6 +57,7 @@ def read_facts(
     """
     settings: dict[str, str] = dict(conn.execute(_SQL["settings"]).fetchall())
     used = conn.execute(_SQL["used"]).fetchone() or (0, 0, 0, 0)
+    [encoding] = conn.execute(_SQL["encoding"]).fetchone() or ("",)
     slots = int(settings["max_replication_slots"])
     return EndpointFacts(
         version_num=read_version(conn)[0],
@@ -61,6 +67,7 @@ def read_facts(
         # Until 17 the number of slots bounds the origins too.
         origins=Room(used[2], int(settings.get("max_active_replication_origins", slots))),
         workers=Room(used[3], int(settings["max_logical_replication_workers"])),
+        encoding=encoding,
         databases=tuple(row[0] for row in conn.execute(_SQL["databases"])),
         relations=frozenset(row[0] for row in conn.execute(_SQL["relations"])),
         hidden=frozenset(
@@ -75,3 +82,9 @@ def read_facts(
 
 def _names(tables: Collection[TableName]) -> list[str]:
     return [str(table) for table in tables]
+
+
+def assume_facts() -> EndpointFacts:
+    """Return what stands in nobody's way, for an endpoint that can't be looked at."""
+    none = Room(0, 0)
+    return EndpointFacts(MIN_VERSION, "logical", none, none, none, none, assumed=True)

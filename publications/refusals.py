@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from publications.declaration import Declaration, Export, Intake, PublishedTable
-from publications.preflight import EndpointFacts
+from publications.preflight import MIN_VERSION, EndpointFacts
 from publications.privacy import RefusalError, check_privacy
 from publications.spec import EndpointSpec, Room, TableName
 from publications.wanted import Filters, SourceTables
 
-MIN_VERSION = 150000
 WINDOW_SCHEMAS = ("vitrine.", "projection.", "watch.", "worker.")
 
 
@@ -21,6 +20,10 @@ class ServerTooOldError(RefusalError):
 
 class ServerSettingError(RefusalError):
     """The server is not set up for logical replication, or is full."""
+
+
+class EncodingError(RefusalError):
+    """A database whose encoding lacks letters, or does not know which they are."""
 
 
 class MissingColumnError(RefusalError):
@@ -83,6 +86,7 @@ def find_refusals(seen: Situation) -> tuple[RefusalError, ...]:
     return (
         *check_privacy(seen.declaration),
         *_check_versions(seen),
+        *_check_encodings(seen),
         *_check_source_columns(seen),
         *_check_source_identities(seen),
         *_check_filters(seen),
@@ -101,6 +105,22 @@ def _check_versions(seen: Situation) -> Iterable[RefusalError]:
             yield ServerTooOldError(
                 f"{endpoint} runs PostgreSQL {facts.version_num // 10000}, 15 or newer is needed",
                 "upgrade that server first",
+            )
+
+
+def _check_encodings(seen: Situation) -> Iterable[RefusalError]:
+    """SGP's may be any that the server translates on the way; what it brings must fit on our side."""
+    for endpoint, facts in seen.facts.items():
+        if endpoint == seen.declaration.intake.source:
+            if facts.encoding == "SQL_ASCII":
+                yield EncodingError(
+                    f"{endpoint} has the encoding SQL_ASCII: a byte that is no UTF-8 would stop apply",
+                    "dump it and load it into a database made with ENCODING 'UTF8' TEMPLATE template0",
+                )
+        elif facts.encoding != "UTF8":
+            yield EncodingError(
+                f"{endpoint} has the encoding {facts.encoding}, which can't hold every letter",
+                "make it anew with ENCODING 'UTF8' TEMPLATE template0, then run 'ponte migrate'",
             )
 
 
@@ -201,6 +221,8 @@ def _check_exporting_cluster(seen: Situation) -> Iterable[RefusalError]:
 def _check_subscribers(seen: Situation) -> Iterable[RefusalError]:
     """The window's tables on both ends must agree; landing tables are made to fit by the plan."""
     for hop in seen.declaration.active_exports:
+        if seen.facts[hop.source].assumed or seen.facts[hop.target].assumed:
+            continue
         for table in hop.tables:
             yield from _check_subscriber_table(seen, hop, table)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -15,12 +15,12 @@ from publications.catalog import normalise_filters, read_endpoint, read_source, 
 from publications.declaration import Declaration
 from publications.findings import FindingError, find_findings
 from publications.plan import Plan, make_plan
-from publications.preflight import EndpointFacts, read_facts
+from publications.preflight import EndpointFacts, assume_facts, read_facts
 from publications.privacy import RefusalError
 from publications.refusals import Situation, find_refusals
 from publications.settings import PublicationsSettings, dsn_variable
 from publications.spec import EndpointSpec, TableName
-from publications.wanted import HEARTBEAT, derive_hops, derive_kept, derive_wanted
+from publications.wanted import HEARTBEAT, SourceTables, derive_hops, derive_kept, derive_wanted
 
 
 class EndpointUnreachableError(PonteError):
@@ -45,21 +45,36 @@ class Reading:
 
 
 class Session:
-    """Connections to every endpoint of a declaration; use it as a context manager."""
+    """Connections to every endpoint of a declaration; use it as a context manager.
 
-    def __init__(self, declaration: Declaration, settings: PublicationsSettings) -> None:
+    partial: an endpoint that can't be reached is left out and taken to be as declared, unless all are away.
+    """
+
+    def __init__(
+        self, declaration: Declaration, settings: PublicationsSettings, *, partial: bool = False
+    ) -> None:
         self.declaration = declaration
         self.settings = settings
         self.connections: dict[str, Connection] = {}
+        self._partial = partial
+        self._away: dict[str, EndpointUnreachableError] = {}
 
     def __enter__(self) -> Self:
         try:
             for endpoint in self.declaration.endpoints:
-                self.connections[endpoint] = self._connect(endpoint)
+                self._open(endpoint)
         except BaseException:
             self.close()
             raise
         return self
+
+    def _open(self, endpoint: str) -> None:
+        try:
+            self.connections[endpoint] = self._connect(endpoint)
+        except EndpointUnreachableError as error:
+            self._away[endpoint] = error
+            if not self._partial or len(self._away) == len(self.declaration.endpoints):
+                raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -84,9 +99,7 @@ class Session:
     def read(self) -> Reading:
         """Compare the declaration with every database."""
         declaration = self.declaration
-        intake = declaration.intake
-        landed = [TableName.parse(table.name) for table in intake.tables]
-        source = read_source(self.connections[intake.source], landed)
+        source = self._read_source()
         filters = {
             key: value
             for endpoint, conn in self.connections.items()
@@ -95,7 +108,7 @@ class Session:
         wanted = derive_wanted(declaration, source=source, conninfos=self.settings.conninfos, filters=filters)
         hops = derive_hops(declaration, filters)
         # Who receives is read first: a copy that ends meanwhile does not look like a slot left over.
-        live = {
+        live = {name: wanted[name] for name in self._away} | {
             name: read_endpoint(
                 conn,
                 name,
@@ -107,15 +120,27 @@ class Session:
             for name, conn in reversed(self.connections.items())
         }
         seen = Situation(declaration, live, self._read_facts(), source, filters)
+        plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
-            plan=make_plan(wanted, live, order=declaration.endpoints, hops=hops),
+            plan=Plan(tuple(step for step in plan.steps if step.endpoint in self.connections)),
             refusals=find_refusals(seen),
-            findings=find_findings(declaration, live=live, source=source),
+            findings=(*self._find_away(), *find_findings(declaration, live=live, source=source)),
             live=live,
         )
 
+    def _read_source(self) -> SourceTables:
+        """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""
+        intake = self.declaration.intake
+        landed = [TableName.parse(table.name) for table in intake.tables]
+        near = next((name for name in (intake.source, intake.target) if name in self.connections), None)
+        return read_source(self.connections[near], landed) if near else {}
+
+    def _find_away(self) -> Iterable[FindingError]:
+        for name, error in self._away.items():
+            yield FindingError(f"{error.fact}; {name} is left out and taken to be as declared", error.hint)
+
     def _read_facts(self) -> dict[str, EndpointFacts]:
-        return {
+        return {name: assume_facts() for name in self._away} | {
             name: read_facts(
                 conn,
                 written=self._written(name),

@@ -49,7 +49,7 @@ def migrate_all(arguments: argparse.Namespace) -> int:
 
 def make_plan(arguments: argparse.Namespace) -> int:
     """Print what there is to do."""
-    with _open(arguments) as session:
+    with _open(arguments, partial=True) as session:
         reading = session.read()
     if arguments.json:
         print(to_json(reading.plan, refusals=reading.refusals, findings=reading.findings))
@@ -108,6 +108,6 @@ def _report(step: Change) -> None:
     talk.print(f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True)
 
 
-def _open(arguments: argparse.Namespace) -> Session:
+def _open(arguments: argparse.Namespace, *, partial: bool = False) -> Session:
     declaration = read_declaration(arguments.declaration)
-    return Session(declaration, read_settings(declaration, os.environ))
+    return Session(declaration, read_settings(declaration, os.environ), partial=partial)

@@ -9,6 +9,10 @@ SELECT name, setting FROM pg_settings
 SELECT (SELECT count(*) FROM pg_replication_slots), (SELECT count(*) FROM pg_stat_replication),
        (SELECT count(*) FROM pg_replication_origin), (SELECT count(*) FROM pg_subscription);
 
+-- name: encoding
+-- in which encoding this database keeps text
+SELECT pg_encoding_to_char(d.encoding) FROM pg_database d WHERE d.datname = current_database();
+
 -- name: databases
 -- databases of the cluster beside this one and those that every cluster has
 SELECT d.datname FROM pg_database d

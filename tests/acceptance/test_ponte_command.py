@@ -68,10 +68,11 @@ def test_a_database_that_is_down_is_named(
     environment: Road, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PONTE_VPS_DSN", "host=127.0.0.1 port=1 dbname=vps user=x")
-    assert main(["plan"]) == 1
-    said = capsys.readouterr().err
-    assert "endpoint vps can't be reached" in said
-    assert "HINT: check PONTE_VPS_DSN" in said
+    for command, code in (("plan", 3), ("apply", 1)):
+        assert main([command]) == code
+        said = capsys.readouterr().err
+        assert "endpoint vps can't be reached" in said
+        assert "HINT: check PONTE_VPS_DSN" in said
 
 
 def test_a_password_in_a_conninfo_is_refused(

@@ -124,6 +124,31 @@ def test_a_delete_that_failed_leaves_no_ghost(landing: Connection) -> None:
     assert ask(landing, "SELECT count(*) FROM vitrine.pedidos") == 0
 
 
+def test_a_table_projected_again_shows_what_landed_and_nothing_else(landing: Connection) -> None:
+    """Also what can't be written or removed: it waits as a letter, and the rest goes on."""
+    before = project(landing, "valor_total_comma")
+    land(landing, build_row("numero_missing", id=5000))
+    landing.execute("UPDATE vitrine.pedidos SET cliente = 'por fora' WHERE id = %s", [KEY])
+    landing.execute("DELETE FROM vitrine.pedidos WHERE id = 5000")
+    landing.execute("INSERT INTO vitrine.pedidos (id) VALUES (6000), (6001)")
+    landing.execute("CREATE TABLE holder (id int REFERENCES vitrine.pedidos)")
+    landing.execute("INSERT INTO holder VALUES (6001)")
+    landing.execute("SELECT projection.reproject('public.pedidos')")
+    assert ask(landing, "SELECT array_agg(id ORDER BY id) FROM vitrine.pedidos") == [KEY, 5000, 6001]
+    assert read_letters(landing) == [("public.pedidos", 6001, "23503", 1)]
+    assert {**read(landing), "versao": 0} == {**before, "versao": 0}
+    again = read(landing)
+    landing.execute("SELECT projection.reproject('public.pedidos')")
+    assert read(landing) == again
+
+
+def test_a_heartbeat_projected_again_is_never_taken_out(landing: Connection) -> None:
+    landing.execute("INSERT INTO ponte.heartbeat VALUES (1, 5, '2026-01-01 10:00+00')")
+    landing.execute("DELETE FROM ponte.heartbeat")
+    landing.execute("SELECT projection.reproject('ponte.heartbeat')")
+    assert ask(landing, "SELECT beat FROM vitrine.heartbeat") == 5
+
+
 def test_an_older_beat_changes_nothing(landing: Connection) -> None:
     landing.execute("INSERT INTO ponte.heartbeat VALUES (1, 5, '2026-01-01 10:00+00')")
     landing.execute("UPDATE ponte.heartbeat SET beat = 4, beat_at = '2026-01-01 09:00+00'")

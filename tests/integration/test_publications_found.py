@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
 
 from publications.render import describe
+from publications.session import EndpointUnreachableError, Reading, Session
 from tests.fix_road import Road
+from tests.ports import find_free_ports
 
 
 @pytest.fixture
@@ -86,3 +91,43 @@ def test_a_source_from_a_backup_is_found_by_its_wal(
         f"{target} has had changes from {source} that {source} does not know:"
         f" {source} was put back to an earlier moment"
     ]
+
+
+def read_without(road: Road, away: str) -> Reading:
+    """Plan while nothing listens where that endpoint should be."""
+    [port] = find_free_ports(1)
+    gone = make_conninfo(road.settings.dsn(away), port=port)
+    settings = replace(road.settings, dsns={**road.settings.dsns, away: SecretStr(gone)})
+    with Session(road.declaration, settings, partial=True) as session:
+        return session.read()
+
+
+@pytest.mark.parametrize("away", ["sgp", "vitrine", "vps"])
+def test_an_end_that_is_away_is_left_out_and_said(road: Road, away: str) -> None:
+    reading = read_without(road, away)
+    assert [describe(step) for step in reading.plan.steps] == []
+    assert reading.refusals == ()
+    [finding] = reading.findings
+    assert finding.fact.startswith(f"endpoint {away} can't be reached: ")
+    assert finding.fact.endswith(f"; {away} is left out and taken to be as declared")
+
+
+def test_the_other_ends_are_compared_while_one_is_away(road: Road) -> None:
+    road.run("vitrine", "DROP PUBLICATION pub_vps_usuarios")
+    found = {
+        away: [f"{one.endpoint}: {describe(one)}" for one in read_without(road, away).plan.steps]
+        for away in ("sgp", "vps")
+    }
+    road.apply()
+    assert "vitrine: create publication pub_vps_usuarios" in found["sgp"]
+    assert found["vps"] == ["vitrine: create publication pub_vps_usuarios"]
+
+
+def test_nothing_is_planned_with_all_ends_away_or_applied_with_one(road: Road) -> None:
+    [port] = find_free_ports(1)
+    gone = {name: SecretStr(make_conninfo(road.settings.dsn(name), port=port)) for name in road.settings.dsns}
+    everything = Session(road.declaration, replace(road.settings, dsns=gone), partial=True)
+    one = Session(road.declaration, replace(road.settings, dsns={**road.settings.dsns, "vps": gone["vps"]}))
+    for session in (everything, one):
+        with pytest.raises(EndpointUnreachableError, match="endpoint vps can't be reached"), session:
+            pass

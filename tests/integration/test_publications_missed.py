@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from publications.apply import BusyError, OutdatedError, run_step
+from publications.changes import Backfill
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
 from publications.render import describe, to_script
+from publications.spec import TableName
 from tests.fix_road import Road
 
 
@@ -54,6 +57,15 @@ def test_a_trigger_that_is_put_back_projects_what_it_missed(road: Road, fault: s
     road.wait_arrival()
 
 
+def test_a_database_that_was_not_migrated_is_named(road: Road) -> None:
+    road.run("vitrine", "ALTER FUNCTION projection.reproject(regclass) RENAME TO later")
+    road.run("vitrine", "DROP TRIGGER project ON public.pedidos")
+    with pytest.raises(OutdatedError, match="run 'ponte migrate'"):
+        road.apply()
+    road.run("vitrine", "ALTER FUNCTION projection.later(regclass) RENAME TO reproject")
+    road.apply()
+
+
 PHONE = "telefone_cliente"
 
 
@@ -98,3 +110,18 @@ def test_a_column_that_is_public_and_not_sent_stays(road: Road) -> None:
     road.wait_arrival()
     assert count_phones(road) == before
     road.apply()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("holder", "mode"), [("vitrine", "ROW EXCLUSIVE"), ("sgp", "ACCESS EXCLUSIVE")])
+def test_a_fill_that_gets_no_lock_says_what_to_do(
+    road: Road, monkeypatch: pytest.MonkeyPatch, holder: str, mode: str
+) -> None:
+    monkeypatch.setattr("publications.apply.LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr("publications.apply.LOCK_TRIES", 2)
+    fill = Backfill("vitrine", TableName("public", "revoked_tokens"), ("expires_at",), "sgp", "id")
+    with road.connect(holder) as other, other.transaction(), road.session() as session:
+        other.execute(f"LOCK TABLE public.revoked_tokens IN {mode} MODE".encode())
+        with pytest.raises(BusyError, match="fill public.revoked_tokens") as refused:
+            run_step(session, fill)
+    assert "run 'ponte apply' again" in refused.value.hint

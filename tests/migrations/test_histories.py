@@ -22,6 +22,7 @@ from tests.fix_clusters import PASSWORD, PORTS
 EMPTY = "empty"
 CLUSTERS = {History.INTRANET: "vitrine", History.VPS: "vps"}
 SCHEMAS = ("vitrine", "projection", "guard", "auth", "watch", "worker")
+TABLES_0001 = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartbeat")
 OBJECTS = """
 SELECT 'relation', n.nspname || '.' || c.relname, c.relkind::text FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -117,3 +118,36 @@ def test_the_printed_sql_makes_the_same(
             conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
         conn.execute(capsys.readouterr().out.encode())
     assert read_objects(conninfo) == expected
+
+
+def test_a_lock_that_cannot_be_had_ends_it_with_a_next_step(
+    history: History, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a dump would hold it; nothing is half done, and the next run does it."""
+    monkeypatch.setattr(migrating, "LOCK_TIMEOUT", "SET LOCAL lock_timeout = '50ms'")
+    with engine(conninfo).begin() as connection:
+        command.upgrade(migrating._config(history, connection), "0001")
+    with connect(conninfo) as reader, reader.transaction():
+        for table in TABLES_0001:
+            reader.execute(
+                sql.SQL("LOCK TABLE vitrine.{} IN ACCESS SHARE MODE").format(sql.Identifier(table))
+            )
+        with pytest.raises(migrating.MigrationLockError, match="run 'ponte migrate' again"):
+            migrate(history, conninfo)
+        assert read_revision(history, conninfo)[0] == "0001"
+    migrate(history, conninfo)
+    revision, head = read_revision(history, conninfo)
+    assert revision == head
+
+
+def test_a_database_that_cannot_hold_every_letter_is_refused(
+    clusters: dict[str, Cluster], history: History, conninfo: str
+) -> None:
+    with connect(conninfo) as conn:
+        conn.execute("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(migrating.EncodingError, match="latin has the encoding LATIN1"):
+            migrate(history, clusters[CLUSTERS[history]].conninfo("latin"))
+    finally:
+        with connect(conninfo) as conn:
+            conn.execute("DROP DATABASE latin")

@@ -49,6 +49,21 @@ def test_a_good_shop_is_refused_nothing() -> None:
     ("endpoint", "facts", "fact"),
     [
         ("vps", replace(GOOD, version_num=140012), "vps runs PostgreSQL 14, 15 or newer is needed"),
+        (
+            "vps",
+            replace(GOOD, encoding="LATIN1"),
+            "vps has the encoding LATIN1, which can't hold every letter",
+        ),
+        (
+            "vitrine",
+            replace(GOOD, encoding="SQL_ASCII"),
+            "vitrine has the encoding SQL_ASCII, which can't hold every letter",
+        ),
+        (
+            "sgp",
+            replace(GOOD, encoding="SQL_ASCII"),
+            "sgp has the encoding SQL_ASCII: a byte that is no UTF-8 would stop apply",
+        ),
         ("sgp", replace(GOOD, wal_level="replica"), "sgp has wal_level = replica"),
         (
             "sgp",
@@ -76,6 +91,10 @@ def test_what_stands_in_the_way_is_named(endpoint: str, facts: EndpointFacts, fa
     refusals = find_refusals(situation(**{endpoint: facts}))
     assert [refusal.fact for refusal in refusals] == [fact]
     assert all(refusal.hint for refusal in refusals)
+
+
+def test_sgps_own_encoding_is_translated_on_the_way() -> None:
+    assert find_refusals(situation(sgp=replace(GOOD, encoding="WIN1252"))) == ()
 
 
 def test_the_vps_needs_no_logical_wal() -> None:
