@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def dsn() -> Iterator[str]:
     with run_cluster() as cluster:
-        yield make_window(cluster, "vps", pedidos=60)
+        yield make_window(cluster, "vps", pedidos=1200)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,21 @@ def test_what_memory_must_read_first_counts_once_and_only_for_whom_it_is(dsn: st
         assert other.get("/pedidos/2").status == client.get("/pedidos/2").status == 200
         for one in (stranger, client, other):
             one.close()
+
+
+@pytest.mark.parametrize("path", ["/pedidos/", "/pedidos/?desde=", "/pedidos/status/pronto"])
+def test_a_list_that_fails_before_its_first_order_is_a_problem(dsn: str, path: str) -> None:
+    with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
+        client = api.connect()
+        conn.execute("REVOKE SELECT ON vitrine.miniaturas FROM ponte_api")
+        try:
+            answer = client.get(path)
+        finally:
+            conn.execute("GRANT SELECT ON vitrine.miniaturas TO ponte_api")
+        assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert client.get(path).status == 200
+        client.close()
 
 
 def test_more_orders_than_are_kept_are_streamed(dsn: str) -> None:

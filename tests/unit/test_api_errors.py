@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import httpx
 import psycopg
 import pytest
 from fastapi import Query
+from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vps_readapi.app import ReadApi
 from vps_readapi.database import DatabaseTimeoutError
 from vps_readapi.errors import READ_ONLY, ProblemError, UnauthorizedError, install_handlers
+from vps_readapi.streaming import answer_pieces
 
 pytestmark = pytest.mark.unit
 
@@ -33,6 +35,12 @@ FAILURES: dict[str, tuple[Exception, int]] = {
 }
 
 
+async def fail_first(name: str) -> AsyncIterator[bytes]:
+    if name:
+        raise FAILURES[name][0]
+    yield b""
+
+
 def build_app(origins: Sequence[str] = ("*",)) -> ReadApi:
     app = ReadApi(cors_origins=origins)
     install_handlers(app)
@@ -40,6 +48,10 @@ def build_app(origins: Sequence[str] = ("*",)) -> ReadApi:
     @app.get("/fail/{name}")
     async def fail(name: str, n: Annotated[int, Query()] = 0) -> None:
         raise FAILURES[name][0]
+
+    @app.get("/stream/{name}")
+    async def stream(name: str) -> StreamingResponse:
+        return await answer_pieces(fail_first(name), {})
 
     @app.get("/fine")
     async def succeed() -> dict[str, str]:
@@ -77,6 +89,11 @@ def test_failures_are_problems_without_the_databases_text(name: str) -> None:
     response = call("GET", f"/fail/{name}")
     assert response.status_code == FAILURES[name][1]
     assert read_detail(response)
+
+
+def test_a_stream_that_fails_before_it_begins_is_a_problem() -> None:
+    assert call("GET", "/stream/away").status_code == 503
+    assert read_detail(call("GET", "/stream/stuck"))
 
 
 def test_a_problem_keeps_its_sentence_and_headers() -> None:

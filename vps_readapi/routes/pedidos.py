@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy import Row
 
@@ -18,16 +17,15 @@ from vps_readapi.auth.session import BEARER, Session, read_session
 from vps_readapi.changes import Difference, read_difference
 from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
-from vps_readapi.paging import read_page
+from vps_readapi.paging import read_page, read_pages
 from vps_readapi.places import MAX_INT4, PLACE, find_place, read_place, write_place
 from vps_readapi.queries import DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
 from vps_readapi.rendering import encode_list
 from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
 from vps_readapi.search import MAX_WORDS, read_words
+from vps_readapi.streaming import answer_pieces, encode_pages
 from vps_readapi.visibility import MONEY
 
-STREAMED = 500
-"""Orders read at a time where a whole list is asked for."""
 MAX_PAGE = 1000
 DAY: dict[str, JsonValue] = {
     "anyOf": [
@@ -153,9 +151,8 @@ async def _answer_places(
 ) -> Response:
     """Answer a page after a place, or everything, piece by piece however much it is."""
     if query.depois is None:
-        return StreamingResponse(
-            _stream(services, wanted, hidden), media_type="application/json", headers=dict(NO_CACHE)
-        )
+        pages = read_pages(services.database, wanted)
+        return await answer_pieces(encode_pages(services.loader, pages, hidden=hidden), NO_CACHE)
     limit = min(query.limit if query.limit is not None else MAX_PAGE, MAX_PAGE)
     rows = await read_page(services.database, wanted, read_place(query.depois), limit)
     return _answer(
@@ -163,38 +160,17 @@ async def _answer_places(
     )
 
 
-async def _stream(services: Services, wanted: PedidoFilter, hidden: int) -> AsyncIterator[bytes]:
-    rows: Sequence[Row[Any]] = await services.database.fetch(list_pedidos(wanted, limit=STREAMED))
-    yield b"["
-    first = True
-    while rows:
-        encoded = b",".join(await services.loader.encode(rows, hidden=hidden))
-        if encoded:
-            yield encoded if first else b"," + encoded
-            first = False
-        if len(rows) < STREAMED:
-            break
-        rows = await read_page(services.database, wanted, find_place(rows[-1]), STREAMED)
-    yield b"]"
-
-
 async def _answer_difference(services: Services, since: str, hidden: int) -> Response:
     found = await read_difference(services.database, services.memory.epoch, since)
     if found.changed is None:
-        return StreamingResponse(
-            _stream_difference(services, found, hidden), media_type="application/json", headers=dict(NO_CACHE)
-        )
+        pages = read_pages(services.database, PedidoFilter())
+        head = _write_difference(found, complete=True) + b"["
+        pieces = encode_pages(services.loader, pages, hidden=hidden, head=head, tail=b"]}")
+        return await answer_pieces(pieces, NO_CACHE)
     gone = set(found.vanished)
     rows = await services.database.fetch(find_pedidos(one for one in found.changed if one not in gone))
     changed = encode_list(await services.loader.encode(rows, hidden=hidden))
     return _answer(_write_difference(found, complete=False) + changed + b"}")
-
-
-async def _stream_difference(services: Services, found: Difference, hidden: int) -> AsyncIterator[bytes]:
-    yield _write_difference(found, complete=True)
-    async for piece in _stream(services, PedidoFilter(), hidden):
-        yield piece
-    yield b"}"
 
 
 def _write_difference(found: Difference, *, complete: bool) -> bytes:
