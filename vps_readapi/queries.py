@@ -86,6 +86,17 @@ def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = Non
     )
 
 
+def find_nth(wanted: PedidoFilter, at: int) -> Select[Any]:
+    """Select the order that as many others stand before: its id, and what `find_place` needs."""
+    return (
+        select(_pedidos.id, select_instant(_pedidos.data_criacao))
+        .where(*_conditions(wanted))
+        .order_by(*NEWEST_FIRST)
+        .offset(at)
+        .limit(1)
+    )
+
+
 def list_dated_after(wanted: PedidoFilter, place: Place, *, limit: int) -> Select[Any]:
     """Select the orders that follow a place and have a date of creation, as it must have."""
     created = write_instant(place.created_us or 0)

@@ -132,6 +132,30 @@ def test_a_list_that_fails_before_its_first_order_is_a_problem(dsn: str, path: s
         client.close()
 
 
+def test_as_many_orders_as_are_asked_for_come_piece_by_piece(api: RunningApi) -> None:
+    client = api.connect()
+    ids = [one["id"] for one in client.get("/pedidos/").json()]
+    assert len(ids) == 1200
+    for query, wanted in {
+        "limit=1001": ids[:1001],
+        "skip=3&limit=1100": ids[3:1103],
+        "limit=2000000000": ids,
+        "skip=1": ids[1:],
+        "skip=1150&limit=2000": ids[1150:],
+        "skip=2000&limit=2000": [],
+    }.items():
+        answer = client.get(f"/pedidos/?{query}")
+        assert [one["id"] for one in answer.json()] == wanted
+        assert "content-length" not in answer.headers, "it is made piece by piece"
+        following = answer.headers.get("link", "").partition("<")[2].partition(">")[0]
+        assert bool(following) == (wanted[-1:] not in ([], ids[-1:]))
+        if following:
+            rest = [one["id"] for one in client.get(following).json()]
+            assert rest == ids[ids.index(wanted[-1]) + 1 :]
+    assert client.get("/pedidos/?limit=0").json() == []
+    client.close()
+
+
 def test_more_orders_than_are_kept_are_streamed(dsn: str) -> None:
     with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
         client = api.connect()
