@@ -32,3 +32,24 @@ def test_a_session_whose_socket_is_closed_already_can_be_given_up() -> None:
         return feed._lost.is_set()
 
     assert asyncio.run(run())
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_fails_to_take_a_confirmation_keeps_it_from_nobody(known: bool) -> None:
+    told: list[bool] = []
+    reported: list[str] = []
+
+    def refuse(_: bool) -> None:
+        raise ValueError
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, found: reported.append(found["message"]))
+        feed = make_feed()
+        feed._asked = [refuse, told.append]
+        if known:
+            feed._finish()
+        else:
+            feed._fail(feed._asked)
+
+    asyncio.run(run())
+    assert (told, len(reported)) == ([known], 1)

@@ -210,12 +210,18 @@ class Feed:
             if ticks % LIFE_TICKS == 0 and self._pgconn is not None:
                 self.confirm(_ignore)
 
-    @staticmethod
-    def _fail(waiting: list[Confirmed]) -> None:
+    def _fail(self, waiting: list[Confirmed]) -> None:
         late = waiting.copy()
         waiting.clear()
-        for done in late:
-            done(False)
+        self._tell(late, False)
+
+    def _tell(self, waiting: list[Confirmed], known: bool) -> None:
+        for done in waiting:
+            try:
+                done(known)
+            except Exception as error:  # noqa: BLE001  # the others must not wait for ever
+                context = {"message": "a confirmation was not taken", "exception": error}
+                self._loop.call_exception_handler(context)
 
     def _gather(self, seen: int, rounds: int) -> None:
         """Ask once a turn of the loop brought no further question: one answer then serves them all."""
@@ -294,8 +300,7 @@ class Feed:
     def _finish(self) -> None:
         self._busy = False
         asked, self._asked = self._asked, []
-        for done in asked:
-            done(True)
+        self._tell(asked, True)
         if self._waiting and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._gather, len(self._waiting), 0)
