@@ -97,14 +97,14 @@ async def read_list(
 @router.get("/totais")
 async def read_totals(query: Annotated[FilterQuery, Query()], services: Used, session: Session) -> TotaisJson:
     """Count and sum the orders that a filter finds."""
-    rows = await services.database.fetch(sum_pedidos(query.to_filter()))
+    rows = await services.database.fetch(sum_pedidos(query.to_filter(), time_zone=services.time_zone))
     return _add(rows, session.hidden)
 
 
 @router.get("/resumo")
 async def read_summary(services: Used, session: Session) -> ResumoJson:
     """Count and sum the orders of each status."""
-    rows = await services.database.fetch(sum_pedidos(PedidoFilter()))
+    rows = await services.database.fetch(sum_pedidos(PedidoFilter(), time_zone=services.time_zone))
     return ResumoJson(
         total=_add(rows, session.hidden),
         por_status={one: _add([row for row in rows if row.status == one], session.hidden) for one in Status},
