@@ -56,6 +56,24 @@ def test_too_long_an_address_or_head_is_refused(api: RunningApi) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("sent", "status", "detail"),
+    [
+        (b"NOT HTTP\r\n\r\n", 400, "Requisição inválida"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400, "Requisição inválida"),
+        (b"GET /?" + b"x" * 9000 + b" HTTP/1.1\r\n", 414, "Requisição grande demais"),
+    ],
+)
+def test_what_is_refused_before_it_is_read_is_a_problem_that_any_page_may_read(
+    api: RunningApi, sent: bytes, status: int, detail: str
+) -> None:
+    head, _, body = send_raw(api, sent).partition(b"\r\n\r\n")
+    fields = head.lower().split(b"\r\n")
+    assert fields[0].startswith(b"http/1.1 %d " % status)
+    assert {b"content-type: application/problem+json", b"access-control-allow-origin: *"} <= set(fields)
+    assert (json.loads(body)["status"], json.loads(body)["detail"]) == (status, detail)
+
+
 def test_a_connection_that_is_used_stays_and_one_that_is_not_ends(dsn: str) -> None:
     """The first goes the long way once, and the short way from then on."""
     with run_api(dsn, keep_alive_s="1") as brief:
