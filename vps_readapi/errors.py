@@ -121,6 +121,11 @@ async def _answer_invalid(_: Request, error: RequestValidationError) -> Response
 
 
 async def _answer_database(_: Request, error: Exception) -> Response:
+    return render_database_error(error)
+
+
+def render_database_error(error: Exception) -> Response:
+    """Log one of DATABASE_ERRORS and return its answer: 503 while the database can't be reached, else 500."""
     log_database_error(error)
     if isinstance(error, UNREACHABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return render_problem(503, DETAILS[503], RETRY_AFTER)

@@ -135,8 +135,8 @@ def test_what_memory_must_read_first_counts_once_and_only_for_whom_it_is(dsn: st
             one.close()
 
 
-@pytest.mark.parametrize("path", ["/pedidos/", "/pedidos/?desde=", "/pedidos/status/pronto"])
-def test_a_list_that_fails_before_its_first_order_is_a_problem(dsn: str, path: str) -> None:
+@pytest.mark.parametrize("path", ["/pedidos/", "/pedidos/?desde=", "/pedidos/status/pronto", "/pedidos/1"])
+def test_what_fails_before_its_first_order_is_a_problem(dsn: str, path: str) -> None:
     with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
         client = api.connect()
         conn.execute("REVOKE SELECT ON vitrine.miniaturas FROM ponte_api")
