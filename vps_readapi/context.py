@@ -50,6 +50,8 @@ class Services:
     login: Login
     ledger: Ledger
     max_offline_h: float
+    time_zone: str
+    """The shop's."""
     media: MediaLinks
     originals: Originals | None
     """None if SGP can't be asked."""
@@ -103,6 +105,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     login=login,
                     ledger=ledger,
                     max_offline_h=settings.auth_max_offline,
+                    time_zone=settings.time_zone,
                     media=media,
                     originals=originals,
                     version=version("sgp-ponte"),

@@ -109,10 +109,10 @@ async def _answer_problem(_: Request, error: ProblemError) -> Response:
 
 
 async def _answer_framework(request: Request, error: HTTPException) -> Response:
-    detail = DETAILS.get(error.status_code, DETAILS[400])
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method not in READ_METHODS:
-        detail = READ_ONLY
-    return render_problem(error.status_code, detail, error.headers)
+    unserved = error.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+    if unserved and request.method not in READ_METHODS:  # SGP's own writes have addresses that are none here
+        return render_problem(405, READ_ONLY, error.headers or {"Allow": "GET, HEAD"})
+    return render_problem(error.status_code, DETAILS.get(error.status_code, DETAILS[400]), error.headers)
 
 
 async def _answer_invalid(_: Request, error: RequestValidationError) -> Response:
@@ -121,6 +121,11 @@ async def _answer_invalid(_: Request, error: RequestValidationError) -> Response
 
 
 async def _answer_database(_: Request, error: Exception) -> Response:
+    return render_database_error(error)
+
+
+def render_database_error(error: Exception) -> Response:
+    """Log one of DATABASE_ERRORS and return its answer: 503 while the database can't be reached, else 500."""
     log_database_error(error)
     if isinstance(error, UNREACHABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return render_problem(503, DETAILS[503], RETRY_AFTER)

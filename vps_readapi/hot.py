@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from vps_readapi.errors import DETAILS
 from vps_readapi.memory.answer import write_answer
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.plan import Plan
@@ -20,7 +21,7 @@ MAX_URL_BYTES = 8 * 1024
 MAX_BACKLOG_BYTES = 64 * 1024
 MAX_MESSAGE_S = 30.0
 """How long a whole request, its body included, may take to arrive."""
-_PROBLEM = '{"type":"about:blank","title":"%s","status":%s,"detail":"Requisição grande demais"}'.encode()
+_PROBLEM = b'{"type":"about:blank","title":"%s","status":%s,"detail":"%s"}'
 
 
 class HotProtocol(HttpToolsProtocol):
@@ -128,10 +129,14 @@ class HotProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().on_message_complete()
 
-    def _refuse(self, status: bytes) -> None:
-        """Answer a head that is too large, and hear no more."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's own sentence is English
+        """Answer what is no HTTP, in the form of every other problem."""
+        self._refuse(b"400 Bad Request", DETAILS[400])
+
+    def _refuse(self, status: bytes, detail: str = DETAILS[413]) -> None:
+        """Answer a head that can't be taken, for any page to read, and hear no more."""
         if not self.transport.is_closing():
-            body = _PROBLEM % (status[4:], status[:3])
+            body = _PROBLEM % (status[4:], status[:3], detail.encode())
             self.transport.write(
                 b"HTTP/1.1 %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
                 b"access-control-allow-origin: *\r\nconnection: close\r\n\r\n%s" % (status, len(body), body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vps_readapi.errors import ProblemError, render_problem
+from vps_readapi.errors import DATABASE_ERRORS, ProblemError, render_database_error, render_problem
 from vps_readapi.memory.answer import is_unchanged
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
@@ -22,12 +22,16 @@ class MemoryLayer:
         try:
             plan, body = await _find(scope) if scope["type"] == "http" else (None, None)
         except ProblemError as problem:
-            await render_problem(problem.status, problem.detail, problem.headers)(scope, receive, send)
-            return
-        if plan is None or body is None:
-            await self._app(scope, receive, send)
+            answer = render_problem(problem.status, problem.detail, problem.headers)
+        except DATABASE_ERRORS as error:
+            answer = render_database_error(error)
         else:
-            await _answer(plan, body, send)
+            if plan is None or body is None:
+                await self._app(scope, receive, send)
+            else:
+                await _answer(plan, body, send)
+            return
+        await answer(scope, receive, send)
 
 
 async def _find(scope: Scope) -> tuple[Plan | None, Body | None]:

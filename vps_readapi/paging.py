@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from vps_readapi.database import Database, Rows
 from vps_readapi.places import MAX_INT4, Place, find_place
-from vps_readapi.queries import PedidoFilter, list_dated_after, list_pedidos, list_undated_after
+from vps_readapi.queries import PedidoFilter, find_nth, list_dated_after, list_pedidos, list_undated_after
 
 PAGE = 500
 """Orders read at a time where many are asked for."""
@@ -27,11 +27,23 @@ async def read_page(database: Database, wanted: PedidoFilter, place: Place, limi
     return rows
 
 
-async def read_pages(database: Database, wanted: PedidoFilter) -> AsyncIterator[Rows]:
-    """Yield all orders, in pages; each is read when the one before was taken."""
-    rows = await database.fetch(list_pedidos(wanted, limit=PAGE))
+async def find_last(database: Database, wanted: PedidoFilter, *, skip: int, limit: int) -> Place | None:
+    """Return where the last of so many orders stands; None if there are fewer."""
+    row = await database.fetch_first(find_nth(wanted, skip + limit - 1))
+    return None if row is None else find_place(row)
+
+
+async def read_pages(
+    database: Database, wanted: PedidoFilter, *, skip: int = 0, last: Place | None = None
+) -> AsyncIterator[Rows]:
+    """Yield orders in pages; each is read when the one before was taken.
+
+    last: where the orders end; those that came to stand before it meanwhile are among them.
+    """
+    rows = await database.fetch(list_pedidos(wanted, skip=skip, limit=PAGE))
     while rows:
-        yield rows
-        if len(rows) < PAGE:
+        kept = [row for row in rows if last is None or find_place(row).sort_key <= last.sort_key]
+        yield kept
+        if len(rows) < PAGE or len(kept) < len(rows):
             return
         rows = await read_page(database, wanted, find_place(rows[-1]), PAGE)

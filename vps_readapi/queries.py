@@ -86,6 +86,17 @@ def list_pedidos(wanted: PedidoFilter, *, skip: int = 0, limit: int | None = Non
     )
 
 
+def find_nth(wanted: PedidoFilter, at: int) -> Select[Any]:
+    """Select the order that as many others stand before: its id, and what `find_place` needs."""
+    return (
+        select(_pedidos.id, select_instant(_pedidos.data_criacao))
+        .where(*_conditions(wanted))
+        .order_by(*NEWEST_FIRST)
+        .offset(at)
+        .limit(1)
+    )
+
+
 def list_dated_after(wanted: PedidoFilter, place: Place, *, limit: int) -> Select[Any]:
     """Select the orders that follow a place and have a date of creation, as it must have."""
     created = write_instant(place.created_us or 0)
@@ -121,15 +132,19 @@ def list_ids(limit: int) -> Select[Any]:
     return select(_pedidos.id).limit(limit)
 
 
-def sum_pedidos(wanted: PedidoFilter) -> Select[Any]:
-    """Select a row for each status: how many orders, how many late, and their sums."""
+def sum_pedidos(wanted: PedidoFilter, *, time_zone: str) -> Select[Any]:
+    """Select a row for each status: how many orders, how many late, and their sums.
+
+    time_zone: where the day is counted that makes an order late.
+    """
     shown = case((_pedidos.status.in_([one.value for one in Status]), _pedidos.status), else_="pendente")
     amounts = [
         func.coalesce(func.sum(column).filter(column != literal_column("'NaN'")), 0).label(column.name)
         for column in (_pedidos.valor_total, _pedidos.valor_frete, _pedidos.valor_itens)
     ]
     urgent = _pedidos.prioridade == Prioridade.ALTA.value
-    late = and_(_pedidos.data_entrega < func.current_date(), shown.in_(["pendente", "em_producao"]))
+    today = cast(func.timezone(time_zone, func.now()), Date)
+    late = and_(_pedidos.data_entrega < today, shown.in_(["pendente", "em_producao"]))
     return (
         select(
             shown.label("status"),

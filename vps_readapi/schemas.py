@@ -63,7 +63,7 @@ class TotaisJson(BaseModel):
     pedidos: int
     urgentes: int
     atrasados: int
-    """Not ready on the day after their delivery date."""
+    """Not ready on the day after their delivery date, by the shop's time zone."""
     valor_total: str
     valor_frete: str
     valor_itens: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import available_timezones
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -30,6 +31,13 @@ def _check_key(key: SecretStr) -> SecretStr:
     if len(key.get_secret_value().encode()) < MIN_KEY_BYTES:
         raise ValueError(f"A key has at least {MIN_KEY_BYTES} bytes")
     return key
+
+
+def _check_time_zone(name: str) -> str:
+    known = available_timezones()  # none where the system has no list of them, as on Windows
+    if known and name not in known:
+        raise ValueError("Not a time zone's name, such as America/Sao_Paulo")
+    return name
 
 
 def _split_words(value: object) -> object:
@@ -92,6 +100,8 @@ class ApiSettings(CredentialSettings):
     """How long fetching one may take."""
     original_connections: int = Field(default=2, ge=1, le=16)
     """How many are fetched at the same time: more share a slow uplink, and none arrives in time."""
+    time_zone: Annotated[str, AfterValidator(_check_time_zone)] = "America/Sao_Paulo"
+    """The shop's: an order is late from the midnight after its day on."""
     cors_origins: Words = ("*",)
     """Origins that may read answers, parted by commas or blanks; `*` is any."""
     pool_size: int = Field(default=4, ge=1, le=100)

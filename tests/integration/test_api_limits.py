@@ -56,6 +56,24 @@ def test_too_long_an_address_or_head_is_refused(api: RunningApi) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("sent", "status", "detail"),
+    [
+        (b"NOT HTTP\r\n\r\n", 400, "Requisição inválida"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400, "Requisição inválida"),
+        (b"GET /?" + b"x" * 9000 + b" HTTP/1.1\r\n", 414, "Requisição grande demais"),
+    ],
+)
+def test_what_is_refused_before_it_is_read_is_a_problem_that_any_page_may_read(
+    api: RunningApi, sent: bytes, status: int, detail: str
+) -> None:
+    head, _, body = send_raw(api, sent).partition(b"\r\n\r\n")
+    fields = head.lower().split(b"\r\n")
+    assert fields[0].startswith(b"http/1.1 %d " % status)
+    assert {b"content-type: application/problem+json", b"access-control-allow-origin: *"} <= set(fields)
+    assert (json.loads(body)["status"], json.loads(body)["detail"]) == (status, detail)
+
+
 def test_a_connection_that_is_used_stays_and_one_that_is_not_ends(dsn: str) -> None:
     """The first goes the long way once, and the short way from then on."""
     with run_api(dsn, keep_alive_s="1") as brief:
@@ -117,8 +135,8 @@ def test_what_memory_must_read_first_counts_once_and_only_for_whom_it_is(dsn: st
             one.close()
 
 
-@pytest.mark.parametrize("path", ["/pedidos/", "/pedidos/?desde=", "/pedidos/status/pronto"])
-def test_a_list_that_fails_before_its_first_order_is_a_problem(dsn: str, path: str) -> None:
+@pytest.mark.parametrize("path", ["/pedidos/", "/pedidos/?desde=", "/pedidos/status/pronto", "/pedidos/1"])
+def test_what_fails_before_its_first_order_is_a_problem(dsn: str, path: str) -> None:
     with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
         client = api.connect()
         conn.execute("REVOKE SELECT ON vitrine.miniaturas FROM ponte_api")
@@ -130,6 +148,30 @@ def test_a_list_that_fails_before_its_first_order_is_a_problem(dsn: str, path: s
         assert answer.headers["access-control-allow-origin"] == "*"
         assert client.get(path).status == 200
         client.close()
+
+
+def test_as_many_orders_as_are_asked_for_come_piece_by_piece(api: RunningApi) -> None:
+    client = api.connect()
+    ids = [one["id"] for one in client.get("/pedidos/").json()]
+    assert len(ids) == 1200
+    for query, wanted in {
+        "limit=1001": ids[:1001],
+        "skip=3&limit=1100": ids[3:1103],
+        "limit=2000000000": ids,
+        "skip=1": ids[1:],
+        "skip=1150&limit=2000": ids[1150:],
+        "skip=2000&limit=2000": [],
+    }.items():
+        answer = client.get(f"/pedidos/?{query}")
+        assert [one["id"] for one in answer.json()] == wanted
+        assert "content-length" not in answer.headers, "it is made piece by piece"
+        following = answer.headers.get("link", "").partition("<")[2].partition(">")[0]
+        assert bool(following) == (wanted[-1:] not in ([], ids[-1:]))
+        if following:
+            rest = [one["id"] for one in client.get(following).json()]
+            assert rest == ids[ids.index(wanted[-1]) + 1 :]
+    assert client.get("/pedidos/?limit=0").json() == []
+    client.close()
 
 
 def test_more_orders_than_are_kept_are_streamed(dsn: str) -> None:

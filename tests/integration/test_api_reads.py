@@ -231,6 +231,20 @@ def test_by_status_totals_and_summary_agree(client: Client) -> None:
     assert client.get("/pedidos/status/nenhum").status == 422
 
 
+@pytest.mark.parametrize(("time_zone", "late"), [("Etc/GMT+12", 0), ("Pacific/Kiritimati", 1)])
+def test_an_order_is_late_by_the_shops_day(dsn: str, writer: Connection, time_zone: str, late: int) -> None:
+    """The day at the one end of the world's clock is over at the other, whenever it is."""
+    put(writer, 941, "Prazo")
+    writer.execute(
+        "UPDATE vitrine.pedidos SET data_entrega = (now() AT TIME ZONE 'Etc/GMT+12')::date WHERE id = 941"
+    )
+    with run_api(dsn, time_zone=time_zone) as api:
+        client = api.connect()
+        assert client.get("/pedidos/totais?busca=prazo").json()["atrasados"] == late
+        client.close()
+    remove(writer, 941)
+
+
 def test_pages_by_place_bring_each_order_once(client: Client, writer: Connection) -> None:
     put(writer, 911, "Sem data", created=None)
     put(writer, 912, "Sem data", created=None)

@@ -36,7 +36,7 @@ FAILURES: dict[str, tuple[Exception, int]] = {
 
 
 async def fail_first(name: str) -> AsyncIterator[bytes]:
-    if name in FAILURES:
+    if name:
         raise FAILURES[name][0]
     yield b""
 
@@ -113,9 +113,11 @@ def test_an_unknown_address_is_said_in_portuguese() -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_writing_is_refused_as_read_only(method: str) -> None:
-    response = call(method, "/fine")
+@pytest.mark.parametrize("path", ["/fine", "/pedidos/1/status"])
+def test_writing_is_refused_as_read_only(method: str, path: str) -> None:
+    response = call(method, path)
     assert (response.status_code, read_detail(response)) == (405, READ_ONLY)
+    assert "GET" in response.headers["allow"]
 
 
 def test_head_works_where_get_does() -> None:

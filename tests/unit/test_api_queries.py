@@ -115,7 +115,7 @@ def test_nothing_but_the_window_is_read() -> None:
         queries.find_login("admin"),
         queries.list_present([1]),
         queries.list_ids(5),
-        queries.sum_pedidos(PedidoFilter()),
+        queries.sum_pedidos(PedidoFilter(), time_zone="UTC"),
     ]
     assert all(re.findall(r"(?:FROM|JOIN) (?!vitrine\.)", write(one)[0]) == [] for one in statements)
     assert all("path" not in write(one)[0] for one in statements)

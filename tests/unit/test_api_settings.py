@@ -124,6 +124,7 @@ def test_nothing_secret_or_local_has_a_default(monkeypatch: pytest.MonkeyPatch, 
         ("PONTE_API_PUBLIC_URL", "loja.example"),
         ("PONTE_API_PUBLIC_URL", "https://loja.example/?s3cr3t"),
         ("PONTE_API_PORT", "0"),
+        ("PONTE_API_TIME_ZONE", "Marte/Olimpo"),
     ],
 )
 def test_what_is_wrong_is_named_but_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

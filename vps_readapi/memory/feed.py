@@ -68,6 +68,7 @@ class Feed:
         self._waiting: list[Confirmed] = []
         self._asked: list[Confirmed] = []
         self._pgconn: PGconn | None = None
+        self._descriptor: int | None = None
         self._busy = False
         self._scheduled = False
         self._asked_since = 0.0
@@ -138,13 +139,13 @@ class Feed:
             client_encoding="utf8",
             connect_timeout=5,
         )
-        descriptor = connection.pgconn.socket
         try:
             await asyncio.wait_for(self._prepare(connection), ANSWER_TIMEOUT_S * 2)
             connection.pgconn.nonblocking = 1
             self._pgconn = connection.pgconn
             self._lost.clear()
-            self._loop.add_reader(descriptor, self._read)
+            self._descriptor = connection.pgconn.socket
+            self._loop.add_reader(self._descriptor, self._read)
             log.info("feed_connected")
             self._ask()
             await self._lost.wait()
@@ -153,7 +154,7 @@ class Feed:
             if self._pgconn is not None:
                 self._pgconn = None
                 self._down_since = self._loop.time()
-            self._loop.remove_reader(descriptor)
+            self._stop_reading()
             self._busy = False
             self._scheduled = False
             self._waiting, self._asked = self._asked + self._waiting, []
@@ -209,12 +210,18 @@ class Feed:
             if ticks % LIFE_TICKS == 0 and self._pgconn is not None:
                 self.confirm(_ignore)
 
-    @staticmethod
-    def _fail(waiting: list[Confirmed]) -> None:
+    def _fail(self, waiting: list[Confirmed]) -> None:
         late = waiting.copy()
         waiting.clear()
-        for done in late:
-            done(False)
+        self._tell(late, False)
+
+    def _tell(self, waiting: list[Confirmed], known: bool) -> None:
+        for done in waiting:
+            try:
+                done(known)
+            except Exception as error:  # noqa: BLE001  # the others must not wait for ever
+                context = {"message": "a confirmation was not taken", "exception": error}
+                self._loop.call_exception_handler(context)
 
     def _gather(self, seen: int, rounds: int) -> None:
         """Ask once a turn of the loop brought no further question: one answer then serves them all."""
@@ -293,16 +300,21 @@ class Feed:
     def _finish(self) -> None:
         self._busy = False
         asked, self._asked = self._asked, []
-        for done in asked:
-            done(True)
+        self._tell(asked, True)
         if self._waiting and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._gather, len(self._waiting), 0)
 
     def _lose(self) -> None:
+        """Have the session end, and hear no more of it."""
         self._lost.set()
-        if self._pgconn is not None:
-            self._loop.remove_reader(self._pgconn.socket)
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        """Take the reader away, once: the socket may be closed by now, and its number another's."""
+        if self._descriptor is not None:
+            self._loop.remove_reader(self._descriptor)
+            self._descriptor = None
 
 
 def _ignore(_: bool) -> None:

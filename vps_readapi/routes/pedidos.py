@@ -17,8 +17,8 @@ from vps_readapi.auth.session import BEARER, Session, read_session
 from vps_readapi.changes import Difference, read_difference
 from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
-from vps_readapi.paging import read_page, read_pages
-from vps_readapi.places import MAX_INT4, PLACE, find_place, read_place, write_place
+from vps_readapi.paging import find_last, read_page, read_pages
+from vps_readapi.places import MAX_INT4, PLACE, Place, find_place, read_place, write_place
 from vps_readapi.queries import DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
 from vps_readapi.rendering import encode_list
 from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
@@ -97,14 +97,14 @@ async def read_list(
 @router.get("/totais")
 async def read_totals(query: Annotated[FilterQuery, Query()], services: Used, session: Session) -> TotaisJson:
     """Count and sum the orders that a filter finds."""
-    rows = await services.database.fetch(sum_pedidos(query.to_filter()))
+    rows = await services.database.fetch(sum_pedidos(query.to_filter(), time_zone=services.time_zone))
     return _add(rows, session.hidden)
 
 
 @router.get("/resumo")
 async def read_summary(services: Used, session: Session) -> ResumoJson:
     """Count and sum the orders of each status."""
-    rows = await services.database.fetch(sum_pedidos(PedidoFilter()))
+    rows = await services.database.fetch(sum_pedidos(PedidoFilter(), time_zone=services.time_zone))
     return ResumoJson(
         total=_add(rows, session.hidden),
         por_status={one: _add([row for row in rows if row.status == one], session.hidden) for one in Status},
@@ -138,26 +138,28 @@ async def read_one(
 async def _answer_list(
     services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, *, hidden: int
 ) -> Response:
-    if query.depois is not None or (query.limit is None and query.skip == 0):
-        return await _answer_places(services, query, wanted, request, hidden=hidden)
-    rows = await services.database.fetch(list_pedidos(wanted, skip=query.skip, limit=query.limit))
-    return _answer(
-        encode_list(await services.loader.encode(rows, hidden=hidden)), _link(request, rows, query.limit)
-    )
+    """Answer a page at once; more than a page, and everything, piece by piece however much it is."""
+    if query.depois is not None:
+        limit = min(query.limit if query.limit is not None else MAX_PAGE, MAX_PAGE)
+        rows = await read_page(services.database, wanted, read_place(query.depois), limit)
+    elif query.limit is not None and query.limit <= MAX_PAGE:
+        limit = query.limit
+        rows = await services.database.fetch(list_pedidos(wanted, skip=query.skip, limit=limit))
+    else:
+        return await _answer_pages(services, query, wanted, request, hidden=hidden)
+    last = find_place(rows[-1]) if rows and len(rows) >= limit else None
+    return _answer(encode_list(await services.loader.encode(rows, hidden=hidden)), _link(request, last))
 
 
-async def _answer_places(
+async def _answer_pages(
     services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, *, hidden: int
 ) -> Response:
-    """Answer a page after a place, or everything, piece by piece however much it is."""
-    if query.depois is None:
-        pages = read_pages(services.database, wanted)
-        return await answer_pieces(encode_pages(services.loader, pages, hidden=hidden), NO_CACHE)
-    limit = min(query.limit if query.limit is not None else MAX_PAGE, MAX_PAGE)
-    rows = await read_page(services.database, wanted, read_place(query.depois), limit)
-    return _answer(
-        encode_list(await services.loader.encode(rows, hidden=hidden)), _link(request, rows, limit)
-    )
+    last = None
+    if query.limit is not None:
+        last = await find_last(services.database, wanted, skip=query.skip, limit=query.limit)
+    pages = read_pages(services.database, wanted, skip=query.skip, last=last)
+    pieces = encode_pages(services.loader, pages, hidden=hidden)
+    return await answer_pieces(pieces, NO_CACHE | _link(request, last))
 
 
 async def _answer_difference(services: Services, since: str, hidden: int) -> Response:
@@ -186,14 +188,14 @@ def _answer(content: bytes, headers: dict[str, str] | None = None) -> Response:
     return Response(content, media_type="application/json", headers=NO_CACHE | (headers or {}))
 
 
-def _link(request: Request, rows: Sequence[Row[Any]], limit: int | None) -> dict[str, str]:
-    """Return the field that names the next page, if this one is full."""
-    if not rows or limit is None or len(rows) < limit:
+def _link(request: Request, last: Place | None) -> dict[str, str]:
+    """Return the field that names the next page, if this one ends at a place."""
+    if last is None:
         return {}
     kept = [
         (key, value) for key, value in request.query_params.multi_items() if key not in {"skip", "depois"}
     ]
-    address = f"{request.url.path}?{urlencode([*kept, ('depois', write_place(find_place(rows[-1])))])}"
+    address = f"{request.url.path}?{urlencode([*kept, ('depois', write_place(last))])}"
     return {"Link": f'<{address}>; rel="next"'}
 
 
