@@ -62,6 +62,7 @@ class Events:
         self._streams: set[Stream] = set()
         self._closed = False
         memory.observers.append(self._publish)
+        memory.early_observers.append(self._publish_early)
         memory.people_observers.append(self._wake)
 
     @property
@@ -106,21 +107,11 @@ class Events:
                 yield await self._catch_up(stream)
             elif stream.queue:
                 yield _take_all(stream)
-            else:
-                yield await self._wait(stream)
+            elif not await _wait(stream):
+                yield self._pulse(stream)
 
     def _may_go_on(self, stream: Stream) -> bool:
         return self._memory.people.find(stream.token) is not None
-
-    async def _wait(self, stream: Stream) -> bytes:
-        """Return nothing once something waits, or a pulse when nothing came."""
-        stream.woken.clear()
-        try:
-            async with asyncio.timeout(PULSE_S):
-                await stream.woken.wait()
-        except TimeoutError:
-            return self._pulse(stream)
-        return b""
 
     async def _catch_up(self, stream: Stream) -> bytes:
         found = await read_difference(self._database, self._memory.epoch, stream.cursor)
@@ -128,13 +119,19 @@ class Events:
         return _write_difference(found)
 
     def _publish(self, changes: Changes) -> None:
-        if changes.pedidos == ():
-            return
         cursor = self._memory.clock.cursor
         if changes.pedidos is None:
-            frame = _write_frame("recomece", {"cursor": cursor}, cursor)
-        else:
-            frame = write_change(cursor, changes.pedidos, changes.sumiram)
+            self._push(cursor, _write_frame("recomece", {"cursor": cursor}, cursor))
+        elif changes.untold or changes.sumiram:
+            pedidos = {*changes.untold, *changes.sumiram}
+            self._push(cursor, write_change(cursor, sorted(pedidos), changes.sumiram))
+
+    def _publish_early(self, pedidos: Collection[int]) -> None:
+        """Tell of changes with the cursor of before them: what else is as new is not known yet."""
+        cursor = self._memory.clock.cursor
+        self._push(cursor, write_change(cursor, pedidos, ()))
+
+    def _push(self, cursor: str, frame: bytes) -> None:
         for stream in self._streams:
             stream.push(cursor, frame)
 
@@ -149,6 +146,16 @@ class Events:
         return _write_frame(
             "pulso", {"sync_state": now.state.value, "sync_as_of": as_of, "sync_age": age}, event_id
         )
+
+
+async def _wait(stream: Stream) -> bool:
+    """Return True once something waits, False when nothing came for so long that a pulse is due."""
+    stream.woken.clear()
+    try:
+        async with asyncio.timeout(PULSE_S):
+            return await stream.woken.wait()
+    except TimeoutError:
+        return False
 
 
 def _take_all(stream: Stream) -> bytes:

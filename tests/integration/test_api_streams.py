@@ -94,6 +94,29 @@ def test_a_change_is_told_to_every_stream(api: RunningApi, writer: Connection) -
     assert json.loads(listeners[0].events[0][1]["data"])["sync_state"] in {"fresh", "lagging", "silent"}
 
 
+def test_a_change_is_told_before_anybody_could_ask_what_changed(
+    api: RunningApi, writer: Connection, dsn: str
+) -> None:
+    """The question reads the photos, which are locked; the notification names the order."""
+    listener = Listener(api).wait_open()
+    with write_session(dsn) as locker, locker.transaction():
+        locker.execute("LOCK TABLE vitrine.imagens")
+        touch(writer, 14)
+        assert wait_until(lambda: listener.changed() == [14], 30)
+    touch(writer, 15)
+    assert wait_until(lambda: 15 in listener.changed(), 30)
+    assert listener.changed() == [14, 15]
+
+
+def test_each_change_of_many_is_told_once(api: RunningApi, writer: Connection) -> None:
+    listener = Listener(api).wait_open()
+    touch(writer, *range(1, 21))
+    writer.execute("UPDATE vitrine.miniaturas SET versao = versao + 1 WHERE imagem_id = 22")
+    touch(writer, 23)
+    assert wait_until(lambda: 23 in listener.changed(), 30)
+    assert sorted(listener.changed()) == [*range(1, 21), 22, 23]
+
+
 def test_who_asks_only_for_the_streams_head_gets_no_stream(client: Client) -> None:
     for _ in range(2):  # on one connection: the first answer has ended
         head = client.get("/eventos", method="HEAD")

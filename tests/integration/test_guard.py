@@ -147,7 +147,7 @@ def test_the_guard_knows_every_column(arrival: Connection) -> None:
         assert [name for name in carried if f"NEW.{name}" not in body] == []
 
 
-def test_a_change_is_announced_once_a_transaction(
+def test_a_transactions_first_orders_are_named_and_the_rest_is_one_word(
     arrival: Connection, servers: Servers, arrival_database: str
 ) -> None:
     with servers.connect("vps", arrival_database) as listener:
@@ -157,8 +157,9 @@ def test_a_change_is_announced_once_a_transaction(
                 insert(arrival, key, 1, "x")
         insert(arrival, 0, 0, "older: changes nothing")
         arrival.execute("DELETE FROM vitrine.pedidos WHERE id = 0")
-        heard = [one.payload for one in listener.notifies(timeout=DEADLINE_S, stop_after=2)]
-        assert heard == ["pedidos", "pedidos"]
+        heard = [one.payload for one in listener.notifies(timeout=DEADLINE_S, stop_after=10)]
+        [[xid]] = arrival.execute("SELECT max(xid)::text FROM guard.mudancas WHERE chave = 3").fetchall()
+        assert heard == [*(f"pedidos {key} {xid}" for key in range(8)), "pedidos", "pedidos"]
         assert list(listener.notifies(timeout=0)) == []
 
 

@@ -30,7 +30,7 @@ def make_memory() -> Memory:
     memory.clock.take(Clock(), "e.1")
     memory.people = People(VisibilityPolicy.of())
     memory.people.replace({"usuarios": {"1": ["admin", True, "geral", 0]}})
-    memory.observers, memory.people_observers = [], []
+    memory.observers, memory.early_observers, memory.people_observers = [], [], []
     return memory
 
 
@@ -42,7 +42,7 @@ def hear(memory: Memory, cursor: str, *pedidos: int) -> None:
     """Let the memory hear of a change."""
     memory.clock.take(Clock(), cursor)
     for observe in memory.observers:
-        observe(Changes(pedidos, (), False, Clock()))
+        observe(Changes(pedidos, (), False, Clock(), untold=pedidos))
 
 
 def read_ids(frames: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import psycopg
 from psycopg import pq
 
 from db.contract import WINDOW_CHANNEL
+from vps_readapi.memory.notice import Told, read_notice
 from vps_readapi.memory.sql import (
     PREPARE_CONFIRM,
     PREPARE_PEOPLE,
@@ -60,11 +61,15 @@ class Feed:
         apply: Callable[[Changes], None],
         replace_people: Callable[[Mapping[str, Any] | None], None],
         flush: Callable[[], None],
+        name: Callable[[Collection[int]], None],
     ) -> None:
+        """name: takes orders that have changed, before it is known what else has."""
         self._conninfo = conninfo
         self._apply = apply
         self._replace_people = replace_people
         self._flush = flush
+        self._name = name
+        self._told: frozenset[Told] = frozenset()
         self._waiting: list[Confirmed] = []
         self._asked: list[Confirmed] = []
         self._pgconn: PGconn | None = None
@@ -157,6 +162,7 @@ class Feed:
             self._stop_reading()
             self._busy = False
             self._scheduled = False
+            self._told = frozenset()
             self._waiting, self._asked = self._asked + self._waiting, []
             self._waiting_since = self._loop.time()
             await connection.close()
@@ -260,19 +266,32 @@ class Feed:
                 if result is None:
                     break
                 self._take(result)
-            notified = False
-            while pgconn.notifies() is not None:  # after the results: libpq reads no further than one
-                notified = True
+            notices = []
+            while (notice := pgconn.notifies()) is not None:  # after the results: libpq reads only to one
+                notices.append(read_notice(notice.extra))
             if pgconn.status != pq.ConnStatus.OK:
                 raise FeedLostError
         except (psycopg.Error, FeedLostError, ValueError) as error:
             log.warning("feed_failed error=%s", type(error).__name__)
             self._lose()
             return
-        if notified:
+        if notices:
+            self._name_at_once(notices)
             self._waiting_since = self._waiting_since if self._waiting else self._loop.time()
             self._waiting.append(_ignore)
             self._ask()  # at once: nobody's question is worth waiting for when streams wait for the answer
+
+    def _name_at_once(self, notices: Sequence[Told | None]) -> None:
+        """Tell of orders that are named, unless something is under way that must be known before.
+
+        The question that follows finds them in the log, where they then count as told.
+        """
+        if self._busy or self._waiting or self._begins_again or self._people_due:
+            return
+        named = frozenset(one for one in notices if one is not None)
+        if len(named) == len(set(notices)):
+            self._told = named
+            self._name(sorted({pedido_id for pedido_id, _ in named}))
 
     def _take(self, result: pq.abc.PGresult) -> None:
         """Take one answer: what changed, or who may read."""
@@ -285,8 +304,9 @@ class Feed:
             self._finish()
             return
         snapshot, changed = result.get_value(0, 0), result.get_value(0, 1)
+        told, self._told = self._told, frozenset()
         if changed is not None and snapshot is not None:
-            changes = Changes.read(json.loads(changed))
+            changes = Changes.read(json.loads(changed), told)
             if self._begins_again:
                 changes, self._begins_again = replace(changes, pedidos=None), False
             self.snapshot = snapshot.decode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -58,6 +58,8 @@ class Memory:
         self.people = people
         self.clock = FreshnessClock()
         self.observers: list[Observer] = []
+        self.early_observers: list[Callable[[Collection[int]], None]] = []
+        """Called with orders that have changed, before it is known what else has."""
         self.people_observers: list[Callable[[], None]] = []
         """Called when somebody's session may have ended."""
         self._load = load
@@ -69,7 +71,11 @@ class Memory:
         self._queue: list[_Loading] = []
         self._reader: asyncio.Task[None] | None = None
         self.feed = Feed(
-            conninfo, apply=self._apply, replace_people=self._replace_people, flush=self._forget_everything
+            conninfo,
+            apply=self._apply,
+            replace_people=self._replace_people,
+            flush=self._forget_everything,
+            name=self._name,
         )
 
     @asynccontextmanager
@@ -182,6 +188,10 @@ class Memory:
                 self._listing.mark(changes.pedidos)
         for observe in self.observers:
             observe(changes)
+
+    def _name(self, pedidos: Collection[int]) -> None:
+        for observe in self.early_observers:
+            observe(pedidos)
 
     def _cursor(self) -> str:
         return f"{self.epoch}.{self.feed.xmin}" if self.feed.snapshot else ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import LiteralString
+
+from vps_readapi.memory.notice import Told
 
 SET_UP_SESSION: LiteralString = """
 SET TIME ZONE 'UTC';
@@ -24,8 +26,8 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
   SELECT json_build_object(
     'pedidos', CASE WHEN count(*) > 20000 OR bool_or(c.chave IS NULL)
                THEN NULL
-               ELSE coalesce(json_agg(DISTINCT c.pedido_id)
-                      FILTER (WHERE c.tabela <> ALL ({sessoes})), '[]') END,
+               ELSE coalesce(json_agg(json_build_array(c.pedido_id, c.xid))
+                      FILTER (WHERE c.tabela <> ALL ({sessoes}) AND c.pedido_id IS NOT NULL), '[]') END,
     'sumiram', coalesce(json_agg(DISTINCT c.pedido_id) FILTER (
                WHERE c.tabela = 'pedidos'
                  AND NOT EXISTS (SELECT FROM vitrine.pedidos p WHERE p.id = c.pedido_id)), '[]'),
@@ -37,14 +39,16 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
     'clock', extract(epoch FROM clock_timestamp()))
   FROM (
     (SELECT m.tabela, m.chave,
-            CASE WHEN m.tabela = 'miniaturas' THEN i.pedido_id ELSE m.chave END AS pedido_id
+            CASE WHEN m.tabela = 'miniaturas' THEN i.pedido_id ELSE m.chave END AS pedido_id,
+            m.xid::text::bigint AS xid
       FROM guard.mudancas m
       LEFT JOIN vitrine.imagens i ON m.tabela = 'miniaturas' AND i.id = m.chave
      WHERE m.xid >= pg_snapshot_xmin($1::pg_snapshot)
        AND NOT pg_visible_in_snapshot(m.xid, $1::pg_snapshot)
      LIMIT 20001)
     UNION ALL
-    SELECT 'usuarios', NULL, NULL FROM guard.epoca e WHERE e.horizonte > pg_snapshot_xmin($1::pg_snapshot)) c
+    SELECT 'usuarios', NULL, NULL, NULL
+      FROM guard.epoca e WHERE e.horizonte > pg_snapshot_xmin($1::pg_snapshot)) c
 ) END
 FROM (SELECT pg_current_snapshot()::text AS now) s
 """.replace("{sessoes}", "ARRAY['usuarios', 'credenciais', 'revogacoes', 'revoked']")
@@ -99,13 +103,16 @@ class Changes:
     sessoes: bool
     """Somebody may read now who could not, or the other way round."""
     clock: Clock
+    untold: tuple[int, ...] = ()
+    """Those of `pedidos` that nobody has been told of yet, or not of every change."""
 
     @classmethod
-    def read(cls, row: Mapping[str, object]) -> Changes:
-        """Read the statement's JSON object."""
-        pedidos = row["pedidos"]
+    def read(cls, row: Mapping[str, object], told: Collection[Told] = ()) -> Changes:
+        """Read the statement's JSON object. told: what notifications have named already."""
+        pares = None if row["pedidos"] is None else _pairs(row["pedidos"])
         return cls(
-            pedidos=None if pedidos is None else _ids(pedidos),
+            pedidos=None if pares is None else _distinct(pares),
+            untold=_distinct(pares - set(told)) if pares else (),
             sumiram=_ids(row["sumiram"]),
             sessoes=bool(row["sessoes"]),
             clock=Clock(_instant(row["beat_at"]), _instant(row["received_at"]), _instant(row["clock"])),
@@ -123,6 +130,14 @@ class Clock:
 
 def _ids(found: object) -> tuple[int, ...]:
     return tuple(one for one in found if isinstance(one, int)) if isinstance(found, list) else ()
+
+
+def _pairs(found: object) -> set[Told]:
+    return {(one[0], one[1]) for one in found} if isinstance(found, list) else set()
+
+
+def _distinct(pairs: Collection[Told]) -> tuple[int, ...]:
+    return tuple(sorted({pedido_id for pedido_id, _ in pairs}))
 
 
 def _instant(epoch: object) -> datetime | None:

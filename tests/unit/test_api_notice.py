@@ -1,0 +1,38 @@
+"""What a notification names, and what of the log then counts as told."""
+
+from __future__ import annotations
+
+import pytest
+
+from vps_readapi.memory.notice import Told, read_notice
+from vps_readapi.memory.sql import Changes
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("payload", "told"),
+    [
+        (b"pedidos 7 1234", (7, 1234)),
+        (b"pedidos", None),
+        (b"pedidos 7", None),
+        (b"pedidos 7 x", None),
+        (b"pedidos 7 1 2", None),
+        (b"imagens 7 1234", None),
+        (b"", None),
+    ],
+)
+def test_a_notice_names_an_order_and_its_transaction(payload: bytes, told: Told | None) -> None:
+    assert read_notice(payload) == told
+
+
+def read(pares: list[list[int]] | None, told: set[Told]) -> Changes:
+    row = {"pedidos": pares, "sumiram": [], "sessoes": False, "beat_at": None, "received_at": None}
+    return Changes.read({**row, "clock": None}, told)
+
+
+def test_what_was_told_is_not_told_again_and_all_else_is() -> None:
+    changes = read([[7, 10], [7, 11], [8, 10], [9, 12], [9, 12]], {(7, 10), (8, 10), (5, 1)})
+    assert changes.pedidos == (7, 8, 9)
+    assert changes.untold == (7, 9)  # a photo of the seventh changed in another transaction
+    assert (read([], set()).pedidos, read(None, set()).pedidos) == ((), None)

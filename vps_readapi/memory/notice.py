@@ -1,0 +1,14 @@
+"""What a notification says by itself: some name an order, before anybody has asked what changed. Pure."""
+
+from __future__ import annotations
+
+Told = tuple[int, int]
+"""An order, and the transaction that changed it."""
+
+
+def read_notice(payload: bytes) -> Told | None:
+    """Return the order that a notification names, and by which transaction; None where it names none."""
+    table, *numbers = payload.split(b" ")
+    if table != b"pedidos" or len(numbers) != 2 or not all(number.isdigit() for number in numbers):  # noqa: PLR2004
+        return None
+    return int(numbers[0]), int(numbers[1])
