@@ -276,22 +276,27 @@ class Feed:
             self._lose()
             return
         if notices:
-            self._name_at_once(notices)
+            named = self._name_at_once(notices)
             self._waiting_since = self._waiting_since if self._waiting else self._loop.time()
             self._waiting.append(_ignore)
-            self._ask()  # at once: nobody's question is worth waiting for when streams wait for the answer
+            if named and not self._scheduled:  # streams are served first: who answers takes our core
+                self._scheduled = True
+                self._loop.call_soon(self._gather, len(self._waiting), 0)
+            else:
+                self._ask()  # at once: no question is worth waiting for while streams wait for the answer
 
-    def _name_at_once(self, notices: Sequence[Told | None]) -> None:
+    def _name_at_once(self, notices: Sequence[Told | None]) -> bool:
         """Tell of orders that are named, unless something is under way that must be known before.
 
         The question that follows finds them in the log, where they then count as told.
         """
-        if self._busy or self._waiting or self._begins_again or self._people_due:
-            return
         named = frozenset(one for one in notices if one is not None)
-        if len(named) == len(set(notices)):
-            self._told = named
-            self._name(sorted({pedido_id for pedido_id, _ in named}))
+        unknown = self._busy or self._waiting or self._begins_again or self._people_due
+        if unknown or len(named) < len(set(notices)):
+            return False
+        self._told = named
+        self._name(sorted({pedido_id for pedido_id, _ in named}))
+        return True
 
     def _take(self, result: pq.abc.PGresult) -> None:
         """Take one answer: what changed, or who may read."""
