@@ -18,17 +18,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq
 
-from db.contract import WINDOW_CHANNEL
 from vps_readapi.memory.notice import Told, read_notice
-from vps_readapi.memory.sql import (
-    PREPARE_CONFIRM,
-    PREPARE_PEOPLE,
-    READ_EPOCH,
-    SET_UP_SESSION,
-    Changes,
-    forget_since,
-    read_xmin,
-)
+from vps_readapi.memory.session import FeedLostError, Session, begin, open_session, read_people, read_snapshot
+from vps_readapi.memory.sql import Changes, forget_since, read_xmin
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
@@ -45,10 +37,6 @@ LIFE_TICKS = 8
 
 Confirmed = Callable[[bool], None]
 log = logging.getLogger(__name__)
-
-
-class FeedLostError(Exception):
-    """The session is of no use any more."""
 
 
 class Feed:
@@ -137,13 +125,7 @@ class Feed:
             ticking.cancel()
 
     async def _serve_session(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._conninfo,
-            autocommit=True,
-            application_name="ponte-readapi-feed",
-            client_encoding="utf8",
-            connect_timeout=5,
-        )
+        connection = await open_session(self._conninfo)
         try:
             await asyncio.wait_for(self._prepare(connection), ANSWER_TIMEOUT_S * 2)
             connection.pgconn.nonblocking = 1
@@ -167,35 +149,24 @@ class Feed:
             self._waiting_since = self._loop.time()
             await connection.close()
 
-    async def _prepare(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        await connection.execute(SET_UP_SESSION)
-        await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(WINDOW_CHANNEL)))
-        await connection.execute(PREPARE_CONFIRM)
-        await connection.execute(PREPARE_PEOPLE)
-        row = await (await connection.execute(READ_EPOCH)).fetchone()
-        if row is None:
-            raise FeedLostError
-        epoch, horizon = str(row[0]), int(row[1])
-        if epoch != self.epoch or self.xmin < horizon or not self.snapshot:
-            await self._start_over(connection)
+    async def _prepare(self, session: Session) -> None:
+        life = await begin(session)
+        if life.epoch != self.epoch or self.xmin < life.horizon or not self.snapshot:
+            await self._start_over(session)
         elif self._people_due:
-            await self._reload_people(connection)
-        self.epoch, self.horizon = epoch, horizon
+            self._take_people(await read_people(session))
+        self.epoch, self.horizon = life.epoch, life.horizon
 
-    async def _start_over(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def _start_over(self, session: Session) -> None:
         """Remember nothing; the snapshot comes first, so what changes meanwhile is seen as a change.
 
         What changed before can't be told, so the next answer counts as a change of every order.
         """
         self._flush()
         self._begins_again = True
-        row = await (await connection.execute("SELECT pg_current_snapshot()::text")).fetchone()
-        await self._reload_people(connection)
-        self.snapshot = forget_since(str(row and row[0]))
-
-    async def _reload_people(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        row = await (await connection.execute("EXECUTE ponte_people")).fetchone()
-        self._take_people(row[0] if row else None)
+        snapshot = await read_snapshot(session)
+        self._take_people(await read_people(session))
+        self.snapshot = forget_since(snapshot)
 
     def _take_people(self, found: object) -> None:
         self._replace_people(found if isinstance(found, dict) else None)
