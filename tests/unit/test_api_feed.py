@@ -61,7 +61,8 @@ def test_what_is_named_is_told_at_once_unless_something_must_be_known_before() -
 
     async def run() -> None:
         feed = make_feed(lambda pedidos: told.append(list(pedidos)))
-        feed._name_at_once([(9, 5), (7, 5), (9, 6)])
+        feed.snapshot = "5:5:"
+        feed._name_at_once([(9, 5), (7, 5), (9, 6), (6, 4)])  # the last has been told with the snapshot
         assert feed._told == {(9, 5), (7, 5), (9, 6)}
         feed._name_at_once([(1, 7), None])  # somebody's session may have ended, or many orders changed
         feed._busy = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vps_readapi.memory.notice import Told, read_notice
+from vps_readapi.memory.notice import Told, is_visible, read_notice
 from vps_readapi.memory.sql import Changes
 
 pytestmark = pytest.mark.unit
@@ -36,3 +36,21 @@ def test_what_was_told_is_not_told_again_and_all_else_is() -> None:
     assert changes.pedidos == (7, 8, 9)
     assert changes.untold == (7, 9)  # a photo of the seventh changed in another transaction
     assert (read([], set()).pedidos, read(None, set()).pedidos) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("xid", "snapshot", "visible"),
+    [
+        (9, "10:20:10,14", True),
+        (10, "10:20:10,14", False),
+        (11, "10:20:10,14", True),
+        (14, "10:20:10,14", False),
+        (19, "10:20:10,14", True),
+        (20, "10:20:10,14", False),
+        (9, "10:10:", True),
+        (10, "10:10:", False),
+        (10, "", False),
+    ],
+)
+def test_what_a_snapshot_shows_was_told_with_it(xid: int, snapshot: str, visible: bool) -> None:
+    assert is_visible(xid, snapshot) is visible

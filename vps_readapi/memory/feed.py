@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq
 
-from vps_readapi.memory.notice import Told, read_notice
+from vps_readapi.memory.notice import Told, is_visible, read_notice
 from vps_readapi.memory.session import FeedLostError, Session, begin, open_session, read_people, read_snapshot
 from vps_readapi.memory.sql import Changes, forget_since, read_xmin
 
@@ -261,13 +261,15 @@ class Feed:
 
         The question that follows finds them in the log, where they then count as told.
         """
-        named = frozenset(one for one in notices if one is not None)
+        named = {one for one in notices if one is not None}
         unknown = self._busy or self._waiting or self._begins_again or self._people_due
         if unknown or len(named) < len(set(notices)):
             return False
-        self._told = named
-        self._name(sorted({pedido_id for pedido_id, _ in named}))
-        return True
+        # A question that was asked between the commit and its notification has told of it already.
+        self._told = frozenset(one for one in named if not is_visible(one[1], self.snapshot))
+        if self._told:
+            self._name(sorted({pedido_id for pedido_id, _ in self._told}))
+        return bool(self._told)
 
     def _take(self, result: pq.abc.PGresult) -> None:
         """Take one answer: what changed, or who may read."""

@@ -12,3 +12,12 @@ def read_notice(payload: bytes) -> Told | None:
     if table != b"pedidos" or len(numbers) != 2 or not all(number.isdigit() for number in numbers):  # noqa: PLR2004
         return None
     return int(numbers[0]), int(numbers[1])
+
+
+def is_visible(xid: int, snapshot: str) -> bool:
+    """Tell whether a transaction that was committed is visible in a snapshot, which may be empty."""
+    xmin, _, rest = snapshot.partition(":")
+    xmax, _, running = rest.partition(":")
+    if not xmin or xid >= int(xmax):
+        return False
+    return xid < int(xmin) or str(xid) not in running.split(",")
