@@ -31,6 +31,11 @@ LOCK_KEY = 0x706F6E7465
 
 LOCK_TIMEOUT_MS = 3000
 LOCK_TRIES = 5
+_WORTH_ANOTHER_TRY = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.ObjectInUse,
+)
 COPY_TIMEOUT_S = 3600
 ARRIVAL_TIMEOUT_S = 60
 POLL_S = 0.05
@@ -260,7 +265,7 @@ def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connect
     for attempt in range(1, LOCK_TRIES + 1):
         try:
             run()
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse) as error:
+        except _WORTH_ANOTHER_TRY as error:
             if attempt == LOCK_TRIES:
                 raise _busy(error, what) from error
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
@@ -274,7 +279,7 @@ def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connect
 
 
 def _busy(error: psycopg.Error, what: str) -> BusyError:
-    if isinstance(error, psycopg.errors.LockNotAvailable):
+    if not isinstance(error, psycopg.errors.ObjectInUse):
         return BusyError(
             f"a lock could not be had in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:g} s: {what}",
             "look in pg_locks for the session that holds it, then run 'ponte apply' again",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from publications.changes import Backfill
+from publications.changes import Backfill, EmptyColumns
 from publications.ddl_tables import note
 from publications.spec import SWEEP
 from publications.statement import Statement, compose, join, name_of, table_of
@@ -83,4 +83,16 @@ def backfill_script(change: Backfill) -> list[Statement]:
         write,
         *after,
         compose("COMMIT"),
+    ]
+
+
+def wait_script(change: EmptyColumns) -> list[Statement]:
+    """Return, for psql, by hand, the wait for what was sent before: it may still bring what is to go."""
+    asked = compose(
+        "SELECT confirmed_flush_lsn >= pg_current_wal_lsn() FROM pg_replication_slots WHERE slot_name = {}",
+        change.slot,
+    )
+    return [
+        compose("\\echo ask on {} until it says t: {}", sql.SQL(change.source), asked),
+        compose("\\prompt 'Enter when it does ' done"),
     ]

@@ -87,7 +87,12 @@ def _find_restored(
         f"drop {hop.subscription} and {hop.slot} as docs/runbook.md says at PonteSlotLost, run 'ponte apply'"
     )
     if hop.source == declaration.intake.target:
-        anew = f"give out newer versions as docs/adr/0003-versao.md says, then {anew}"
+        intake = declaration.intake
+        anew = (
+            f"first drop {intake.subscription} and {intake.slot}, run 'ponte apply' and let it copy: what"
+            f" {intake.source} wrote since the backup is not sent again; then give out newer versions as"
+            f" docs/adr/0003-versao.md says; then {anew}"
+        )
     if _is_ahead(target.held_versao, source.given_versao):
         yield FindingError(
             f"{hop.target} holds newer versions than {hop.source} has given out:"

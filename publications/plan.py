@@ -51,7 +51,7 @@ def make_plan(
     copying = {hop.source for hop in hops if _is_copying(live[hop.target], hop.subscription)}
     steps = [step for step in steps if not (step.endpoint in copying and _drops_copy_slot(step))]
     steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
-    steps += [step for step in map(_settle, steps) if step and step not in steps]
+    steps += [step for step in dict.fromkeys(map(_settle, steps)) if step and step not in steps]
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
 
 

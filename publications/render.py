@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from db.errors import PonteError
-from publications.backfill import backfill_script
+from publications.backfill import backfill_script, wait_script
 from publications.changes import (
     AddColumn,
     AddGrants,
@@ -33,6 +33,7 @@ from publications.changes import (
 from publications.ddl import to_sql
 from publications.plan import Plan
 from publications.spec import COPY, SWEEP, GrantSpec, PublicationSpec, RoleSpec, SubscriptionSpec
+from publications.statement import Statement
 
 _WHOLE = {SWEEP: "rows gone", COPY: "all rows"}
 
@@ -187,14 +188,20 @@ def to_script(plan: Plan) -> str:
             endpoint = step.endpoint
             lines.append(f"\n-- on {endpoint}")
         lines.append(f"-- {describe(step)} ({step.consequence})")
-        lines += [f"{statement};" for statement in statements(step)]
+        lines += [one if one.startswith("\\") else f"{one};" for one in statements(step)]
     return "\n".join(lines).strip()
+
+
+def _compose(step: Change) -> list[Statement]:
+    """Return what is run by hand, where that takes more than one session."""
+    if isinstance(step, Backfill):
+        return backfill_script(step)
+    return [*wait_script(step), *to_sql(step)] if isinstance(step, EmptyColumns) else to_sql(step)
 
 
 def statements(step: Change) -> list[str]:
     """Return the step's SQL as text; a role's password is asked for by psql, never printed."""
-    composed = backfill_script(step) if isinstance(step, Backfill) else to_sql(step)
-    printed = [statement.as_string() for statement in composed]
+    printed = [statement.as_string() for statement in _compose(step)]
     if step.atomic:
         printed = ["BEGIN", *printed, "COMMIT"]
     if isinstance(step, CreateRole):

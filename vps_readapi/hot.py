@@ -6,6 +6,9 @@ answer takes the long way, through the server's parser and the application, as i
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 from asyncio import BaseTransport
 from typing import Any, cast
 
@@ -21,6 +24,8 @@ MAX_URL_BYTES = 8 * 1024
 MAX_BACKLOG_BYTES = 64 * 1024
 MAX_MESSAGE_S = 30.0
 """How long a whole request, its body included, may take to arrive."""
+MAX_UNHEARD_MS = 45_000
+"""How long what was sent may stay unacknowledged: a phone that changed its network keeps no place longer."""
 _PROBLEM = b'{"type":"about:blank","title":"%s","status":%s,"detail":"%s"}'
 
 
@@ -148,6 +153,7 @@ class HotProtocol(HttpToolsProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """Start the idle timer: one for the connection's life, looked at once a period."""
         super().connection_made(transport)  # type: ignore[arg-type]
+        _bound_silence(transport)
         self._active_at = self.loop.time()
         self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
 
@@ -167,3 +173,12 @@ class HotProtocol(HttpToolsProtocol):
             self._stopping = True
         else:
             super().shutdown()
+
+
+def _bound_silence(transport: BaseTransport) -> None:
+    """Have the system break a connection whose other end acknowledges nothing; Linux alone can."""
+    sock = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if sock is not None and option is not None:
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as same:
+            same.setsockopt(socket.IPPROTO_TCP, option, MAX_UNHEARD_MS)

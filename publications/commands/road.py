@@ -9,7 +9,7 @@ import os
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.migrate import History, emit_sql, migrate, read_revision
-from publications.apply import apply, wait_for_copies
+from publications.apply import apply, settle, wait_for_copies
 from publications.changes import Change
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.declaration import Declaration, make_schema, read_declaration
@@ -73,7 +73,9 @@ def apply_plan(arguments: argparse.Namespace) -> int:
             allow_drop=arguments.allow_drop,
             report=_report,
         )
-        if not arguments.no_wait:
+        if arguments.no_wait:
+            settle(session)
+        else:
             _show_copies(session)
         left = session.read().plan
     print(f"applied {len(done.steps)} steps; {to_text(left)}")

@@ -268,7 +268,6 @@ def test_the_command_says_it_in_words_and_exit_codes(watched_road: WatchedRoad) 
     assert said.startswith("PONTE OK - vps: OK, ")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
 def test_for_how_long_people_may_log_in_is_shown_as_the_vps_has_it(watched_road: WatchedRoad) -> None:
     watched_road.wait_ok()
     said = watched_road.run_command("status")[1]
@@ -283,6 +282,7 @@ def test_for_how_long_people_may_log_in_is_shown_as_the_vps_has_it(watched_road:
     watched_road.wait_ok()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
 def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad) -> None:
     import pty  # noqa: PLC0415  # not on Windows
 

@@ -14,6 +14,7 @@ from publications.changes import (
     CopyAgain,
     CreateRole,
     CreateSubscription,
+    EmptyColumns,
     RefreshSubscription,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
@@ -160,6 +161,23 @@ def test_a_plan_that_copies_ends_by_settling(
     steps = plan_from(declaration, wanted, nothing(declaration)).steps
     assert steps[-1] == SettleSubscription("vps", wanted["vps"].subscriptions["sub_vps"])
     assert sum(isinstance(step, SettleSubscription) for step in steps) == 1
+
+
+def test_a_lost_slot_settles_once(declaration: Declaration, wanted: dict[str, EndpointSpec]) -> None:
+    live = {**wanted, "vitrine": replace(wanted["vitrine"], slots={})}
+    steps = plan_from(declaration, wanted, live).steps
+    assert sum(isinstance(step, CopyAgain) for step in steps) > 1
+    assert sum(isinstance(step, SettleSubscription) for step in steps) == 1
+
+
+def test_what_is_emptied_by_hand_waits_for_what_was_sent() -> None:
+    step = EmptyColumns("vps", PEDIDOS, (("observacao", "NULL"),), "vitrine", "slot_vps")
+    lines = to_script(Plan((step,))).splitlines()
+    assert "confirmed_flush_lsn >= pg_current_wal_lsn()" in lines[3]
+    assert [line for line in lines if line.startswith("\\") and line.endswith(";")] == []
+    assert lines.index("\\prompt 'Enter when it does ' done") < next(
+        number for number, line in enumerate(lines) if line.startswith("UPDATE")
+    )
 
 
 def test_a_filter_makes_its_columns_part_of_the_identity(declaration: Declaration) -> None:
