@@ -290,9 +290,14 @@ def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad)
     variables = {watch_variable(name): dsn.get_secret_value() for name, dsn in watched_road.dsns.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PONTE_")}
     command = [sys.executable, "-m", "publications.cli", "lag", "--watch"]
-    process = subprocess.Popen(
-        command, stdout=far, stderr=far, env={**inherited, **variables, "TERM": "xterm", "COLUMNS": "160"}
-    )
+    # A terminal does not ignore Ctrl-C, whatever runs these tests does.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            command, stdout=far, stderr=far, env={**inherited, **variables, "TERM": "xterm", "COLUMNS": "160"}
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     shown = b""
     while shown.count(b"vps: OK") < 2:
         shown += os.read(near, 65536)
