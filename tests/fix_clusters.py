@@ -22,6 +22,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from db.engines import Connection, connect
 from db.migrate import History, migrate
 from infra.devstack.clusters import HOST, Cluster, ClusterSpec
+from infra.devstack.errors import PostgresNotFoundError
 from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
 from infra.devstack.seed import DIRT, create_schema, seed
 from tests.ports import find_free_ports
@@ -51,6 +52,14 @@ def server_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = runtime_root(tmp_path_factory.mktemp("clusters"))
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+def pytest_configure() -> None:
+    """Say in one sentence that there is no PostgreSQL, before each test says so."""
+    try:
+        find_bindir(os.environ)
+    except PostgresNotFoundError as error:
+        pytest.exit(str(error), returncode=2)
 
 
 @pytest.fixture(scope="session")
