@@ -27,7 +27,8 @@ from infra.devstack.supervisor import ControlServer, ServiceSpec, Supervisor, en
 
 pytestmark = pytest.mark.integration
 
-OBEDIENT = "import sys, time; open(sys.argv[1], 'w').close(); print('up', flush=True); time.sleep(600)"
+# Ready after its first line, so that whoever waited for it finds the line.
+OBEDIENT = "import sys, time; print('up', flush=True); open(sys.argv[1], 'w').close(); time.sleep(600)"
 STUBBORN = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + OBEDIENT
 PARENT = (
     "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
