@@ -6,6 +6,8 @@ pytest_plugins = [
     "tests.fix_road",
     "tests.fix_windows",
     "tests.fix_shop",
+    "tests.fix_served",
     "tests.fix_watch",
+    "tests.fix_breaks",
     "tests.fix_browser",
 ]

@@ -316,6 +316,14 @@ def read_events(port: int, **headers: str) -> Iterator[dict[str, str]]:
         connection.close()
 
 
+def touch(conn: Connection, *pedido_ids: int) -> None:
+    """Change a few orders, as replication does."""
+    conn.execute(
+        "UPDATE vitrine.pedidos SET observacao = observacao || '.', versao = versao + 1 WHERE id = ANY(%s)",
+        [list(pedido_ids)],
+    )
+
+
 def quote(text: str) -> str:
     """Return a text as it stands in an address."""
     return urllib.parse.quote(text, safe="")

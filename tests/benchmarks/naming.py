@@ -19,7 +19,7 @@ import pytest
 
 from db.freshness import Cause
 from publications.settings import watch_variable
-from tests.acceptance.test_watch import FAILURES
+from tests.fix_breaks import FAILURES
 from tests.fix_watch import WatchedRoad
 
 DEADLINE_S = 30.0

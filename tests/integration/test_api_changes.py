@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -17,48 +16,14 @@ from tests.fix_api import (
     EASY,
     ROLE,
     Client,
-    RunningApi,
     make_token,
-    make_window,
     run_api,
-    run_cluster,
+    touch,
     write_session,
 )
 from vps_readapi.memory.sql import PREPARE_CONFIRM
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with run_cluster() as cluster:
-        yield make_window(cluster, "vps", pedidos=30)
-
-
-@pytest.fixture(scope="module")
-def api(dsn: str) -> Iterator[RunningApi]:
-    with run_api(dsn) as running:
-        yield running
-
-
-@pytest.fixture
-def client(api: RunningApi) -> Iterator[Client]:
-    one = api.connect()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def writer(dsn: str) -> Iterator[Connection]:
-    with write_session(dsn) as conn:
-        yield conn
-
-
-def touch(conn: Connection, *pedido_ids: int) -> None:
-    conn.execute(
-        "UPDATE vitrine.pedidos SET observacao = observacao || '.', versao = versao + 1 WHERE id = ANY(%s)",
-        [list(pedido_ids)],
-    )
 
 
 def ask_since(client: Client, cursor: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -17,25 +16,13 @@ from tests.fix_api import (
     Client,
     RunningApi,
     make_token,
-    make_window,
     run_api,
-    run_cluster,
 )
 from vps_readapi.auth.tokens import Claims, Tokens
 
 pytestmark = pytest.mark.integration
 
-
-@pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with run_cluster() as cluster:
-        yield make_window(cluster, "vps", pedidos=1200)
-
-
-@pytest.fixture(scope="module")
-def api(dsn: str) -> Iterator[RunningApi]:
-    with run_api(dsn) as running:
-        yield running
+PEDIDOS = 1200
 
 
 def send_raw(api: RunningApi, *pieces: bytes) -> bytes:

@@ -118,13 +118,6 @@ def api(dsn: str, sgp: Sgp, folders: tuple[Path, Path]) -> Iterator[RunningApi]:
         yield one
 
 
-@pytest.fixture
-def client(api: RunningApi) -> Iterator[Client]:
-    one = api.connect()
-    yield one
-    one.close()
-
-
 def read_link(client: Client, pedido_id: int) -> str | None:
     """Return the path of the first item's picture."""
     found = client.get(f"/pedidos/{pedido_id}").json()["items"][0]["imagem_url"]

@@ -49,25 +49,6 @@ def dsn(cluster: Cluster) -> str:
     return make_window(cluster, "vps", pedidos=PEDIDOS)
 
 
-@pytest.fixture(scope="module")
-def api(dsn: str) -> Iterator[RunningApi]:
-    with run_api(dsn) as running:
-        yield running
-
-
-@pytest.fixture
-def client(api: RunningApi) -> Iterator[Client]:
-    one = api.connect()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def writer(dsn: str) -> Iterator[Connection]:
-    with write_session(dsn) as conn:
-        yield conn
-
-
 def change(writer: Connection, pedido_id: int, column: str, value: object) -> None:
     statement = SQL("UPDATE vitrine.pedidos SET {} = %s, versao = versao + 1 WHERE id = %s")
     writer.execute(statement.format(Identifier(column)), [value, pedido_id])
