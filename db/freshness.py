@@ -42,6 +42,8 @@ class Cause(StrEnum):
     POLL_DIED = "poll_died"
     WINDOW_DOWN = "window_down"
     SLOT_LOST = "slot_lost"
+    CHANGES_LOST = "changes_lost"
+    """A beat did not come, and the next one did: what was written between them is missing or too old."""
     LINK_DOWN = "link_down"
     APPLY_STOPPED = "apply_stopped"
     SGP_DOWN = "sgp_down"
@@ -113,6 +115,7 @@ class Observation:
     """SGP's clock minus the VPS's."""
     drifted: bool = False
     beat_lost: bool = False
+    changes_lost: bool = False
     copying: bool = False
     blind: bool = False
     """A database answers, and what is looked for there can't be read."""
@@ -205,6 +208,8 @@ def _find_causes(seen: Observation) -> Iterable[Cause]:
     hops = (seen.intake, seen.export)
     if HopState.LOST in hops:
         yield Cause.SLOT_LOST
+    if seen.changes_lost:
+        yield Cause.CHANGES_LOST
     if not seen.vps_answers or seen.export is HopState.CUT:
         yield Cause.LINK_DOWN
     if HopState.STOPPED in hops:

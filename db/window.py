@@ -167,6 +167,7 @@ def _heartbeat() -> list[Column[Any]]:
         _filled("beat", BigInteger, "0"),
         _null("beat_at", _INSTANT),
         _null("landed_at", _INSTANT),
+        _null("landings", BigInteger),
         _versao(),
     ]
 

@@ -20,6 +20,7 @@ from publications.spec import (
     SWEEP,
     ColumnSpec,
     EndpointSpec,
+    GapSpec,
     GrantKind,
     GrantSpec,
     IdentitySpec,
@@ -66,6 +67,7 @@ def read_endpoint(
     """
     identities, keys = _read_identities(conn, published)
     found = _read_tables(conn, tables)
+    notes = _find_gap_notes(conn)
     return EndpointSpec(
         name=name,
         roles=_read_roles(conn, roles),
@@ -83,6 +85,8 @@ def read_endpoint(
             if table in found and (stale := _read_stale(conn, table, found[table].columns.keys() - columns))
         },
         position=_read_position(conn, found.values()),
+        gap=_read_gap(conn, notes) if notes else None,
+        gap_notes=notes,
     )
 
 
@@ -246,6 +250,19 @@ def _read_position(conn: Connection, arriving: Iterable[TableSpec]) -> Position:
     held = [_read_newest(conn, table.table) for table in arriving if "versao" in table.columns]
     wal_bytes, given = conn.execute(_SQL["position"]).fetchone() or (None, None)
     return Position(wal_bytes, received, given, max(filter(None, held), default=None))
+
+
+def _find_gap_notes(conn: Connection) -> TableName | None:
+    for table in (TableName("projection", "gaps"), TableName("guard", "gaps")):
+        if conn.execute("SELECT to_regclass(%s)", [str(table)]).fetchone() != (None,):
+            return table
+    return None
+
+
+def _read_gap(conn: Connection, notes: TableName) -> GapSpec | None:
+    query = sql.SQL("SELECT max(id), min(after_beat), max(beat), bool_and(noted) FROM {}")
+    row = conn.execute(query.format(sql.Identifier(notes.schema, notes.name))).fetchone()
+    return GapSpec(*row) if row and row[0] is not None else None
 
 
 def _read_newest(conn: Connection, table: TableName) -> int | None:

@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 
 from publications.spec import (
     ColumnSpec,
+    GapSpec,
     GrantSpec,
     IdentitySpec,
     PublicationSpec,
@@ -345,6 +346,25 @@ class CopyAgain(Change):
     table: TableName
     phase = Phase.SUBSCRIPTIONS
     consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class NoteGap(Change):
+    """Note that each table has been marked: an apply that is ended goes on with them, and not anew."""
+
+    notes: TableName
+    gap: GapSpec
+    phase = Phase.RECEIVING_TABLES
+
+
+@dataclass(frozen=True)
+class CloseGap(Change):
+    """Note that what was lost on the way is here again, now that all is copied and swept."""
+
+    notes: TableName
+    gap: GapSpec | None
+    """As it was known before the copies began; None where a new slot opens one meanwhile."""
+    phase = Phase.SETTLEMENTS
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ LOGINS_WARNING = 1 / 3
 UNRECORDED_S = 60.0
 """The panel writes every ten seconds; for so long it may be restarted."""
 
-GRAVE = frozenset({Cause.POLL_DIED, Cause.WINDOW_DOWN, Cause.SLOT_LOST})
+GRAVE = frozenset({Cause.POLL_DIED, Cause.WINDOW_DOWN, Cause.SLOT_LOST, Cause.CHANGES_LOST})
 """Causes that do not mend themselves and get worse."""
 
 

@@ -12,6 +12,7 @@ from publications.changes import (
     AlterColumnType,
     AlterRole,
     Change,
+    CloseGap,
     CreatePublication,
     CreateRole,
     CreateSlot,
@@ -22,6 +23,7 @@ from publications.changes import (
     DropSlot,
     EmptyColumns,
     MarkBackfill,
+    NoteGap,
     ReplacePublication,
     RevokeGrants,
     SetIdentity,
@@ -44,6 +46,7 @@ from publications.ddl_tables import (
 )
 from publications.spec import (
     MEMBER_OF,
+    GapSpec,
     GrantKind,
     GrantSpec,
     PublicationSpec,
@@ -97,6 +100,14 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [
                 compose("ALTER PUBLICATION {} SET ({})", name_of(publication.name), _operations(publication))
             ]
+        case NoteGap(notes=notes, gap=gap):
+            return [
+                compose("UPDATE {} SET noted = true WHERE id <= {}", table_of(notes), sql.Literal(gap.up_to))
+            ]
+        case CloseGap(notes=notes, gap=None):
+            return [compose("DELETE FROM {}", table_of(notes))]
+        case CloseGap(notes=notes, gap=GapSpec(up_to=up_to)):
+            return [compose("DELETE FROM {} WHERE id <= {}", table_of(notes), sql.Literal(up_to))]
         case DropPublication(name=name):
             return [compose("DROP PUBLICATION {}", name_of(name))]
         case CreateSlot(slot=slot):

@@ -89,9 +89,8 @@ def _find_restored(
     if hop.source == declaration.intake.target:
         intake = declaration.intake
         anew = (
-            f"first drop {intake.subscription} and {intake.slot}, run 'ponte apply' and let it copy: what"
-            f" {intake.source} wrote since the backup is not sent again; then give out newer versions as"
-            f" docs/adr/0003-versao.md says; then {anew}"
+            f"let a beat pass and run 'ponte apply': it copies what {intake.source} does not send again; then"
+            f" give out newer versions as docs/adr/0003-versao.md says; then {anew}"
         )
     if _is_ahead(target.held_versao, source.given_versao):
         yield FindingError(

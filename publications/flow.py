@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from publications.changes import Backfill, Change, CopyAgain, EmptyColumns, MarkBackfill
+from publications.changes import Backfill, Change, CloseGap, CopyAgain, EmptyColumns, MarkBackfill, NoteGap
 from publications.spec import (
     COPY,
     SWEEP,
@@ -26,6 +26,11 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
     if subscription is None:
         return []
     known = live[hop.target].subscriptions.get(hop.subscription)
+    slot_is_new = known is not None and (
+        known.slot != subscription.slot or subscription.slot not in live[hop.source].slots
+    )
+    gap, notes = live[hop.target].gap, live[hop.target].gap_notes
+    gap_is_new = gap is not None and not gap.noted
     steps: list[Change] = [
         EmptyColumns(hop.target, table, tuple(columns.items()), hop.source, subscription.slot or "")
         for table, columns in live[hop.target].stale.items()
@@ -42,8 +47,12 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
             new=wanted[hop.source].publications[publication],
             old=live[hop.source].publications.get(publication),
             there=there,
-            gap=known.slot != subscription.slot or subscription.slot not in live[hop.source].slots,
+            gap=gap_is_new or slot_is_new,
         )
+    if notes and gap and gap_is_new:
+        steps.append(NoteGap(hop.target, notes, gap))
+    if notes and (gap or slot_is_new):
+        steps.append(CloseGap(hop.target, notes, None if slot_is_new else gap))
     return steps
 
 
@@ -67,7 +76,7 @@ def _diff_table(
     there: TableSpec | None,
     gap: bool,
 ) -> Iterable[Change]:
-    """Compare one table. gap: the slot is new, so what came between the old one's end and now is missing."""
+    """Compare one table. gap: what came in between is missing, or the slot is new."""
     pending = there.pending if there else frozenset()
     if gap or COPY in pending or _missed_rows(table, new, old):
         if COPY not in pending:

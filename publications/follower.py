@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -23,6 +24,7 @@ from publications.lag import (
     EndpointReading,
     EndpointRole,
     read_backlog,
+    read_gaps,
     read_offline_bound,
     read_reading,
 )
@@ -35,6 +37,8 @@ RETRY_S = 0.4
 BACKLOG_S = 10.0
 """Counting what waits reads whole tables: not at every look."""
 BOUND_S = 30.0
+GAPS_S = 2.0
+"""A gap shows itself when a beat comes."""
 BACKLOG_STALE_S = 60.0
 """What could not be counted for so long is not known any more."""
 FAILURES = 2
@@ -88,6 +92,8 @@ class Sight:
     """How long ago that was read."""
     max_offline_s: float | None = None
     """On a subscriber: for how long its API lets people log in without word; None where that is not told."""
+    gaps: int | None = None
+    """How many times changes were lost on the way there; None where that can't be seen."""
     silence_s: float | None = None
     """For how long nothing had been written into the history when we began; None if nothing ever was."""
     failure: str = ""
@@ -122,7 +128,8 @@ class Follower:
         self._read_at: float | None = None
         self._answered_at: float | None = None
         self._beat_at = self._beat_changed_at = 0.0
-        self._backlog_tried_at = self._backlog_at = self._past_tried_at = self._bound_tried_at = -math.inf
+        self._backlog_tried_at = self._backlog_at = -math.inf
+        self._past_tried_at = self._bound_tried_at = self._gaps_tried_at = -math.inf
         self._failures = 0
         self._past_at = 0.0
         self._tracks = Tracks(slots)
@@ -191,6 +198,8 @@ class Follower:
             self._read_backlog(conn)
         if self._role.has_logins:
             self._read_bound(conn)
+        if self._role.gaps:
+            self._read_gaps(conn, self._role.gaps)
         return reading
 
     def _read_past(self, conn: Connection) -> None:
@@ -234,6 +243,15 @@ class Follower:
         found = read_offline_bound(conn)
         with self._lock:
             self._sight = replace(self._sight, max_offline_s=found)
+
+    def _read_gaps(self, conn: Connection, block: LiteralString) -> None:
+        now = time.monotonic()
+        if now - self._gaps_tried_at < GAPS_S:
+            return
+        self._gaps_tried_at = now
+        found = read_gaps(conn, block)
+        with self._lock:
+            self._sight = replace(self._sight, gaps=found)
 
     def _endure(self, error: psycopg.Error, conn: Connection) -> None:
         """Go on where only a statement failed. Raise the error where the connection did."""

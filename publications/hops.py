@@ -40,6 +40,8 @@ class HopView:
     """The subscription has all that is declared, as far as can be told."""
     beat_lost: bool
     """Changes pass and the beat does not."""
+    gaps: int | None
+    """How many times changes were lost on it; None where that can't be seen."""
 
 
 def view_hop(
@@ -71,6 +73,7 @@ def view_hop(
         forecast=forecast(_join(past, source.samples.get(hop.slot, ())), slot, disk_free_bytes=free),
         complete=_is_complete(hop, subscription),
         beat_lost=_is_beat_lost(state, slot, source, target),
+        gaps=target.gaps,
     )
 
 

@@ -136,11 +136,13 @@ class EndpointRole:
     """It has the backlog, and what was applied."""
     has_logins: bool = False
     """People log in there."""
+    gaps: LiteralString | None = None
+    """The block that counts what was lost on the way there."""
 
 
 SOURCE = EndpointRole("beat_sent", publishes=True, counts_worker=True)
-WINDOW = EndpointRole("beat_landed", publishes=True, is_window=True)
-SUBSCRIBER = EndpointRole("beat_received", is_here=False, has_logins=True)
+WINDOW = EndpointRole("beat_landed", publishes=True, is_window=True, gaps="gaps_landed")
+SUBSCRIBER = EndpointRole("beat_received", is_here=False, has_logins=True, gaps="gaps_received")
 
 
 def read_reading(
@@ -190,11 +192,22 @@ def _read_beat(conn: Connection, block: LiteralString) -> tuple[Beat | None, boo
 
 def read_offline_bound(conn: Connection) -> float | None:
     """Return for how many seconds people may log in without word; None where nobody told, or may not see."""
+    row = _row_if_any(conn, "offline_bound")
+    return row[0] if row else None
+
+
+def read_gaps(conn: Connection, block: LiteralString) -> int | None:
+    """Return how many times changes were lost on the way here; None where that can't be seen."""
+    row = _row_if_any(conn, block)
+    return row[0] if row else None
+
+
+def _row_if_any(conn: Connection, block: LiteralString) -> TupleRow | None:
+    """Return what an older database, or one where a grant is missing, does not have."""
     try:
-        row = conn.execute(_SQL["offline_bound"]).fetchone()
+        return conn.execute(_SQL[block]).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
         return None
-    return row[0] if row else None
 
 
 def read_backlog(conn: Connection) -> Backlog:

@@ -39,6 +39,7 @@ SLOT_UNCONFIRMED = MetricSpec(
 SLOT_SAFE = MetricSpec("ponte_slot_safe_bytes", "WAL until the slot can be lost", ("endpoint", "slot"))
 SLOT_LEFT = MetricSpec("ponte_slot_left_seconds", "until a held slot can be lost", ("endpoint", "slot"))
 BEHIND = MetricSpec("ponte_hop_behind_seconds", "how far the target is behind the source", HOP)
+GAPS = MetricSpec("ponte_hop_gaps_rows", "times that changes were lost on it and not yet copied again", HOP)
 ENABLED = MetricSpec("ponte_subscription_enabled_ratio", "1 while it may run", ("endpoint", "subscription"))
 RUNNING = MetricSpec(
     "ponte_subscription_running_ratio",
@@ -140,6 +141,7 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     yield WAL_RATE.family(((name,), rate) for name, rate in rates.items())
     yield DISK_LEFT.family(_by(left.items()))
     yield BEHIND.family(((hop.source, hop.target), hop.behind_s) for hop in hops)
+    yield GAPS.family(((hop.source, hop.target), hop.gaps) for hop in hops)
     yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in known)
     yield from _collect_slots(known)
     yield from _collect_subscriptions(view, hops)

@@ -15,10 +15,12 @@ from publications.changes import (
     AlterRole,
     Backfill,
     Change,
+    CloseGap,
     CopyAgain,
     CreateRole,
     EmptyColumns,
     MarkBackfill,
+    NoteGap,
     RefreshSubscription,
     RevokeGrants,
     SetIdentity,
@@ -57,6 +59,8 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
             return f"{table}.{column.name} {column.type}"
         case StartHeart(table=table):
             return str(table)
+        case NoteGap(gap=gap) | CloseGap(gap=gap):
+            return f"between beats {gap.after_beat} and {gap.beat}" if gap else "that the new slot leaves"
         case SetTrigger(table=table, trigger=trigger):
             return f"{trigger.name} on {table}{' (all rows projected again)' if trigger.projects else ''}"
         case SetPublishedTables(publication=new, was=was):

@@ -184,6 +184,20 @@ class Position:
 
 
 @dataclass(frozen=True)
+class GapSpec:
+    """Changes that were lost on the way to a database, all of them as one."""
+
+    up_to: int
+    """The number of the last note of them."""
+    after_beat: int
+    """The last beat that came before."""
+    beat: int
+    """The first beat that came after."""
+    noted: bool
+    """On each table stands that it is to be copied again, or it was."""
+
+
+@dataclass(frozen=True)
 class Room:
     """What of something is in use, and of how much."""
 
@@ -211,6 +225,10 @@ class EndpointSpec:
     stale: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
     """Columns that hold what is not to be there any more, with the SQL of what stands there instead."""
     position: Position = field(default_factory=Position)
+    gap: GapSpec | None = None
+    """Never wanted."""
+    gap_notes: TableName | None = None
+    """The table where gaps are noted; None where the database is older than such notes."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "a slot is lost: its WAL was removed",
         "drop its subscription and slot, then run 'ponte apply': it copies over what is there",
     ),
+    Cause.CHANGES_LOST: (
+        "changes were lost on the way, and nothing sends them again",
+        "run 'ponte apply': it copies over what is there, and nobody waits for it",
+    ),
     Cause.LINK_DOWN: ("the link to the VPS is down", "check 'tailscale status' here and that the VPS runs"),
     Cause.APPLY_STOPPED: (
         "a subscription does not apply",

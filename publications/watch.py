@@ -170,6 +170,7 @@ class Watch:
             skew_s=_skew_s(source, subscriber),
             drifted=drifted or not (intake.complete and export.complete),
             beat_lost=intake.beat_lost or export.beat_lost,
+            changes_lost=bool(intake.gaps or export.gaps),
             copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
             blind=any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,

@@ -26,6 +26,10 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "A fila de mudanças foi perdida: a cópia precisa ser refeita.",
         "Chame o suporte: é preciso refazer a assinatura e rodar 'ponte apply'.",
     ),
+    Cause.CHANGES_LOST: (
+        "Mudanças se perderam no caminho: alguns pedidos que os clientes veem podem estar errados.",
+        "Chame o suporte: 'ponte apply' copia tudo de novo, sem interromper ninguém.",
+    ),
     Cause.LINK_DOWN: (
         "A ligação entre a loja e a VPS caiu. As mudanças esperam aqui e seguem sozinhas quando ela voltar.",
         "Veja se a internet da loja funciona; depois, o Tailscale e a VPS.",

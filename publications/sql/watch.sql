@@ -76,6 +76,14 @@ SELECT count(*),
 -- on a subscriber: for how many seconds its API lets people log in without word from the intranet
 SELECT b.seconds FROM auth.offline_bound b;
 
+-- name: gaps_landed
+-- on the vitrine: how many times changes were lost on the way there
+SELECT count(*)::int FROM projection.gaps;
+
+-- name: gaps_received
+-- on a subscriber: the same
+SELECT count(*)::int FROM guard.gaps;
+
 -- name: backlog
 -- what the worker has still to do and what it could not do, in numbers
 SELECT (SELECT count(*) FROM public.pedido_imagens i

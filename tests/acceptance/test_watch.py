@@ -128,10 +128,14 @@ def test_a_slot_that_was_made_anew_is_a_lost_one(watched_road: WatchedRoad) -> N
     with apply_disabled(watched_road):
         inactive = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'slot_vps' AND NOT active"
         watched_road.road.wait(lambda: bool(run("vitrine", inactive)), "an inactive slot")
+        [[before]] = run("vitrine", "SELECT beat FROM vitrine.heartbeat")
+        written = "SELECT 1 FROM vitrine.heartbeat WHERE beat > %s"
+        watched_road.road.wait(lambda: bool(run("vitrine", written, before)), "a beat that the old one holds")
         run("vitrine", "SELECT pg_drop_replication_slot('slot_vps')")
         run("vitrine", "SELECT pg_create_logical_replication_slot('slot_vps', 'pgoutput')")
     watched_road.road.wait(
-        lambda: watched_road.read_panel() == Face(FRESH, (Cause.SLOT_LOST,)), "a slot that is another"
+        lambda: watched_road.read_panel() == Face(FRESH, (Cause.SLOT_LOST, Cause.CHANGES_LOST)),
+        "a slot that is another, and what was lost with the old one",
     )
     assert 'ponte_slot_lost_ratio{endpoint="vitrine",slot="slot_vps"} 1.0' in watched_road.panel.get(
         "/metrics"

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from publications.apply import apply
-from publications.changes import Change, CopyAgain
+from publications.apply import NotConvergedError, apply, wait_for_copies
+from publications.changes import Change, CloseGap, CopyAgain
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
 from publications.render import describe
-from tests.fix_road import Road, with_filter
+from tests.fix_road import DEADLINE_S, Road, with_filter
 from tests.integration.test_publications import OTHER, Killed
 
 pytestmark = pytest.mark.integration
@@ -85,6 +85,99 @@ def test_a_slot_that_was_dropped_is_made_good_whenever_apply_is_ended(road: Road
     assert apply_step_by_step(road) > 3
     assert road.apply().steps == ()
     assert_in_step(road)
+
+
+def beat_at(road: Road, name: str) -> None:
+    """Beat once, and wait until it is there."""
+    [[beat]] = road.run("sgp", "UPDATE ponte.heartbeat SET beat = beat + 1 RETURNING beat")
+    query = "SELECT 1 FROM vitrine.heartbeat WHERE beat = %s"
+    road.wait(lambda: name == "sgp" or road.run(name, query, beat) != [], "the beat")
+
+
+def lose_changes(road: Road, source: str, slot: str, target: str, subscription: str) -> None:
+    """Let a slot pass over what was written, as where its subscriber was put back to an earlier moment."""
+    road.run(target, f"ALTER SUBSCRIPTION {subscription} DISABLE")
+    idle = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
+    road.wait(lambda: road.run(source, idle, slot) != [], "an idle slot")
+    road.run("sgp", "UPDATE pedidos SET observacao = 'perdido' WHERE id < 10")
+    road.run("sgp", 'DELETE FROM "user" WHERE id = 5')
+    beat_at(road, source)
+    road.run(source, "SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", slot)
+    road.run(target, f"ALTER SUBSCRIPTION {subscription} ENABLE")
+    road.wait_arrival()
+
+
+HOPS = {
+    "intake": ("sgp", "slot_intake", "vitrine", "sub_intake"),
+    "export": ("vitrine", "slot_vps", "vps", "sub_vps"),
+}
+NOTES = {"vitrine": "projection.gaps", "vps": "guard.gaps"}
+
+
+def read_notes(road: Road) -> dict[str, int]:
+    return {name: len(road.run(name, f"SELECT 1 FROM {notes}")) for name, notes in NOTES.items()}  # noqa: S608
+
+
+@pytest.mark.parametrize("hop", HOPS)
+def test_changes_that_a_slot_passed_over_are_noted_on_their_own_hop_and_copied_again(
+    road: Road, hop: str
+) -> None:
+    """A beat that the first hop lost passes the second one whole."""
+    target = HOPS[hop][2]
+    lose_changes(road, *HOPS[hop])
+    assert read_notes(road) == {"vitrine": 0, "vps": 0} | {target: 1}
+    assert road.run("vps", "SELECT 1 FROM vitrine.usuarios WHERE id = 5") != []
+    assert apply_step_by_step(road) > 3
+    assert road.apply().steps == ()
+    assert_in_step(road)
+    assert read_notes(road) == {"vitrine": 0, "vps": 0}
+    assert road.run("vps", "SELECT 1 FROM vitrine.usuarios WHERE id = 5") == []
+
+
+def test_a_gap_that_is_noted_while_another_is_mended_stays(road: Road) -> None:
+    lose_changes(road, *HOPS["export"])
+
+    def report(step: Change) -> None:
+        if isinstance(step, CloseGap):
+            note = "INSERT INTO guard.gaps (after_beat, beat) VALUES (1, 3)"
+            road.run("vps", note)
+
+    with pytest.raises(NotConvergedError), road.session() as session:
+        apply(session, allow_drop=False, report=report)
+    assert read_notes(road)["vps"] == 1
+    road.apply()
+    assert_in_step(road)
+
+
+def test_a_heartbeat_that_is_copied_again_leaves_no_gap(road: Road) -> None:
+    """Its copy passes over beats, and so do old beats that come again; neither has lost anything."""
+    road.run("vps", "ALTER SUBSCRIPTION sub_vps DROP PUBLICATION pub_vps_heartbeat")
+    road.run("vitrine", "ALTER SUBSCRIPTION sub_intake DROP PUBLICATION pub_intake_heartbeat")
+    road.run("sgp", "UPDATE ponte.heartbeat SET beat = beat + 50")
+    road.apply()
+    road.wait_arrival()
+    road.run("sgp", "UPDATE ponte.heartbeat SET beat = beat - 20")
+    road.wait_arrival()
+    assert read_notes(road) == {"vitrine": 0, "vps": 0}
+    assert_in_step(road)
+
+
+def test_a_slot_dropped_under_a_beating_heart_takes_one_apply(road: Road) -> None:
+    """Beats come by the new slot before the heartbeat's copy does: a gap, which the copies close."""
+    road.run("vps", "ALTER SUBSCRIPTION sub_vps DISABLE")
+    drop_slot(road)
+    beat_at(road, "vitrine")
+    road.run("vps", "ALTER SUBSCRIPTION sub_vps ENABLE")
+
+    def report(step: Change) -> None:
+        if isinstance(step, CopyAgain):
+            road.wait_arrival()
+
+    with road.session() as session:
+        apply(session, allow_drop=False, report=report)
+        wait_for_copies(session, report=lambda _: None, timeout_s=DEADLINE_S)
+    assert_in_step(road)
+    assert read_notes(road) == {"vitrine": 0, "vps": 0}
 
 
 def test_an_apply_that_was_ended_before_it_copied_copies_the_next_time(road: Road) -> None:

@@ -68,7 +68,7 @@ HAND_EDITS = {
     "a filter added": (
         "vitrine",
         "ALTER PUBLICATION pub_vps_heartbeat SET TABLE vitrine.heartbeat"
-        " (id, beat, beat_at, landed_at, versao) WHERE (id > 0)",
+        " (id, beat, beat_at, landed_at, landings, versao) WHERE (id > 0)",
         "vitrine: set published tables pub_vps_heartbeat (filter (id > 0) -> none)",
     ),
     "a grant too many": (

@@ -48,6 +48,7 @@ def test_well_is_ok() -> None:
         ({"vitrine_answers": False}, Cause.WINDOW_DOWN),
         ({"export": HopState.LOST}, Cause.SLOT_LOST),
         ({"intake": HopState.LOST}, Cause.SLOT_LOST),
+        ({"changes_lost": True}, Cause.CHANGES_LOST),
         ({"vps_answers": False}, Cause.LINK_DOWN),
         ({"export": HopState.CUT}, Cause.LINK_DOWN),
         ({"export": HopState.STOPPED}, Cause.APPLY_STOPPED),
