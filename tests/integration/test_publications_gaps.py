@@ -162,6 +162,30 @@ def test_a_heartbeat_that_is_copied_again_leaves_no_gap(road: Road) -> None:
     assert_in_step(road)
 
 
+def test_a_count_that_is_sent_later_leaves_no_gap(unapplied_road: Road) -> None:
+    """An upgrade with beats under way that don't have it yet."""
+    road, text = unapplied_road, DEFAULT_PATH.read_text(encoding="utf-8")
+    assert '"landings", ' in text
+    older = parse_declaration(text.replace('"landings", ', ""), origin="test")
+    road.apply(older)
+    road.wait_arrival()
+    road.run("vps", "ALTER SUBSCRIPTION sub_vps DISABLE")
+    for _ in range(3):
+        beat_at(road, "vitrine")
+
+    def report(step: Change) -> None:
+        beat_at(road, "vitrine")
+
+    with road.session() as session:
+        apply(session, allow_drop=False, report=report)
+    road.wait_arrival()
+    landings = [road.run(name, "SELECT landings FROM vitrine.heartbeat") for name in ("vitrine", "vps")]
+    assert landings[0] == landings[1] != [(None,)]
+    assert read_notes(road) == {"vitrine": 0, "vps": 0}
+    lose_changes(road, *HOPS["export"])
+    assert read_notes(road)["vps"] == 1
+
+
 def test_a_slot_dropped_under_a_beating_heart_takes_one_apply(road: Road) -> None:
     """Beats come by the new slot before the heartbeat's copy does: a gap, which the copies close."""
     road.run("vps", "ALTER SUBSCRIPTION sub_vps DISABLE")
