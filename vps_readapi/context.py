@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from importlib.metadata import version
 from typing import Annotated
 
@@ -16,9 +15,10 @@ from pydantic import SecretStr
 
 from db.alchemy import async_engine
 from vps_readapi.auth.bound import keep_told
+from vps_readapi.auth.checker import CheckerSettings
 from vps_readapi.auth.ledger import Ledger
-from vps_readapi.auth.login import Account, Login
-from vps_readapi.auth.passwords import PasswordPool
+from vps_readapi.auth.login import Login
+from vps_readapi.auth.remote import open_checks
 from vps_readapi.auth.tokens import TokenKeys, Tokens
 from vps_readapi.database import Database
 from vps_readapi.events import Events
@@ -33,12 +33,11 @@ from vps_readapi.memory.people import People
 from vps_readapi.memory.plan import Plans
 from vps_readapi.metrics import serve_metrics
 from vps_readapi.presign import Bucket, Network
-from vps_readapi.queries import find_login
 from vps_readapi.settings import ApiSettings
 from vps_readapi.visibility import VisibilityPolicy
 
-AUTH_POOL_SIZE = 2
-"""Sessions that count and revoke: each statement takes a millisecond."""
+AUTH_POOL_SIZE = 1
+"""Sessions that revoke: each statement takes a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
         with serve_metrics(memory, events, host=settings.metrics_host, port=settings.metrics_port):
             async with (
                 memory.follow(),
-                open_logins(settings, database, tokens) as (login, ledger),
+                open_logins(settings, tokens) as (login, ledger),
                 open_originals(settings) as originals,
             ):
                 yield Services(
@@ -115,32 +114,32 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def open_logins(
-    settings: ApiSettings, database: Database, tokens: Tokens
-) -> AsyncIterator[tuple[Login, Ledger]]:
-    """Build what gives and ends sessions, with its own way to the database and its own threads."""
+async def open_logins(settings: ApiSettings, tokens: Tokens) -> AsyncIterator[tuple[Login, Ledger]]:
+    """Build what gives and ends sessions, with its own way to the database."""
     engine = async_engine(
         settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
     )
     written = Database(engine)
     telling = asyncio.create_task(keep_told(written, settings.auth_max_offline * 3600))
     ledger = Ledger(written, key=_key(settings.credential_key))
-    pool = PasswordPool(concurrency=settings.login_concurrency)
-    find = partial(find_account, database)
     try:
-        yield Login(tokens, keys=settings.credential_keys(), ledger=ledger, pool=pool, find=find), ledger
+        async with open_checks(_checker_settings(settings)) as checks:
+            yield Login(tokens, checks, concurrency=settings.login_concurrency), ledger
     finally:
         telling.cancel()
-        pool.close()
         await engine.dispose()
 
 
-async def find_account(database: Database, username: str) -> Account | None:
-    """Return who has exactly this name."""
-    if "\0" in username:  # PostgreSQL has no such text
-        return None
-    row = await database.fetch_first(find_login(username))
-    return Account(**row._asdict()) if row else None
+def _checker_settings(settings: ApiSettings) -> CheckerSettings:
+    keys = settings.credential_keys()
+    return CheckerSettings(
+        dsn=settings.dsn.get_secret_value(),
+        auth_dsn=settings.auth_dsn.get_secret_value(),
+        ledger_key=settings.credential_key.get_secret_value(),
+        current_key_id=keys.current,
+        keys={name: key.decode() for name, key in keys.by_id.items()},
+        concurrency=settings.login_concurrency,
+    )
 
 
 def _token_keys(settings: ApiSettings) -> TokenKeys:
@@ -186,8 +185,8 @@ def _key(secret: SecretStr) -> bytes:
     return secret.get_secret_value().encode()
 
 
-def get_services(request: Request) -> Services:
-    """Return the parts of the application that serves this request."""
+async def get_services(request: Request) -> Services:
+    """Return the parts of the application that serves this request; without `async` a thread would do it."""
     services = request.app.state.services
     if not isinstance(services, Services):
         raise TypeError("the application has not been started")

@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 from sqlalchemy import Row, Select
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 FETCH_TIMEOUT_S = 10.0
@@ -16,6 +19,17 @@ Rows = Sequence[Row[Any]]
 
 class DatabaseTimeoutError(Exception):
     """The database did not answer in time."""
+
+
+DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, DatabaseTimeoutError)
+UNREACHABLE = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeoutError,
+    DatabaseTimeoutError,
+    psycopg.OperationalError,
+)
+"""Those that are raised while the database is away, starting, stopping or stuck."""
 
 
 class Database:

@@ -11,27 +11,16 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import psycopg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from vps_readapi.database import DatabaseTimeoutError
+from vps_readapi.database import DATABASE_ERRORS, UNREACHABLE
 from vps_readapi.schemas import ProblemJson
 
 MEDIA_TYPE = "application/problem+json"
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, DatabaseTimeoutError)
-UNREACHABLE = (
-    OperationalError,
-    InterfaceError,
-    PoolTimeoutError,
-    DatabaseTimeoutError,
-    psycopg.OperationalError,
-)
-"""Those that are raised while the database is away, starting, stopping or stuck."""
 
 DETAILS = {
     400: "Requisição inválida",

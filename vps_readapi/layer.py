@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vps_readapi.errors import DATABASE_ERRORS, ProblemError, render_database_error, render_problem
+from vps_readapi.database import DATABASE_ERRORS
+from vps_readapi.errors import ProblemError, render_database_error, render_problem
 from vps_readapi.memory.answer import is_unchanged
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
@@ -31,6 +34,30 @@ class MemoryLayer:
             else:
                 await _answer(plan, body, send)
             return
+        await answer(scope, receive, send)
+
+
+class ShortLayer:
+    """Answer what one route alone is for, without looking for it among all; hand on everything else."""
+
+    def __init__(self, app: ASGIApp, route: APIRoute) -> None:
+        """route: its function takes the request and gives the response."""
+        self._app = app
+        self._route = route
+        self._asked = {(method, route.path) for method in route.methods or ()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or (scope["method"], scope["path"]) not in self._asked:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = self._route
+        try:
+            answer = await self._route.endpoint(Request(scope, receive))
+        except ProblemError as problem:
+            answer = render_problem(problem.status, problem.detail, problem.headers)
+        except DATABASE_ERRORS as error:
+            answer = render_database_error(error)
         await answer(scope, receive, send)
 
 

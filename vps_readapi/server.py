@@ -11,12 +11,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 import uvicorn
 
 from vps_readapi.app import ReadApi, create_app
+from vps_readapi.loops import find_loop
 from vps_readapi.settings import ApiSettings
 
 STOP_TIMEOUT_S = 5
@@ -33,6 +33,7 @@ class Server(uvicorn.Server):
         services = getattr(app.state, "services", None) if isinstance(app, ReadApi) else None
         if services is not None:
             services.events.close()
+            asyncio.get_running_loop().call_later(STOP_TIMEOUT_S - 1, services.login.give_up)
         await super().shutdown(sockets)
 
 
@@ -44,7 +45,7 @@ def serve(settings: ApiSettings) -> int:
 
 
 def _serve(settings: ApiSettings, listener: socket.socket | None) -> int:
-    """Run the server in this process. psycopg needs a selector loop, which Windows has only on demand."""
+    """Run the server in this process."""
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
@@ -62,19 +63,10 @@ def _serve(settings: ApiSettings, listener: socket.socket | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with (
         contextlib.suppress(KeyboardInterrupt, SystemExit),  # uvicorn's ways to end
-        asyncio.Runner(loop_factory=_find_loop()) as runner,
+        asyncio.Runner(loop_factory=find_loop()) as runner,
     ):
         runner.run(server.serve([listener] if listener else None))
     return 0 if server.started else 1
-
-
-def _find_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return uvloop's loop where there is one; it does not exist for Windows."""
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return asyncio.SelectorEventLoop
-    return uvloop.new_event_loop
 
 
 def _find_protocol() -> type[asyncio.Protocol]:

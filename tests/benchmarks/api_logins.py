@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
-from itertools import chain, count
+from functools import cache
+from itertools import count
 from multiprocessing.synchronize import Event
 from statistics import median
 
@@ -22,23 +26,23 @@ from infra.devstack.seed import DEMO_LOGIN, sign_token
 from infra.devstack.stack import Stack
 from infra.devstack.state import wait_until
 from tests.benchmarks.api_events import run_stack
-from tests.benchmarks.api_http import FAST
+from tests.benchmarks.api_http import FAST, find_tool
 from tests.fix_api import (
     CREDENTIAL_KEY,
     Client,
+    RunningApi,
     make_window,
-    percentile,
     run_api,
     run_cluster,
     write_session,
 )
 
 CROWD = 100
-READERS = 4
-PAUSE_S = 0.004
-"""Between two reads of one reader: 20 desktops and 40 phones read less."""
-SECONDS = 6.0
-ROUNDS = 3
+READERS = 60
+"""Twenty desktops and forty phones."""
+PAUSE_MS = (60, 100)
+SECONDS = 8
+ROUNDS = 5
 CHANGES = 8
 TRIES = 12
 COST = 12
@@ -70,7 +74,8 @@ def log_in_again_and_again(port: int, number: int, stopping: Event) -> None:
 
 
 def be_a_crowd(port: int, ready: Event, stopping: Event) -> None:
-    """Keep a hundred logins under way."""
+    """Keep a hundred logins under way. What the crowd itself takes is no part of the server."""
+    os.nice(10)
     numbers = range(1000, 1000 + CROWD)
     threads = [
         threading.Thread(target=log_in_again_and_again, args=(port, number, stopping)) for number in numbers
@@ -97,44 +102,44 @@ def crowd(port: int) -> Iterator[None]:
         process.join(60)
 
 
-def read_again_and_again(port: int, token: str) -> list[float]:
-    """Be one phone: read an order, wait, read again; return what each read took, in milliseconds."""
-    taken: list[float] = []
-    with closing(Client(port, token=token)) as client:
-        ends = time.perf_counter() + SECONDS
-        while time.perf_counter() < ends:
-            began = time.perf_counter()
-            if client.get("/pedidos/7").status != 200:
-                raise RuntimeError("a warm read failed")
-            taken.append((time.perf_counter() - began) * 1000)
-            time.sleep(PAUSE_S)
-    return taken
+PHONES = """
+function delay() return math.random(%d, %d) end
+function done(summary, latency)
+  if summary.errors.status > 0 then error("a warm read failed") end
+  io.write("p99 ", latency:percentile(99))
+end
+"""
+"""What wrk is told: each connection waits so many milliseconds before it reads again, as people do."""
 
 
-def read_p99_ms(phones: Executor, port: int, token: str) -> float:
-    """Return the 99th percentile of a warm read's time, in milliseconds, over all phones."""
-    reads = phones.map(read_again_and_again, [port] * READERS, [token] * READERS)
-    return percentile(list(chain.from_iterable(reads)), 0.99)
+def read_p99_us(api: RunningApi, token: str) -> float:
+    """Return the 99th percentile of a warm read's time over all phones, in microseconds."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(PHONES % PAUSE_MS)
+        script.flush()
+        command = [find_tool("wrk", "wrk"), "-t1", f"-c{READERS}", f"-d{SECONDS}s", "-s", script.name]
+        field = f"Authorization: Bearer {token}"
+        url = f"http://127.0.0.1:{api.port}/pedidos/7"
+        done = subprocess.run([*command, "-H", field, url], capture_output=True, text=True, check=True)
+    found = re.search(r"p99 (\d+)", done.stdout)
+    if found is None:
+        raise RuntimeError(done.stdout + done.stderr)
+    return float(found[1])
 
 
 def warm_p99_under_logins_vs_idle() -> float:
-    """Compare the p99 of warm reads while a hundred log in with that of an idle API, taken in turns.
-
-    Each reader is a process, as each phone has a processor of its own: threads of one would wait for
-    each other's interpreter lock, and that wait, not the API's, would be the 99th percentile.
-    """
-    spawn = multiprocessing.get_context("spawn")
-    with run_cluster(FAST) as cluster, ProcessPoolExecutor(READERS, mp_context=spawn) as phones:
+    """Compare the p99 of warm reads while a hundred log in with that of an idle API, taken in turns."""
+    with run_cluster(FAST) as cluster:
         dsn = make_window(cluster, "bench", pedidos=520)
         write_passwords(dsn)
         with run_api(dsn) as api, closing(api.connect()) as client:
-            read = partial(read_p99_ms, phones, api.port, client.token)
-            read()  # The phones start here.
+            read_p99_us(api, client.token)
             idle, busy = [], []
             for _ in range(ROUNDS):
-                idle.append(read())
+                idle.append(read_p99_us(api, client.token))
                 with crowd(api.port):
-                    busy.append(read())
+                    busy.append(read_p99_us(api, client.token))
+            print(idle, busy, file=sys.stderr)
             return median(busy) / median(idle)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from infra.devstack.state import wait_until
-from vps_readapi.auth.courtesy import A_LITTLE, LOWEST, Courtesy
+from vps_readapi.auth.courtesy import A_LITTLE, LOWEST, Courtesy, make_way
 
 pytestmark = [
     pytest.mark.unit,
@@ -54,7 +55,7 @@ def test_it_goes_last_and_is_as_before_afterwards() -> None:
         return courtesy.comes_back, inside, read_niceness()
 
     comes_back, inside, after = in_thread(run)
-    assert (inside, after) == ((LOWEST, USUAL) if comes_back else (USUAL + A_LITTLE,) * 2)
+    assert (inside, after) == ((LOWEST, USUAL) if comes_back else (USUAL + 1,) * 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root surely comes back")
@@ -66,13 +67,25 @@ def test_it_loses_its_patience() -> None:
     assert in_thread(run)
 
 
-def test_who_may_not_come_back_makes_way_a_little(refused: None) -> None:
+def test_who_may_not_come_back_goes_nowhere(refused: None) -> None:
     def run() -> tuple[int, int]:
         with Courtesy().last_in_line(patience_s=0.0):
             inside = read_niceness()
         return inside, read_niceness()
 
-    assert in_thread(run) == (USUAL + A_LITTLE,) * 2
+    assert in_thread(run) == (USUAL + 1,) * 2
+
+
+def tell_niceness() -> None:
+    make_way()
+    sys.exit(in_thread(read_niceness))
+
+
+def test_a_process_that_makes_way_does_so_with_its_threads() -> None:
+    process = multiprocessing.get_context("spawn").Process(target=tell_niceness)
+    process.start()
+    process.join(60)
+    assert process.exitcode == min(USUAL + A_LITTLE, LOWEST)
 
 
 def test_an_error_in_the_block_is_passed_on_and_the_thread_comes_back() -> None:
@@ -82,4 +95,4 @@ def test_an_error_in_the_block_is_passed_on_and_the_thread_comes_back() -> None:
             raise KeyError
         return read_niceness()
 
-    assert in_thread(run) in {USUAL, USUAL + A_LITTLE}
+    assert in_thread(run) in {USUAL, USUAL + 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -15,9 +16,12 @@ from db import credentials
 from db.credentials import CredentialKeys, SealedPassword, seal
 from db.offline import OfflineTrust, measure_offline_trust
 from vps_readapi.auth import passwords as module
+from vps_readapi.auth import wire
+from vps_readapi.auth.checker import Account, Checker
+from vps_readapi.auth.checks import ChecksAwayError, Question, Refused, Verdict
 from vps_readapi.auth.ledger import Attempt, Ledger, find_network
-from vps_readapi.auth.login import Account, Login
-from vps_readapi.auth.metrics import Refused, logins_refused
+from vps_readapi.auth.login import MAX_WAITING, Login
+from vps_readapi.auth.metrics import logins_refused
 from vps_readapi.auth.passwords import NOBODY, PasswordPool
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 from vps_readapi.errors import ProblemError
@@ -76,6 +80,23 @@ def ledger() -> CountingLedger:
 
 
 @dataclass
+class Relay:
+    """Asks as the process of the logins is asked, through what is written and read."""
+
+    checker: Checker
+
+    async def check(self, question: Question) -> Verdict:
+        number, read = wire.read_question(wire.write_question(3, question))
+        reply = wire.read_reply(wire.write_reply(wire.Reply(number, await self.checker.check(read))))
+        assert (number, reply.number, reply.away) == (3, 3, False)
+        assert reply.verdict is not None
+        return reply.verdict
+
+    def give_up(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass
 class Door:
     pool: PasswordPool
     ledger: CountingLedger
@@ -87,7 +108,8 @@ class Door:
             return account
 
         async def run() -> LoginJson:
-            login = Login(TOKENS, keys=KEYS, ledger=cast("Ledger", self.ledger), pool=self.pool, find=find)
+            checker = Checker(keys=KEYS, ledger=cast("Ledger", self.ledger), pool=self.pool, find=find)
+            login = Login(TOKENS, Relay(checker), concurrency=1)
             asked = LoginRequest(username="Zé", password=given)
             return await login.open_session(asked, host="192.0.2.1", cost=4, trust=trust)
 
@@ -189,12 +211,37 @@ def test_nobody_has_sgps_cost_and_a_salt_that_bcrypt_reads() -> None:
     assert credentials.check("qualquer", cheap, KEY) is False
 
 
-def test_too_many_at_once_are_sent_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door.pool, "_most", 0)
-    with pytest.raises(ProblemError, match="Muitas tentativas") as caught:
-        door.log_in(KNOWN)
-    assert (caught.value.status, caught.value.headers) == (429, {"Retry-After": "5"})
-    assert door.ledger.taken == []
+class Away:
+    async def check(self, question: Question) -> Verdict:
+        raise ChecksAwayError(question.username)
+
+    def give_up(self) -> None:
+        raise NotImplementedError
+
+
+def test_too_many_at_once_are_sent_away_and_not_told_to_come_back_together() -> None:
+    login = Login(TOKENS, Away(), concurrency=2)
+    waits = set()
+    with ExitStack() as places:
+        for _ in range(MAX_WAITING + 2):
+            places.enter_context(login.hold_place())
+        for _ in range(50):
+            with pytest.raises(ProblemError, match="Muitas tentativas") as caught, login.hold_place():
+                pass
+            assert (caught.value.status, caught.value.headers is not None) == (429, True)
+            waits.add(int((caught.value.headers or {})["Retry-After"]))
+    assert len(waits) > 3
+    assert 5 <= min(waits) <= max(waits) <= 15
+    with login.hold_place():
+        pass
+
+
+def test_while_nobody_can_check_the_sentence_says_so() -> None:
+    login = Login(TOKENS, Away(), concurrency=1)
+    asked = LoginRequest(username="Zé", password="segredo")
+    with pytest.raises(ProblemError, match="não está disponível") as caught:
+        asyncio.run(login.open_session(asked, host="", cost=4, trust=HEARD))
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "5"})
 
 
 @pytest.mark.parametrize(("wait_s", "said"), [(0.2, "1 s"), (59.0, "59 s"), (61.0, "2 min")])

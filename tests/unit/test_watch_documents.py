@@ -23,7 +23,8 @@ from publications.settings import WatchSettings
 from thumbnail_worker.errors import Motivo
 from thumbnail_worker.metrics import WorkerMetrics
 from vps_readapi import metrics as api
-from vps_readapi.auth.metrics import Refused, logins_refused
+from vps_readapi.auth.checks import Refused
+from vps_readapi.auth.metrics import logins_refused
 
 pytestmark = pytest.mark.unit
 

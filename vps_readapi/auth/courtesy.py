@@ -1,8 +1,8 @@
 """How a thread that only computes lets others go first, and for how long.
 
 At the lowest priority a password's 0.3 s take 42 s beside two busy processes a core, five steps below the
-ordinary one 2.3 s, at the ordinary one 0.6 s (measured). So a thread goes last and, where the system lets it
-come back, stops doing so when it has waited long enough; where it may not, it only makes way a little.
+ordinary one 2.3 s, at the ordinary one 0.6 s (measured). So the process of the logins makes way a little; a
+thread of it goes last where the system lets it come back, and does when it has waited long enough.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ PATIENCE_S = 1.0
 """An idle core checks a password in a third of this."""
 
 
+def make_way() -> None:
+    """Have this process, and every thread that it starts, go a little behind others, where there is a way."""
+    if hasattr(os, "nice"):
+        os.nice(A_LITTLE)
+
+
 class Courtesy:
     """The priority of the thread that makes it; on Linux alone each has its own, elsewhere none changes."""
 
@@ -27,8 +33,6 @@ class Courtesy:
         if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
             self._usual = os.getpriority(os.PRIO_PROCESS, self._thread)
             self.comes_back = self._try_to_come_back()
-            if not self.comes_back:
-                self._set(min(self._usual + A_LITTLE, LOWEST))
 
     @contextmanager
     def last_in_line(self, patience_s: float = PATIENCE_S) -> Iterator[None]:

@@ -1,60 +1,34 @@
-"""Whether a name and a password belong to somebody; it takes as long when they don't."""
+"""Gives sessions, and says why not in a sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 
-from db.credentials import CredentialKeys, SealedPassword
 from db.offline import OfflineTrust
-from vps_readapi.auth.ledger import Ledger
-from vps_readapi.auth.metrics import Refused, logins, logins_refused
-from vps_readapi.auth.passwords import BusyError, PasswordPool
+from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Refused, User
+from vps_readapi.auth.metrics import logins, logins_refused
 from vps_readapi.auth.tokens import Claims, Tokens
-from vps_readapi.errors import ProblemError, UnauthorizedError
+from vps_readapi.errors import RETRY_AFTER, ProblemError, UnauthorizedError
 from vps_readapi.schemas import LoginJson, LoginRequest
 
+MAX_WAITING = 50
+"""Logins that may queue; at 0.2 s each the last one waits 10 s."""
 OFFLINE_RETRY_S = 60
-BUSY_RETRY_S = 5
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Account:
-    """Who has the name, and what checks the password; the last four are None where the worker sent none."""
-
-    id: int
-    username: str
-    is_admin: bool
-    setor: str | None
-    is_active: bool
-    salt: str | None
-    digest: bytes | None
-    key_id: str | None = None
-    mudou_em: datetime | None = None
-
-    @property
-    def credential_at(self) -> int:
-        """Return when the password last changed, in microseconds; 0 if nobody saw it change."""
-        return 0 if self.mudou_em is None else (self.mudou_em - _EPOCH) // timedelta(microseconds=1)
-
-
-FindAccount = Callable[[str], Awaitable[Account | None]]
+BUSY_RETRY_S = (5, 15)
+"""As long as the queue takes; not all at once, or they come back together."""
 
 
 class Login:
     """Gives sessions to those who know their passwords."""
 
-    def __init__(
-        self, tokens: Tokens, *, keys: CredentialKeys, ledger: Ledger, pool: PasswordPool, find: FindAccount
-    ) -> None:
+    def __init__(self, tokens: Tokens, checks: Checks, *, concurrency: int) -> None:
         self._tokens = tokens
-        self._keys = keys
-        self._ledger = ledger
-        self._pool = pool
-        self._find = find
+        self._checks = checks
+        self._most = concurrency + MAX_WAITING
+        self._held = 0
 
     async def open_session(
         self, asked: LoginRequest, *, host: str, cost: int, trust: OfflineTrust
@@ -62,48 +36,49 @@ class Login:
         """Return a new session.
 
         host: where it comes from; cost: what bcrypt usually takes here. Raise ProblemError: 401 wrong,
-        403 inactive, 429 too many at once or too often, 503 too long without word from the intranet.
+        403 inactive, 429 too often, 503 too long without word from the intranet, or nobody can check.
         """
         if not trust.accepts_logins:
             raise _refuse(Refused.OFFLINE, 503, explain_offline(trust), OFFLINE_RETRY_S)
         try:
-            with self._pool.hold_place():
-                return await self._check(asked, host=host, cost=cost)
-        except BusyError:
-            detail = "Muitas tentativas de login; tente de novo em instantes"
-            raise _refuse(Refused.BUSY, 429, detail, BUSY_RETRY_S) from None
-
-    async def _check(self, asked: LoginRequest, *, host: str, cost: int) -> LoginJson:
-        attempt = self._ledger.describe(asked.username, host)
-        wait_s = ceil(await self._ledger.take(attempt))
-        if wait_s:
-            raise _refuse(Refused.THROTTLED, 429, explain_wait(wait_s), wait_s)
-        account = await self._find(asked.username)
-        sealed, key = self._find_sealed(account)
-        if not await self._pool.is_right(asked.password, sealed, key, cost=cost) or account is None:
+            verdict = await self._checks.check(Question(asked.username, asked.password, host, cost))
+        except ChecksAwayError:
+            detail = "O login não está disponível no momento; tente de novo em instantes"
+            raise ProblemError(503, detail, RETRY_AFTER) from None
+        if verdict.refused is Refused.THROTTLED:
+            raise _refuse(Refused.THROTTLED, 429, explain_wait(verdict.wait_s), verdict.wait_s)
+        if verdict.refused is Refused.INACTIVE:
+            raise _refuse(Refused.INACTIVE, 403, "Usuário inativo")
+        if verdict.user is None:
             logins_refused.labels(Refused.WRONG).inc()
             raise UnauthorizedError("Usuário ou senha inválidos")
-        await self._ledger.settle(attempt)
-        if not account.is_active:
-            raise _refuse(Refused.INACTIVE, 403, "Usuário inativo")
         logins.inc()
-        return self._answer(account)
+        return self._answer(verdict.user)
 
-    def _find_sealed(self, account: Account | None) -> tuple[SealedPassword | None, bytes]:
-        """Return what to check with, and the key; no password where there is none or its key is gone."""
-        key = self._keys.by_id.get(account.key_id or "") if account else None
-        if account is None or key is None or not account.salt or not account.digest:
-            return None, self._keys.by_id[self._keys.current]
-        return SealedPassword(salt=account.salt, digest=account.digest), key
+    def give_up(self) -> None:
+        """Refuse whoever still waits, in time for the answer to be sent."""
+        self._checks.give_up()
 
-    def _answer(self, account: Account) -> LoginJson:
-        claims = Claims(user_id=account.id, username=account.username)
+    @contextmanager
+    def hold_place(self) -> Iterator[None]:
+        """Keep a place in the queue for the length of a block. Raise ProblemError (429) if there is none."""
+        if self._held >= self._most:
+            detail = "Muitas tentativas de login; tente de novo em instantes"
+            raise _refuse(Refused.BUSY, 429, detail, random.randint(*BUSY_RETRY_S))  # noqa: S311  # jitter
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
+    def _answer(self, user: User) -> LoginJson:
+        claims = Claims(user_id=user.id, username=user.username)
         return LoginJson(
-            user_id=account.id,
-            username=account.username,
-            is_admin=account.is_admin,
-            setor=account.setor or "geral",
-            session_token=self._tokens.issue(claims, credential_at=account.credential_at),
+            user_id=user.id,
+            username=user.username,
+            is_admin=user.is_admin,
+            setor=user.setor or "geral",
+            session_token=self._tokens.issue(claims, credential_at=user.credential_at),
         )
 
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from prometheus_client import Counter
+
+from vps_readapi.auth.checks import Refused
 
 LOGINS_TOTAL = "ponte_api_logins_total"
 LOGINS_REFUSED_TOTAL = "ponte_api_logins_refused_total"
-
-
-class Refused(StrEnum):
-    """Why a login was refused."""
-
-    WRONG = "wrong"
-    INACTIVE = "inactive"
-    THROTTLED = "throttled"
-    BUSY = "busy"
-    OFFLINE = "offline"
 
 
 logins = Counter(LOGINS_TOTAL, "sessions given")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from db.offline import measure_offline_trust
 from vps_readapi.auth.session import BEARER, Session
-from vps_readapi.context import Used
+from vps_readapi.context import Used, get_services
 from vps_readapi.errors import DETAILS, PROBLEMS, RETRY_AFTER, InvalidInputError, ProblemError
 from vps_readapi.schemas import LoginJson, LoginRequest, LogoutJson, MeJson
 
@@ -20,25 +24,42 @@ LOGIN_BODY = {"required": True, "content": {"application/json": {"schema": Login
 """The body is read by hand, so that its type and its size don't matter to FastAPI; here it is described."""
 
 
-@router.post(
+class ShortRoute(APIRoute):
+    """A route that FastAPI describes, and whose function answers without it: reads wait for that help."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function itself, which takes the request and gives a response."""
+        return self.endpoint
+
+
+async def log_in(request: Request) -> Response:
+    """Give a session for a name and a password."""
+    services = await get_services(request)
+    with services.login.hold_place():
+        asked = await _read_request(request)
+        if not await services.memory.feed.confirmed():  # how old the data is would not be known
+            raise ProblemError(503, DETAILS[503], RETRY_AFTER)
+        session = await services.login.open_session(
+            asked,
+            host=request.client.host if request.client else "",
+            cost=services.memory.people.cost,
+            trust=measure_offline_trust(
+                services.memory.clock.measure().age_seconds, max_offline_h=services.max_offline_h
+            ),
+        )
+    content = session.model_dump_json()
+    return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+router.add_api_route(
     "/login",
+    log_in,
+    methods=["POST"],
+    response_model=LoginJson,
     responses={one: PROBLEMS[one] for one in (401, 403, 413, 422, 429, 503)},
     openapi_extra={"requestBody": LOGIN_BODY},
+    route_class_override=ShortRoute,
 )
-async def log_in(request: Request, response: Response, services: Used) -> LoginJson:
-    """Give a session for a name and a password."""
-    response.headers["Cache-Control"] = "no-store"
-    asked = await _read_request(request)
-    if not await services.memory.feed.confirmed():  # how old the data is would not be known
-        raise ProblemError(503, DETAILS[503], RETRY_AFTER)
-    return await services.login.open_session(
-        asked,
-        host=request.client.host if request.client else "",
-        cost=services.memory.people.cost,
-        trust=measure_offline_trust(
-            services.memory.clock.measure().age_seconds, max_offline_h=services.max_offline_h
-        ),
-    )
 
 
 @router.post("/logout", responses=PROBLEMS, dependencies=[Depends(BEARER)])

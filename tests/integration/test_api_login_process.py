@@ -1,0 +1,139 @@
+"""Logins are checked in a process of their own, which may die, hang, and outlives nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import bcrypt
+import psutil
+import pytest
+
+from db.credentials import seal
+from infra.devstack.state import wait_until
+from tests.fix_api import (
+    CREDENTIAL_KEY,
+    EASY,
+    Client,
+    RunningApi,
+    make_window,
+    run_api,
+    run_cluster,
+    write_session,
+)
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        sys.platform == "win32", reason="on Windows logins are checked in the API's own process"
+    ),
+]
+
+PASSWORD = "senha-da-ana"
+SLOW_COST = 13
+"""About half a second: a login that is under way can be met."""
+
+
+@pytest.fixture(scope="module")
+def dsn() -> Iterator[str]:
+    with run_cluster() as cluster:
+        made = make_window(cluster, "vps", pedidos=5)
+        sealed = seal(
+            bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(SLOW_COST)).decode(), CREDENTIAL_KEY.encode()
+        )
+        with write_session(made) as conn:
+            conn.execute(
+                "INSERT INTO vitrine.credenciais (user_id, salt, digest, key_id, versao)"
+                " VALUES (2, %s, %s, 'k1', 1)",
+                [sealed.salt, sealed.digest],
+            )
+        yield made
+
+
+def find_checker(api: RunningApi) -> psutil.Process:
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
+        found[:] = [
+            child
+            for child in psutil.Process(api.process.pid).children()
+            if child.is_running() and "vps_readapi.auth.worker" in child.cmdline()
+        ]
+        return bool(found)
+
+    assert wait_until(look, 30)
+    return found[0]
+
+
+def log_in(api: RunningApi) -> int:
+    with closing(api.connect()) as client:
+        return client.log_in("ana", PASSWORD).status
+
+
+def log_in_in_vain(api: RunningApi) -> None:
+    with contextlib.suppress(OSError):
+        assert log_in(api) == 503
+
+
+def test_it_is_told_its_secrets_where_nobody_sees_them(api: RunningApi) -> None:
+    assert log_in(api) == 200
+    shown = " ".join(find_checker(api).cmdline())
+    assert not any(secret in shown for secret in (EASY, CREDENTIAL_KEY, PASSWORD))
+    assert PASSWORD not in api.log_file.read_text()
+
+
+def test_one_that_dies_fails_who_waits_and_is_replaced(api: RunningApi, client: Client) -> None:
+    assert log_in(api) == 200
+    first = find_checker(api)
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(log_in, api) for _ in range(4)]
+        assert wait_until(lambda: sum(first.cpu_times()[:2]) > 0, 30)
+        first.kill()
+        assert {one.result() for one in waiting} <= {200, 503}
+    assert client.get("/pedidos/1").status == 200
+    assert wait_until(lambda: log_in(api) == 200, 30)
+    assert find_checker(api).pid != first.pid
+
+
+def test_one_that_hangs_holds_back_no_read_and_no_end(dsn: str) -> None:
+    with run_api(dsn) as api, closing(api.connect()) as client:
+        assert log_in(api) == 200
+        checker = find_checker(api)
+        checker.suspend()
+        waiting = threading.Thread(target=log_in_in_vain, args=(api,))
+        waiting.start()
+        assert {client.get("/pedidos/1").status for _ in range(100)} == {200}
+        api.process.terminate()
+        api.process.wait(30)
+        waiting.join(30)
+        assert not waiting.is_alive()
+        assert wait_until(lambda: not checker.is_running() or checker.status() == "zombie", 30)
+
+
+def test_it_ends_with_an_api_that_is_killed(dsn: str) -> None:
+    with run_api(dsn) as api:
+        checker = find_checker(api)
+        api.process.kill()
+        api.process.wait(10)
+        assert wait_until(lambda: not checker.is_running() or checker.status() == "zombie", 30)
+
+
+def test_a_database_that_is_away_is_a_503_and_comes_back(dsn: str) -> None:
+    with run_cluster() as cluster:
+        own = make_window(cluster, "vps", pedidos=5)
+        with run_api(own) as api:
+            with closing(api.connect()) as client:
+                assert client.log_in("ana", "errada", host="198.51.100.1").status == 401
+            cluster.stop("immediate")
+            with closing(api.connect()) as client:
+                answer = client.log_in("ana", "errada", host="198.51.100.2")
+                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+            cluster.start()
+            with closing(api.connect()) as client:
+                assert wait_until(
+                    lambda: client.log_in("ana", "errada", host="198.51.100.3").status == 401, 30
+                )

@@ -1,0 +1,131 @@
+"""Checks logins in a process of its own: bcrypt, its threads and its statements take no time from reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+from vps_readapi.auth.checker import CheckerSettings, open_checker
+from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Verdict
+from vps_readapi.auth.wire import LINE_BYTES, read_reply, write_question, write_settings
+
+TIMEOUT_S = 60.0
+"""As long as phones wait at most; fifty logins that queue take ten seconds."""
+RESTART_PAUSE_S = 1.0
+STOP_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class CheckFailedError(Exception):
+    """The other process could not answer, for a reason that stands in its log."""
+
+
+class RemoteChecker:
+    """Asks a process that it starts, and starts again when it ends."""
+
+    def __init__(self, settings: CheckerSettings) -> None:
+        self._settings = settings
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Future[Verdict]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def check(self, question: Question) -> Verdict:
+        """Answer. Raise ChecksAwayError, CheckFailedError."""
+        if self._writer is None:
+            raise ChecksAwayError
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        number = next(self._numbers)
+        self._waiting[number] = answer
+        try:
+            self._writer.write(write_question(number, question))
+            return await asyncio.wait_for(answer, TIMEOUT_S)
+        except TimeoutError as error:
+            raise ChecksAwayError from error
+        finally:
+            self._waiting.pop(number, None)
+
+    def give_up(self) -> None:
+        """Let whoever waits, and whoever asks from now on, hear that nobody can say."""
+        self._writer = None
+        self._fail_all()
+
+    async def keep_running(self) -> None:
+        """Have the process until cancelled."""
+        while True:
+            try:
+                await self._run()
+            except OSError:
+                log.exception("login_checker_unstartable")
+            await asyncio.sleep(RESTART_PAUSE_S)
+
+    async def _run(self) -> None:
+        """Start it, and take its answers until it ends."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "vps_readapi.auth.worker", str(theirs.fileno())]
+            process = await asyncio.create_subprocess_exec(
+                *command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
+        try:
+            writer.write(write_settings(self._settings))
+            self._writer = writer
+            with contextlib.suppress(ConnectionError):
+                while line := await reader.readline():
+                    self._take(line)
+            log.warning("login_checker_ended")
+        finally:
+            self._writer = None
+            self._fail_all()
+            writer.close()
+            await _end(process)
+
+    def _take(self, line: bytes) -> None:
+        reply = read_reply(line)
+        answer = self._waiting.get(reply.number)
+        if answer is None or answer.done():
+            return  # whoever asked is gone
+        if reply.verdict is not None:
+            answer.set_result(reply.verdict)
+        else:
+            answer.set_exception(ChecksAwayError() if reply.away else CheckFailedError())
+
+    def _fail_all(self) -> None:
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(ChecksAwayError())
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Wait until it has seen that we let go; kill it if it does not."""
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def open_checks(settings: CheckerSettings) -> AsyncIterator[Checks]:
+    """Build what checks logins; on Windows, which gives no socket to a child by its number, here."""
+    if sys.platform == "win32":
+        async with open_checker(settings) as checker:
+            yield checker
+        return
+    remote = RemoteChecker(settings)
+    running = asyncio.create_task(remote.keep_running())
+    try:
+        yield remote
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running

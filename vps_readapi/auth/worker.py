@@ -1,0 +1,76 @@
+"""The process that checks logins, so that reads never wait for one: `python -m vps_readapi.auth.worker FD`.
+
+The API starts it and tells it everything on the socket FD; when the API is gone, so is this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+
+from vps_readapi.auth.checker import Checker, open_checker
+from vps_readapi.auth.courtesy import make_way
+from vps_readapi.auth.wire import LINE_BYTES, Reply, read_question, read_settings, write_reply
+from vps_readapi.database import DATABASE_ERRORS, UNREACHABLE
+from vps_readapi.logs import set_up_logging
+from vps_readapi.loops import find_loop
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Answers each question in a task of its own."""
+
+    def __init__(self, checker: Checker, writer: asyncio.StreamWriter) -> None:
+        self._checker = checker
+        self._writer = writer
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, line: bytes) -> None:
+        """Begin to answer."""
+        task = asyncio.create_task(self._answer(line))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, line: bytes) -> None:
+        number, question = read_question(line)
+        try:
+            reply = Reply(number, await self._checker.check(question))
+        except Exception as error:
+            away = isinstance(error, UNREACHABLE)
+            if not isinstance(error, DATABASE_ERRORS):
+                log.exception("check_failed")
+            else:
+                log.warning("check_failed error=%s", type(error).__name__)
+            reply = Reply(number, None, away=away)
+        self._writer.write(write_reply(reply))
+
+
+async def work(own: socket.socket) -> None:
+    """Answer until the other end is gone."""
+    reader, writer = await asyncio.open_connection(sock=own, limit=LINE_BYTES)
+    async with open_checker(read_settings(await reader.readline())) as checker:
+        worker = Worker(checker, writer)
+        while line := await reader.readline():
+            worker.take(line)
+
+
+def main() -> None:
+    """Work on the socket whose number is the argument. Ctrl-C is for the API, which then lets go."""
+    set_up_logging()
+    make_way()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    own = socket.socket(fileno=int(sys.argv[1]))
+    with (
+        contextlib.suppress(ConnectionError, asyncio.IncompleteReadError),
+        asyncio.Runner(loop_factory=find_loop()) as runner,
+    ):
+        runner.run(work(own))
+
+
+if __name__ == "__main__":
+    main()
