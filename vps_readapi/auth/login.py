@@ -36,15 +36,17 @@ class Login:
         """Return a new session.
 
         host: where it comes from; cost: what bcrypt usually takes here. Raise ProblemError: 401 wrong,
-        403 inactive, 429 too often, 503 too long without word from the intranet, or nobody can check.
+        403 inactive, 429 too many at once or too often, 503 too long without word from the intranet, or
+        nobody can check.
         """
         if not trust.accepts_logins:
             raise _refuse(Refused.OFFLINE, 503, explain_offline(trust), OFFLINE_RETRY_S)
-        try:
-            verdict = await self._checks.check(Question(asked.username, asked.password, host, cost))
-        except ChecksAwayError:
-            detail = "O login não está disponível no momento; tente de novo em instantes"
-            raise ProblemError(503, detail, RETRY_AFTER) from None
+        with self.hold_place():
+            try:
+                verdict = await self._checks.check(Question(asked.username, asked.password, host, cost))
+            except ChecksAwayError:
+                detail = "O login não está disponível no momento; tente de novo em instantes"
+                raise ProblemError(503, detail, RETRY_AFTER) from None
         if verdict.refused is Refused.THROTTLED:
             raise _refuse(Refused.THROTTLED, 429, explain_wait(verdict.wait_s), verdict.wait_s)
         if verdict.refused is Refused.INACTIVE:
@@ -59,12 +61,16 @@ class Login:
         """Refuse whoever still waits, in time for the answer to be sent."""
         self._checks.give_up()
 
-    @contextmanager
-    def hold_place(self) -> Iterator[None]:
-        """Keep a place in the queue for the length of a block. Raise ProblemError (429) if there is none."""
+    def need_room(self) -> None:
+        """Raise ProblemError (429) if the queue is full: before a body is read, which may take its time."""
         if self._held >= self._most:
             detail = "Muitas tentativas de login; tente de novo em instantes"
             raise _refuse(Refused.BUSY, 429, detail, random.randint(*BUSY_RETRY_S))  # noqa: S311  # jitter
+
+    @contextmanager
+    def hold_place(self) -> Iterator[None]:
+        """Keep a place in the queue for the length of a block. Raise ProblemError (429) if there is none."""
+        self.need_room()
         self._held += 1
         try:
             yield

@@ -35,18 +35,18 @@ class ShortRoute(APIRoute):
 async def log_in(request: Request) -> Response:
     """Give a session for a name and a password."""
     services = await get_services(request)
-    with services.login.hold_place():
-        asked = await _read_request(request)
-        if not await services.memory.feed.confirmed():  # how old the data is would not be known
-            raise ProblemError(503, DETAILS[503], RETRY_AFTER)
-        session = await services.login.open_session(
-            asked,
-            host=request.client.host if request.client else "",
-            cost=services.memory.people.cost,
-            trust=measure_offline_trust(
-                services.memory.clock.measure().age_seconds, max_offline_h=services.max_offline_h
-            ),
-        )
+    services.login.need_room()
+    asked = await _read_request(request)
+    if not await services.memory.feed.confirmed():  # how old the data is would not be known
+        raise ProblemError(503, DETAILS[503], RETRY_AFTER)
+    session = await services.login.open_session(
+        asked,
+        host=request.client.host if request.client else "",
+        cost=services.memory.people.cost,
+        trust=measure_offline_trust(
+            services.memory.clock.measure().age_seconds, max_offline_h=services.max_offline_h
+        ),
+    )
     content = session.model_dump_json()
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
 
