@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Identity,
     Integer,
     LargeBinary,
     MetaData,
@@ -50,6 +51,20 @@ def define_window(metadata: MetaData, *, received: bool) -> dict[str, Table]:
         name: Table(name, metadata, *columns(), *extra(name), schema=SCHEMA)
         for name, columns in _COLUMNS.items()
     }
+
+
+def define_gaps(metadata: MetaData, schema: str) -> Table:
+    """Add, on either end, the table of what was lost on the way there: between which beats."""
+    return Table(
+        "gaps",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("after_beat", BigInteger, nullable=False),
+        Column("beat", BigInteger, nullable=False),
+        Column("seen_at", _INSTANT, nullable=False, server_default=text("clock_timestamp()")),
+        _filled("noted", Boolean, "false"),
+        schema=schema,
+    )
 
 
 def _sent(_: str) -> Sequence[Column[Any]]:

@@ -246,10 +246,16 @@ class Follower:
 
     def _read_gaps(self, conn: Connection, block: LiteralString) -> None:
         now = time.monotonic()
-        if now - self._gaps_tried_at < GAPS_S:
+        if now - self._gaps_tried_at < (
+            BOUND_S if self._sight.reading and self._sight.gaps is None else GAPS_S
+        ):
             return
         self._gaps_tried_at = now
-        found = read_gaps(conn, block)
+        try:
+            found = read_gaps(conn, block)
+        except psycopg.Error as error:
+            self._endure(error, conn)
+            return
         with self._lock:
             self._sight = replace(self._sight, gaps=found)
 

@@ -42,6 +42,8 @@ class HopView:
     """Changes pass and the beat does not."""
     gaps: int | None
     """How many times changes were lost on it; None where that can't be seen."""
+    gaps_hidden: bool
+    """Its target was read, and not they: `ponte migrate` or `ponte apply` was not there yet."""
 
 
 def view_hop(
@@ -74,6 +76,7 @@ def view_hop(
         complete=_is_complete(hop, subscription),
         beat_lost=_is_beat_lost(state, slot, source, target),
         gaps=target.gaps,
+        gaps_hidden=target.reading is not None and target.gaps is None,
     )
 
 

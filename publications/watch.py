@@ -168,7 +168,7 @@ class Watch:
             worker_connected=_has_worker(source),
             worker_waits_s=_worker_waits_s(source),
             skew_s=_skew_s(source, subscriber),
-            drifted=drifted or not (intake.complete and export.complete),
+            drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
             changes_lost=bool(intake.gaps or export.gaps),
             copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 from sqlalchemy import Row, Select
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -30,6 +31,19 @@ UNREACHABLE = (
     psycopg.OperationalError,
 )
 """Those that are raised while the database is away, starting, stopping or stuck."""
+
+log = logging.getLogger(__name__)
+
+
+def is_away(error: Exception) -> bool:
+    """Tell whether it is one that goes by itself when the database is back."""
+    return isinstance(error, UNREACHABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def log_database_error(error: Exception) -> None:
+    """Log what kind of error it was: its text may quote a row or a parameter."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    log.error("database_failed error=%s sqlstate=%s", type(cause).__name__, getattr(cause, "sqlstate", None))
 
 
 class Database:

@@ -13,10 +13,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from vps_readapi.database import DATABASE_ERRORS, UNREACHABLE
+from vps_readapi.database import DATABASE_ERRORS, is_away, log_database_error
 from vps_readapi.schemas import ProblemJson
 
 MEDIA_TYPE = "application/problem+json"
@@ -116,16 +115,10 @@ async def _answer_database(_: Request, error: Exception) -> Response:
 def render_database_error(error: Exception) -> Response:
     """Log one of DATABASE_ERRORS and return its answer: 503 while the database can't be reached, else 500."""
     log_database_error(error)
-    if isinstance(error, UNREACHABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    if is_away(error):
         return render_problem(503, DETAILS[503], RETRY_AFTER)
     return render_problem(500, DETAILS[500])
 
 
 async def _answer_unforeseen(_request: Request, _error: Exception) -> Response:
     return render_problem(500, DETAILS[500])  # the server logs the exception after this
-
-
-def log_database_error(error: Exception) -> None:
-    """Log what kind of error it was: its text may quote a row or a parameter."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    log.error("database_failed error=%s sqlstate=%s", type(cause).__name__, getattr(cause, "sqlstate", None))

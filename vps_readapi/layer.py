@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vps_readapi.database import DATABASE_ERRORS
-from vps_readapi.errors import ProblemError, render_database_error, render_problem
+from vps_readapi.errors import DETAILS, ProblemError, render_database_error, render_problem
 from vps_readapi.memory.answer import is_unchanged
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.plan import Plan
+
+log = logging.getLogger(__name__)
 
 
 class MemoryLayer:
@@ -58,6 +62,11 @@ class ShortLayer:
             answer = render_problem(problem.status, problem.detail, problem.headers)
         except DATABASE_ERRORS as error:
             answer = render_database_error(error)
+        except ClientDisconnect:
+            return
+        except Exception:
+            log.exception("unforeseen")
+            answer = render_problem(500, DETAILS[500])
         await answer(scope, receive, send)
 
 

@@ -114,6 +114,7 @@ def _run_worker(settings: ApiSettings, listener: socket.socket) -> None:
     from vps_readapi.logs import set_up_logging  # noqa: PLC0415
 
     set_up_logging()
+    listener.set_inheritable(False)  # else the process of the logins would keep the port
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.exit(_serve(settings, listener))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, DateTime, Double, Index, Integer, MetaData, Table, Text, text
 
-from db.window import define_window
+from db.window import define_gaps, define_window
 
 SCHEMA = "projection"
 WATCH_SCHEMA = "watch"
@@ -26,6 +26,8 @@ dead_letters = Table(
     Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     schema=SCHEMA,
 )
+
+gaps = define_gaps(metadata, SCHEMA)
 
 fingerprints = Table(
     "fingerprints",

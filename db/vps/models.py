@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
-from db.window import define_window
+from db.window import define_gaps, define_window
 
 SCHEMA = "guard"
 
@@ -62,6 +62,8 @@ epoca = Table(
     Column("horizonte", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     schema=SCHEMA,
 )
+
+gaps = define_gaps(metadata, SCHEMA)
 
 AUTH = "auth"
 """What the VPS knows by itself, and what no replication brings or overwrites."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,12 +14,15 @@ from contextlib import closing
 import bcrypt
 import psutil
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from db.credentials import seal
 from infra.devstack.state import wait_until
 from tests.fix_api import (
+    AUTH_ROLE,
     CREDENTIAL_KEY,
     EASY,
+    ROLE,
     Client,
     RunningApi,
     make_window,
@@ -25,6 +30,11 @@ from tests.fix_api import (
     run_cluster,
     write_session,
 )
+from vps_readapi.auth import remote
+from vps_readapi.auth.checker import CheckerSettings
+from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, User
+from vps_readapi.auth.login import MAX_WAITING
+from vps_readapi.auth.remote import open_checks
 
 pytestmark = [
     pytest.mark.integration,
@@ -54,15 +64,17 @@ def dsn() -> Iterator[str]:
         yield made
 
 
+def is_checker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "vps_readapi.auth.worker" in process.cmdline()
+    return False
+
+
 def find_checker(api: RunningApi) -> psutil.Process:
     found: list[psutil.Process] = []
 
     def look() -> bool:
-        found[:] = [
-            child
-            for child in psutil.Process(api.process.pid).children()
-            if child.is_running() and "vps_readapi.auth.worker" in child.cmdline()
-        ]
+        found[:] = [child for child in psutil.Process(api.process.pid).children() if is_checker(child)]
         return bool(found)
 
     assert wait_until(look, 30)
@@ -112,6 +124,75 @@ def test_one_that_hangs_holds_back_no_read_and_no_end(dsn: str) -> None:
         waiting.join(30)
         assert not waiting.is_alive()
         assert wait_until(lambda: not checker.is_running() or checker.status() == "zombie", 30)
+
+
+def test_one_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, dsn: str) -> None:
+    settings = CheckerSettings(
+        dsn=make_conninfo(dsn, user=ROLE, password=EASY),
+        auth_dsn=make_conninfo(dsn, user=AUTH_ROLE, password=EASY),
+        ledger_key=CREDENTIAL_KEY,
+        current_key_id="k1",
+        keys={"k1": CREDENTIAL_KEY},
+        concurrency=1,
+    )
+    question = Question("ana", PASSWORD, "198.51.100.9", 4)
+
+    async def run() -> None:
+        async with open_checks(settings) as checks:
+            assert await ask_until_answered(checks, question) is not None
+            [checker] = [one for one in psutil.Process().children() if is_checker(one)]
+            checker.suspend()
+            with monkeypatch.context() as short, pytest.raises(ChecksAwayError):
+                short.setattr(remote, "HUNG_S", 1.0)
+                await checks.check(question)
+            assert await ask_until_answered(checks, question) is not None
+            assert not checker.is_running()
+
+    asyncio.run(run())
+
+
+async def ask_until_answered(checks: Checks, question: Question) -> User | None:
+    deadline = asyncio.get_running_loop().time() + 60
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            return (await checks.check(question)).user
+        except ChecksAwayError:
+            await asyncio.sleep(0.1)
+    raise AssertionError("nobody answers")
+
+
+def test_several_apis_share_their_port_with_no_checker(dsn: str) -> None:
+    with run_api(dsn, processes="2") as api:
+        assert log_in(api) == 200
+        everybody = psutil.Process(api.process.pid).children(recursive=True)
+        checkers = [one for one in everybody if is_checker(one)]
+        assert len(checkers) == 2
+        assert [
+            one for checker in checkers for one in checker.net_connections() if one.status == "LISTEN"
+        ] == []
+
+
+def test_who_sends_a_body_slowly_keeps_nobody_out(api: RunningApi, client: Client) -> None:
+    head = b"POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{"
+    with contextlib.ExitStack() as slow:
+        for _ in range(MAX_WAITING + 10):
+            raw = slow.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=10))
+            raw.sendall(head)
+        assert wait_until(lambda: client.get("/pedidos/1").status == 200, 10)
+        assert client.log_in("ana", PASSWORD, host="198.51.100.8").status == 200
+
+
+def test_what_nobody_foresaw_is_a_problem_that_any_page_may_read(dsn: str) -> None:
+    with write_session(dsn) as conn, run_api(dsn) as api, closing(api.connect()) as client:
+        conn.execute(f"REVOKE EXECUTE ON FUNCTION auth.take(bytea, bytea) FROM {AUTH_ROLE}")
+        try:
+            answer = client.log_in("ana", PASSWORD, host="198.51.100.7")
+        finally:
+            conn.execute(f"GRANT EXECUTE ON FUNCTION auth.take(bytea, bytea) TO {AUTH_ROLE}")
+    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["x-request-id"]
+    assert answer.json()["detail"] == "Erro interno do servidor"
 
 
 def test_it_ends_with_an_api_that_is_killed(dsn: str) -> None:

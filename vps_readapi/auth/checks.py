@@ -15,6 +15,8 @@ class Refused(StrEnum):
     THROTTLED = "throttled"
     BUSY = "busy"
     OFFLINE = "offline"
+    AWAY = "away"
+    """Nobody could check it."""
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from db.offline import OfflineTrust
 from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Refused, User
 from vps_readapi.auth.metrics import logins, logins_refused
 from vps_readapi.auth.tokens import Claims, Tokens
-from vps_readapi.errors import RETRY_AFTER, ProblemError, UnauthorizedError
+from vps_readapi.errors import ProblemError, UnauthorizedError
 from vps_readapi.schemas import LoginJson, LoginRequest
 
 MAX_WAITING = 50
 """Logins that may queue; at 0.2 s each the last one waits 10 s."""
 OFFLINE_RETRY_S = 60
+AWAY_RETRY_S = 5
 BUSY_RETRY_S = (5, 15)
 """As long as the queue takes; not all at once, or they come back together."""
 
@@ -46,7 +47,7 @@ class Login:
                 verdict = await self._checks.check(Question(asked.username, asked.password, host, cost))
             except ChecksAwayError:
                 detail = "O login não está disponível no momento; tente de novo em instantes"
-                raise ProblemError(503, detail, RETRY_AFTER) from None
+                raise _refuse(Refused.AWAY, 503, detail, AWAY_RETRY_S) from None
         if verdict.refused is Refused.THROTTLED:
             raise _refuse(Refused.THROTTLED, 429, explain_wait(verdict.wait_s), verdict.wait_s)
         if verdict.refused is Refused.INACTIVE:

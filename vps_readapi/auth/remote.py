@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
+from db.settings import PREFIX
 from vps_readapi.auth.checker import CheckerSettings, open_checker
 from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Verdict
 from vps_readapi.auth.wire import LINE_BYTES, read_reply, write_question, write_settings
 
-TIMEOUT_S = 60.0
-"""As long as phones wait at most; fifty logins that queue take ten seconds."""
+HUNG_S = 45.0
+"""A process that answers nobody for so long, while somebody waits, is replaced; a slow check takes 10 s."""
+LOOK_S = 5.0
+"""How often that is looked at."""
 RESTART_PAUSE_S = 1.0
+MAX_PAUSE_S = 60.0
+"""One that ends again and again is started less and less often."""
 STOP_S = 2.0
 
 log = logging.getLogger(__name__)
@@ -35,20 +42,23 @@ class RemoteChecker:
         self._settings = settings
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Verdict]] = {}
+        self._heard_at = 0.0
+        """When it answered last, or was first asked since everybody had an answer."""
         self._writer: asyncio.StreamWriter | None = None
 
     async def check(self, question: Question) -> Verdict:
         """Answer. Raise ChecksAwayError, CheckFailedError."""
         if self._writer is None:
             raise ChecksAwayError
-        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Verdict] = loop.create_future()
+        if not self._waiting:
+            self._heard_at = loop.time()
         number = next(self._numbers)
         self._waiting[number] = answer
         try:
             self._writer.write(write_question(number, question))
-            return await asyncio.wait_for(answer, TIMEOUT_S)
-        except TimeoutError as error:
-            raise ChecksAwayError from error
+            return await answer
         finally:
             self._waiting.pop(number, None)
 
@@ -59,12 +69,16 @@ class RemoteChecker:
 
     async def keep_running(self) -> None:
         """Have the process until cancelled."""
+        pause_s = RESTART_PAUSE_S
         while True:
+            began = time.monotonic()
             try:
                 await self._run()
             except OSError:
                 log.exception("login_checker_unstartable")
-            await asyncio.sleep(RESTART_PAUSE_S)
+            lasted = time.monotonic() - began > MAX_PAUSE_S
+            pause_s = RESTART_PAUSE_S if lasted else min(2 * pause_s, MAX_PAUSE_S)
+            await asyncio.sleep(pause_s)
 
     async def _run(self) -> None:
         """Start it, and take its answers until it ends."""
@@ -72,24 +86,38 @@ class RemoteChecker:
         with theirs:
             command = [sys.executable, "-m", "vps_readapi.auth.worker", str(theirs.fileno())]
             process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                *command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
         try:
             writer.write(write_settings(self._settings))
             self._writer = writer
-            with contextlib.suppress(ConnectionError):
-                while line := await reader.readline():
-                    self._take(line)
-            log.warning("login_checker_ended")
+            log.warning("login_checker_ended why=%s", await self._take_all(reader))
         finally:
             self._writer = None
             self._fail_all()
             writer.close()
             await _end(process)
 
+    async def _take_all(self, reader: asyncio.StreamReader) -> str:
+        """Take answers until there are no more; return why."""
+        while True:
+            try:
+                line = await asyncio.wait_for(reader.readline(), LOOK_S)
+                if not line:
+                    return "gone"
+                self._take(line)
+            except TimeoutError:
+                if self._waiting and asyncio.get_running_loop().time() - self._heard_at > HUNG_S:
+                    return "hung"
+            except ConnectionError:
+                return "gone"
+            except (KeyError, TypeError, ValueError):  # as from another version, upgraded meanwhile
+                return "unreadable"
+
     def _take(self, line: bytes) -> None:
         reply = read_reply(line)
+        self._heard_at = asyncio.get_running_loop().time()
         answer = self._waiting.get(reply.number)
         if answer is None or answer.done():
             return  # whoever asked is gone
@@ -102,6 +130,11 @@ class RemoteChecker:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(ChecksAwayError())
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without what is told on the socket alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

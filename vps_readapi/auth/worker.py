@@ -15,7 +15,7 @@ import sys
 from vps_readapi.auth.checker import Checker, open_checker
 from vps_readapi.auth.courtesy import make_way
 from vps_readapi.auth.wire import LINE_BYTES, Reply, read_question, read_settings, write_reply
-from vps_readapi.database import DATABASE_ERRORS, UNREACHABLE
+from vps_readapi.database import DATABASE_ERRORS, is_away, log_database_error
 from vps_readapi.logs import set_up_logging
 from vps_readapi.loops import find_loop
 
@@ -41,29 +41,32 @@ class Worker:
         try:
             reply = Reply(number, await self._checker.check(question))
         except Exception as error:
-            away = isinstance(error, UNREACHABLE)
-            if not isinstance(error, DATABASE_ERRORS):
-                log.exception("check_failed")
+            if isinstance(error, DATABASE_ERRORS):
+                log_database_error(error)
             else:
-                log.warning("check_failed error=%s", type(error).__name__)
-            reply = Reply(number, None, away=away)
+                log.exception("check_failed")
+            reply = Reply(number, None, away=is_away(error))
         self._writer.write(write_reply(reply))
 
 
 async def work(own: socket.socket) -> None:
     """Answer until the other end is gone."""
     reader, writer = await asyncio.open_connection(sock=own, limit=LINE_BYTES)
-    async with open_checker(read_settings(await reader.readline())) as checker:
+    told = await reader.readline()
+    if not told:
+        return
+    async with open_checker(read_settings(told)) as checker:
         worker = Worker(checker, writer)
         while line := await reader.readline():
             worker.take(line)
 
 
 def main() -> None:
-    """Work on the socket whose number is the argument. Ctrl-C is for the API, which then lets go."""
+    """Work on the socket whose number is the argument, until the API lets go."""
     set_up_logging()
     make_way()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
     own = socket.socket(fileno=int(sys.argv[1]))
     with (
         contextlib.suppress(ConnectionError, asyncio.IncompleteReadError),

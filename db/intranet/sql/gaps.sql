@@ -18,18 +18,20 @@ BEGIN
   IF TG_OP = 'DELETE' THEN
     RETURN NULL;
   END IF;
+  -- Outside the block below: a beat that can't be projected still says what was lost before it.
   IF TG_OP = 'UPDATE' AND NEW.beat > OLD.beat + 1 AND pg_trigger_depth() = 1 THEN
     INSERT INTO projection.gaps (after_beat, beat) VALUES (OLD.beat, NEW.beat);
   END IF;
-  INSERT INTO vitrine.heartbeat AS held (id, beat, beat_at, landed_at, landings)
-  VALUES (NEW.id, NEW.beat, NEW.beat_at, clock_timestamp(), 1)
-  ON CONFLICT (id) DO UPDATE SET (beat, beat_at, landed_at, landings)
-    = (excluded.beat, excluded.beat_at, excluded.landed_at, coalesce(held.landings, 0) + 1)
-  WHERE excluded.beat > held.beat OR excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
-  PERFORM projection.settle(TG_RELID, NEW.id);
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
+  BEGIN
+    INSERT INTO vitrine.heartbeat AS held (id, beat, beat_at, landed_at, landings)
+    VALUES (NEW.id, NEW.beat, NEW.beat_at, clock_timestamp(), 1)
+    ON CONFLICT (id) DO UPDATE SET (beat, beat_at, landed_at, landings)
+      = (excluded.beat, excluded.beat_at, excluded.landed_at, coalesce(held.landings, 0) + 1)
+    WHERE excluded.beat > held.beat OR excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
+    PERFORM projection.settle(TG_RELID, NEW.id);
+  EXCEPTION WHEN OTHERS THEN
+    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
+  END;
   RETURN NULL;
 END
 $$;

@@ -10,6 +10,8 @@ CREATE TABLE guard.gaps (
 );
 
 -- Depth 1 is apply; a copy becomes an update within the guard's INSERT and may pass over any number of beats.
+-- A count that is filled in later is ahead of the beats under way, and a beat that the first hop lost is counted
+-- as the next one: both numbers must jump.
 CREATE FUNCTION guard.note_gap() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
@@ -22,6 +24,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION guard.note_gap() FROM PUBLIC;
 
 CREATE TRIGGER note_gap AFTER UPDATE ON vitrine.heartbeat
-  FOR EACH ROW WHEN (NEW.landings <> OLD.landings AND NEW.landings <> OLD.landings + 1)
+  FOR EACH ROW WHEN (NEW.beat NOT IN (OLD.beat, OLD.beat + 1) AND NEW.landings IS DISTINCT FROM OLD.landings
+                     AND (OLD.landings IS NULL OR NEW.landings <> OLD.landings + 1))
   EXECUTE FUNCTION guard.note_gap();
 ALTER TABLE vitrine.heartbeat ENABLE ALWAYS TRIGGER note_gap;
