@@ -97,7 +97,8 @@ def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
         first = left.steps[0]
         raise NotConvergedError(
             f"{len(left.steps)} steps are still to do, first {type(first).__name__} on {first.endpoint}",
-            "run 'ponte plan' to see them; somebody may be changing the databases at this moment",
+            "run 'ponte plan' to see them, and 'ponte apply' again: something came to light meanwhile, or"
+            " somebody is changing the databases at this moment",
         )
     return plan
 
