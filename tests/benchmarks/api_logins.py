@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -139,7 +138,6 @@ def warm_p99_under_logins_vs_idle() -> float:
                 idle.append(read_p99_us(api, client.token))
                 with crowd(api.port):
                     busy.append(read_p99_us(api, client.token))
-            print(idle, busy, file=sys.stderr)
             return median(busy) / median(idle)
 
 
