@@ -35,10 +35,12 @@ from publications.changes import (
 from publications.ddl_subscriptions import subscription_to_sql
 from publications.ddl_tables import (
     alter_type,
+    close_gap,
     create_table,
     define_column,
     empty_columns,
     mark,
+    note_gap,
     reproject,
     set_identity,
     set_trigger,
@@ -46,7 +48,6 @@ from publications.ddl_tables import (
 )
 from publications.spec import (
     MEMBER_OF,
-    GapSpec,
     GrantKind,
     GrantSpec,
     PublicationSpec,
@@ -101,13 +102,9 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
                 compose("ALTER PUBLICATION {} SET ({})", name_of(publication.name), _operations(publication))
             ]
         case NoteGap(notes=notes, gap=gap):
-            return [
-                compose("UPDATE {} SET noted = true WHERE id <= {}", table_of(notes), sql.Literal(gap.up_to))
-            ]
-        case CloseGap(notes=notes, gap=None):
-            return [compose("DELETE FROM {}", table_of(notes))]
-        case CloseGap(notes=notes, gap=GapSpec(up_to=up_to)):
-            return [compose("DELETE FROM {} WHERE id <= {}", table_of(notes), sql.Literal(up_to))]
+            return [note_gap(notes, gap)]
+        case CloseGap(notes=notes, gap=gap):
+            return [close_gap(notes, gap)]
         case DropPublication(name=name):
             return [compose("DROP PUBLICATION {}", name_of(name))]
         case CreateSlot(slot=slot):

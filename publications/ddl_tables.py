@@ -11,6 +11,7 @@ from publications.spec import (
     COPY,
     SWEEP,
     ColumnSpec,
+    GapSpec,
     TableName,
     TableSpec,
     TriggerSpec,
@@ -83,6 +84,17 @@ def note(table: TableName, column: str, text: str | None) -> Statement:
     if column == SWEEP:
         return compose("COMMENT ON TABLE {} IS {}", table_of(table), value)
     return compose("COMMENT ON COLUMN {} IS {}", name_of(table.schema, table.name, column), value)
+
+
+def note_gap(notes: TableName, gap: GapSpec) -> Statement:
+    """Note that each table has been marked for what is missing."""
+    return compose("UPDATE {} SET noted = true WHERE id <= {}", table_of(notes), sql.Literal(gap.up_to))
+
+
+def close_gap(notes: TableName, gap: GapSpec | None) -> Statement:
+    """Take away the notes of a gap, or all of them."""
+    every = compose("DELETE FROM {}", table_of(notes))
+    return every if gap is None else every + compose(" WHERE id <= {}", sql.Literal(gap.up_to))
 
 
 def alter_type(table: TableName, column: ColumnSpec) -> Statement:

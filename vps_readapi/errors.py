@@ -120,5 +120,15 @@ def render_database_error(error: Exception) -> Response:
     return render_problem(500, DETAILS[500])
 
 
+def render_error(error: Exception) -> Response:
+    """Return the answer to whatever went wrong where no handler stands; log what nobody foresaw."""
+    if isinstance(error, ProblemError):
+        return render_problem(error.status, error.detail, error.headers)
+    if isinstance(error, DATABASE_ERRORS):
+        return render_database_error(error)
+    log.error("unforeseen", exc_info=error)
+    return render_problem(500, DETAILS[500])
+
+
 async def _answer_unforeseen(_request: Request, _error: Exception) -> Response:
     return render_problem(500, DETAILS[500])  # the server logs the exception after this

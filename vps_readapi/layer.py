@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vps_readapi.database import DATABASE_ERRORS
-from vps_readapi.errors import DETAILS, ProblemError, render_database_error, render_problem
+from vps_readapi.errors import render_error
 from vps_readapi.memory.answer import is_unchanged
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.plan import Plan
-
-log = logging.getLogger(__name__)
 
 
 class MemoryLayer:
@@ -28,10 +23,8 @@ class MemoryLayer:
         """Serve one request."""
         try:
             plan, body = await _find(scope) if scope["type"] == "http" else (None, None)
-        except ProblemError as problem:
-            answer = render_problem(problem.status, problem.detail, problem.headers)
-        except DATABASE_ERRORS as error:
-            answer = render_database_error(error)
+        except Exception as error:  # noqa: BLE001  # logged and answered
+            answer = render_error(error)
         else:
             if plan is None or body is None:
                 await self._app(scope, receive, send)
@@ -58,15 +51,10 @@ class ShortLayer:
         scope["route"] = self._route
         try:
             answer = await self._route.endpoint(Request(scope, receive))
-        except ProblemError as problem:
-            answer = render_problem(problem.status, problem.detail, problem.headers)
-        except DATABASE_ERRORS as error:
-            answer = render_database_error(error)
         except ClientDisconnect:
             return
-        except Exception:
-            log.exception("unforeseen")
-            answer = render_problem(500, DETAILS[500])
+        except Exception as error:  # noqa: BLE001  # logged and answered
+            answer = render_error(error)
         await answer(scope, receive, send)
 
 

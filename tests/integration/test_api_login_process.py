@@ -66,7 +66,7 @@ def dsn() -> Iterator[str]:
 
 def is_checker(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return "vps_readapi.auth.worker" in process.cmdline()
+        return "vps_readapi.auth.process" in process.cmdline()
     return False
 
 

@@ -84,7 +84,7 @@ class RemoteChecker:
         """Start it, and take its answers until it ends."""
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "vps_readapi.auth.worker", str(theirs.fileno())]
+            command = [sys.executable, "-m", "vps_readapi.auth.process", str(theirs.fileno())]
             process = await asyncio.create_subprocess_exec(
                 *command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
             )

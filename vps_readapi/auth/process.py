@@ -1,4 +1,4 @@
-"""The process that checks logins, so that reads never wait for one: `python -m vps_readapi.auth.worker FD`.
+"""The process that checks logins, so that reads never wait for one: `python -m vps_readapi.auth.process FD`.
 
 The API starts it and tells it everything on the socket FD; when the API is gone, so is this.
 """
@@ -22,7 +22,7 @@ from vps_readapi.loops import find_loop
 log = logging.getLogger(__name__)
 
 
-class Worker:
+class Answerer:
     """Answers each question in a task of its own."""
 
     def __init__(self, checker: Checker, writer: asyncio.StreamWriter) -> None:
@@ -56,9 +56,9 @@ async def work(own: socket.socket) -> None:
     if not told:
         return
     async with open_checker(read_settings(told)) as checker:
-        worker = Worker(checker, writer)
+        answerer = Answerer(checker, writer)
         while line := await reader.readline():
-            worker.take(line)
+            answerer.take(line)
 
 
 def main() -> None:
