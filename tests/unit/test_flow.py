@@ -130,7 +130,7 @@ def test_a_hop_that_is_not_wanted_moves_nothing() -> None:
 
 
 def test_a_first_copy_over_nothing_sweeps_nothing() -> None:
-    nobody = {"subscriptions": {}}
+    nobody: dict[str, object] = {"subscriptions": {}}
     assert flow(target=holding(**nobody)) == []
     assert flow(target=holding(table(PEDIDOS, "id", "numero", filled=False), **nobody)) == []
 

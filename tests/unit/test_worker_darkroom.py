@@ -120,7 +120,7 @@ def test_what_the_making_says_is_passed_on(reply: Reply, outcome: Outcome) -> No
     assert develop(Pool(reply), strikes=9) == outcome
 
 
-STRUCK = {
+STRUCK: dict[str, tuple[RenderDiedError | Reply, str, Rejected]] = {
     "dies": (RenderDiedError(READ), "render_died", Rejected(Motivo.DECODIFICADOR_CAIU, DIGEST, "12:34")),
     "slow": (
         Rejected(Motivo.TEMPO_ESGOTADO, DIGEST, "12:34"),
