@@ -69,7 +69,7 @@ OPEN = export(1, published(PEDIDOS, "pub_p", "id", "numero"), published(IMAGENS,
 
 
 def derive(declaration: Declaration, endpoint: str, **given: Any) -> Any:
-    usual = {"source": {}, "conninfos": {}, "filters": {}}
+    usual: dict[str, Any] = {"source": {}, "conninfos": {}, "filters": {}}
     return derive_wanted(declaration, **(usual | given))[endpoint]
 
 
@@ -179,7 +179,8 @@ def test_options_are_written_as_the_catalog_has_them() -> None:
 def test_a_carrier_may_replicate_and_a_service_may_not() -> None:
     roles = (
         {
-            "on": "vps1", "name": "api", "member_of": ("pg_monitor",), "settings": {"statement_timeout": "5s"},
+            "on": "vps1", "name": "api", "member_of": ("pg_monitor",),
+            "settings": {"statement_timeout": "5s"},
             "grants": (
                 {"privileges": ("select", "delete"), "table": "vitrine.pedidos"},
                 {"privileges": ("select",), "table": "vitrine.imagens", "columns": ("id", "path")},
