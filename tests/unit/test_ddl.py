@@ -181,6 +181,10 @@ SQL: dict[str, tuple[Change, list[str]]] = {
         AddGrants("e", (grant("execute", GrantKind.FUNCTION, "auth.take(bytea, bytea)"),)),
         ['GRANT EXECUTE ON FUNCTION "auth"."take"(bytea, bytea) TO "ana"'],
     ),
+    "grant on function of a type with bounds": (
+        AddGrants("e", (grant("execute", GrantKind.FUNCTION, "auth.f(numeric(14,2))"),)),
+        ['GRANT EXECUTE ON FUNCTION "auth"."f"(numeric(14,2)) TO "ana"'],
+    ),
     "revoke columns": (
         RevokeGrants("e", COLUMNS),
         ['REVOKE SELECT ("id", "nr") ON TABLE "v"."pedidos" FROM "ana"'],
