@@ -88,7 +88,7 @@ def make_idle_memory(*, budget_bytes: int = 10**6) -> Memory:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     async def bounded() -> T:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(10):
             return await coroutine
 
     return asyncio.run(bounded())

@@ -119,7 +119,7 @@ def test_what_agrees_needs_nothing_and_what_is_missing_is_made() -> None:
         {"powers": frozenset()},
         {"powers": frozenset({"member of pg_monitor", "bypassrls"})},
     ],
-    ids=str,
+    ids=["replication", "no setting", "another setting", "no power", "a power more"],
 )
 def test_each_of_a_roles_attributes_counts(change: dict[str, Any]) -> None:
     was = replace(ROLE, **change)
