@@ -68,12 +68,18 @@ def try_group(
     tree = copy_tree(folder / group.name)
     (tree / "setup.cfg").write_text(_configure(group), encoding="utf-8")
     _run(tree, workers, deadline, lambda words: say(f"{group.name}: {words}"))
-    known = {(one.place, one.old, one.new) for one in equivalents}
-    return [
-        _judge(tree, module, name, code, known)
+    codes = {
+        name: (module, code)
         for module in group.modules
         for name, code in _read_codes(tree / "mutants" / f"{module}.meta").items()
-    ]
+    }
+    fates = {
+        name: Fate.NOT_RUN if code is None else FATES.get(code, Fate.KILLED)
+        for name, (_, code) in codes.items()
+    }
+    shown = _show(tree, [name for name, fate in fates.items() if fate is Fate.SURVIVED])
+    known = {(one.place, one.old, one.new) for one in equivalents}
+    return [_describe(codes[name][0], name, fate, shown.get(name), known) for name, fate in fates.items()]
 
 
 def _configure(group: Group) -> str:
@@ -126,30 +132,46 @@ def _read_codes(meta: Path) -> dict[str, int | None]:
     return codes
 
 
-def _judge(
-    tree: Path, module: str, name: str, code: int | None, equivalents: set[tuple[str, str, str]]
+def _describe(
+    module: str,
+    name: str,
+    fate: Fate,
+    lines: tuple[str, str] | None,
+    equivalents: set[tuple[str, str, str]],
 ) -> Outcome:
-    if code is None:
-        return Outcome(module, name, Fate.NOT_RUN)
-    fate = FATES.get(code, Fate.KILLED)
-    if fate is not Fate.SURVIVED:
-        return Outcome(module, name, fate)
-    old, new = _show(tree, name)
-    fault = f"{name.rpartition('.')[2]}: {old} -> {new}"
-    return Outcome(module, fault, Fate.EQUIVALENT if (module, old, new) in equivalents else fate)
+    fault = name.rpartition(".")[2]
+    if lines is None:
+        return Outcome(module, fault, fate)
+    old, new = lines
+    return Outcome(
+        module, f"{fault}: {old} -> {new}", Fate.EQUIVALENT if (module, old, new) in equivalents else fate
+    )
 
 
-def _show(tree: Path, name: str) -> tuple[str, str]:
-    """Return the line that a mutant takes away, and the one that it puts there."""
-    shown = subprocess.run(
-        [sys.executable, "-m", "mutmut", "show", name],
+_SHOW = """
+import json, sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+print(json.dumps({name: get_diff_for_mutant(name) for name in json.load(sys.stdin)}))
+"""
+
+
+def _show(tree: Path, names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the line that each mutant takes away, and the one that it puts there."""
+    told = subprocess.run(
+        [sys.executable, "-c", _SHOW],
+        input=json.dumps(names),
         cwd=tree,
         env=_own(tree),
         check=True,
         capture_output=True,
         text=True,
-    ).stdout.splitlines()
-    lines = [line for line in shown if not line.startswith(("---", "+++"))]
-    return tuple(  # type: ignore[return-value]  # two signs, two texts
-        " ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+"
+    ).stdout
+    return {name: _read_lines(diff) for name, diff in json.loads(told).items()}
+
+
+def _read_lines(diff: str) -> tuple[str, str]:
+    lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
+    taken, put = (
+        " ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in ("-", "+")
     )
+    return taken, put
