@@ -127,6 +127,11 @@ HAND_EDITS = {
         "DROP TRIGGER project ON public.pedidos",
         "vitrine: set trigger project on public.pedidos (all rows projected again)",
     ),
+    "a projection's trigger that replication does not fire": (
+        "vitrine",
+        "ALTER TABLE public.pedidos ENABLE TRIGGER project",
+        "vitrine: set trigger project on public.pedidos (all rows projected again)",
+    ),
     "a subscription disabled": (
         "vps",
         "ALTER SUBSCRIPTION sub_vps DISABLE",

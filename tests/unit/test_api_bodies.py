@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import zlib
+from collections.abc import Callable
 
 import brotli
 import pytest
@@ -60,8 +62,11 @@ def test_the_head_of_a_packed_answer_says_how_it_is_packed(coding: int) -> None:
 
 def test_an_answer_that_nothing_changed_says_what_a_cache_goes_by() -> None:
     body = Body(CONTENT)
+    packed = [body.head(coding) for coding in (IDENTITY, *NAMES)]
     for _ in range(2):
         assert body.head_unchanged() == b"HTTP/1.1 304 Not Modified\r\n" + etag_field(body) + SHARED
+    assert body.head_unchanged() is body.head_unchanged(), "it was made twice"
+    assert [body.head(coding) for coding in (IDENTITY, *NAMES)] == packed
     assert body.head(IDENTITY).startswith(b"HTTP/1.1 200 OK\r\n"), "the one head was kept for the other"
 
 
@@ -90,6 +95,18 @@ def test_only_what_takes_no_time_is_ready_before_it_is_packed() -> None:
     assert not large.is_ready(BROTLI)
 
 
+LEVELS: dict[int, Callable[..., bytes]] = {
+    GZIP: lambda content, quick: _deflate(content, 1 if quick else 6),
+    BROTLI: lambda content, quick: brotli.compress(content, quality=1 if quick else 5),
+    ZSTD: lambda content, quick: zstandard.ZstdCompressor(level=1 if quick else 3).compress(content),
+}
+
+
+def _deflate(content: bytes, level: int) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+    return packer.compress(content) + packer.flush()
+
+
 @pytest.mark.parametrize("coding", NAMES)
 def test_what_is_large_is_packed_at_the_quickest_level_and_comes_out_as_it_went_in(coding: int) -> None:
     words = [b"%d:%s" % (number, CONTENT[number % 40 : number % 40 + 30]) for number in range(9000)]
@@ -100,6 +117,8 @@ def test_what_is_large_is_packed_at_the_quickest_level_and_comes_out_as_it_went_
     assert UNPACK[coding](quick) == at_limit
     assert UNPACK[coding](thorough) == below
     assert abs(len(quick) - len(thorough)) > 100, "one byte less is packed at another level"
+    at_level = LEVELS[coding]
+    assert (quick, thorough) == (at_level(at_limit, quick=True), at_level(below, quick=False))
 
 
 def test_the_tag_is_the_contents_own() -> None:

@@ -81,4 +81,5 @@ def test_a_request_is_counted_once_however_often_it_is_met(clock: Watch) -> None
         buckets.count({}, 7)
     assert refused.value.status == 429
     assert refused.value.headers == {"Retry-After": "3"}
+    assert refused.value.detail.startswith("Muitas requisições")
     buckets.count({}, 8)

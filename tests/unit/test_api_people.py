@@ -10,7 +10,7 @@ import pytest
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.memory import people
 from vps_readapi.memory.people import USUAL_COST, People, Person
-from vps_readapi.visibility import MONEY, NOTHING, PHONE, VisibilityPolicy
+from vps_readapi.visibility import MONEY, NOTHING, VisibilityPolicy
 
 NOW_S = 1_000
 FOUND = {
@@ -23,7 +23,8 @@ FOUND = {
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> People:
     monkeypatch.setattr(people, "time", SimpleNamespace(time=lambda: NOW_S))
-    one = People(VisibilityPolicy.of(money=["vendas"], phone=["arte"]))
+    one = People(VisibilityPolicy.of(money=["vendas"], phone=["arte", "costura"]))
+    assert one.cost == USUAL_COST
     one.replace(FOUND)
     return one
 
@@ -39,7 +40,7 @@ def token(user: int = 1, **changes: Any) -> Verified:
 
 
 def test_a_person_is_who_the_database_says(known: People) -> None:
-    assert known.find(token()) == Person("ana", False, "costura", 5_000_000, MONEY | PHONE)
+    assert known.find(token()) == Person("ana", False, "costura", 5_000_000, MONEY)
     assert known.find(token(2, credential_at=0)) == Person("bia", True, "costura", 0, NOTHING)
     assert known.find(token(3)) is None
 
@@ -71,6 +72,8 @@ def test_a_session_of_sgps_lasts_if_it_began_after_the_change(
 
 def test_whose_change_is_not_known_to_have_been_keeps_sgps_sessions(known: People) -> None:
     assert known.find(token(2, credential_at=None, issued_at=0)) is not None
+    known.replace({"usuarios": {"1": ["ana", False, "costura", 5_000_001]}})
+    assert known.find(token(credential_at=None, issued_at=5)) is None, "a microsecond later"
     known.replace({"usuarios": {"1": ["ana", False, "costura", -1]}})
     assert known.find(token(credential_at=None)) is None
 

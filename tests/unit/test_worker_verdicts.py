@@ -35,7 +35,7 @@ class Queue:
         self.told: list[tuple[object, ...]] = []
         self.condemned: list[tuple[int, str | None, str | None]] = []
         self.delays_s: list[float] = []
-        self.swept = 0
+        self.swept = self.others = 0
         self._held = held
         self._waiting = list(waiting)
 
@@ -67,7 +67,7 @@ class Queue:
 
     def queue_other_recipes(self) -> int:
         self.told.append(("queue_other_recipes",))
-        return 0
+        return self.others
 
     def sweep(self) -> int:
         self.told.append(("sweep",))
@@ -119,6 +119,16 @@ class Files:
 ONE, TWO = Recipe((640,)), Recipe((640, 1600))
 
 
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, dict[str, object]]]:
+    """Return each event's name, level and fields."""
+    return [(one.getMessage(), one.levelno, vars(one)["fields"]) for one in caplog.records]
+
+
+@pytest.fixture(autouse=True)
+def every_event(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
 class Work:
     """The job with what it tells, and to whom."""
 
@@ -144,14 +154,15 @@ class Work:
         return self.metrics.registry.get_sample_value(f"ponte_worker_{name}", labels) or 0.0
 
 
-def test_the_only_rendition_is_announced_and_the_photo_settled() -> None:
+def test_the_only_rendition_is_announced_and_the_photo_settled(caplog: pytest.LogCaptureFixture) -> None:
     work = Work()
-    assert work.record(STORED) is None
+    assert work.record(replace(STORED, seconds=0.12345)) is None
+    assert told(caplog) == [("miniatura_made", logging.INFO, {"imagem_id": 7, "seconds": 0.123})]
     assert work.queue.told == [("announce", 7, RENDERED, STORED.chave, DIGEST), ("settle", 7, "12:34")]
     assert work.reports == [1]
     assert work.number("photos_made_total") == 1
     assert work.number("stored_bytes_total") == 4
-    assert work.number("photo_seconds_sum") == 0.5
+    assert work.number("photo_seconds_sum") == 0.12345
 
 
 def test_the_first_of_several_is_announced_and_the_claim_goes_on_with_it() -> None:
@@ -163,10 +174,13 @@ def test_the_first_of_several_is_announced_and_the_claim_goes_on_with_it() -> No
 
 
 @pytest.mark.parametrize("recipe", [ONE, TWO], ids=["one size", "two"])
-def test_who_lost_the_claim_meanwhile_goes_on_with_nothing(recipe: Recipe) -> None:
+def test_who_lost_the_claim_meanwhile_goes_on_with_nothing(
+    recipe: Recipe, caplog: pytest.LogCaptureFixture
+) -> None:
     work = Work(recipe, queue=Queue(held=False))
     assert work.record(STORED) is None
     assert [one[0] for one in work.queue.told] == ["announce"]
+    assert told(caplog) == [("claim_lost", logging.WARNING, {"imagem_id": 7})]
     assert work.number("photos_made_total") == 0
 
 
@@ -186,6 +200,7 @@ def test_a_file_that_was_replaced_between_two_renditions_is_made_again() -> None
 
 
 REFUSED = Rejected(Motivo.TRUNCADA, DIGEST, "12:34", "take it anew")
+SAID = {"imagem_id": 7, "motivo": Motivo.TRUNCADA, "hint": "take it anew"}
 
 
 @pytest.mark.parametrize("announced", [None, "e" * 64], ids=["nothing", "another content"])
@@ -193,11 +208,10 @@ def test_a_bad_photo_is_condemned_and_settled(
     announced: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = Work()
-    with caplog.at_level(logging.INFO):
-        work.record(REFUSED, announced=announced)
+    work.record(REFUSED, announced=announced)
     assert work.queue.told == [("condemn", 7, Motivo.TRUNCADA, DIGEST), ("settle", 7, "12:34")]
     assert work.number("photos_failed_total", motivo="truncada") == 1
-    assert [record.getMessage() for record in caplog.records] == ["miniatura_failed"]
+    assert told(caplog) == [("miniatura_failed", logging.WARNING, SAID)]
     assert work.reports == [1]
 
 
@@ -206,17 +220,15 @@ def test_a_miniatura_of_the_same_content_or_of_a_file_now_gone_stays(
     digest: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = Work()
-    with caplog.at_level(logging.INFO):
-        work.record(replace(REFUSED, digest=digest), announced=DIGEST)
+    work.record(replace(REFUSED, digest=digest), announced=DIGEST)
     assert work.queue.told == [("settle", 7, "12:34")]
     assert work.number("photos_failed_total", motivo="truncada") == 0
-    assert [record.getMessage() for record in caplog.records] == ["miniatura_kept"]
+    assert told(caplog) == [("miniatura_kept", logging.WARNING, SAID)]
 
 
 def test_a_verdict_that_came_too_late_is_not_counted(caplog: pytest.LogCaptureFixture) -> None:
     work = Work(queue=Queue(held=False))
-    with caplog.at_level(logging.INFO):
-        work.record(REFUSED)
+    work.record(REFUSED)
     assert work.number("photos_failed_total", motivo="truncada") == 0
     assert caplog.records == []
 
@@ -229,9 +241,11 @@ def test_a_content_that_was_condemned_before_is_settled_without_a_word() -> None
 
 
 @pytest.mark.parametrize("strike", [True, False])
-def test_what_passes_puts_the_photo_off(strike: bool) -> None:
+def test_what_passes_puts_the_photo_off(strike: bool, caplog: pytest.LogCaptureFixture) -> None:
     work = Work()
-    work.record(Delayed("render_slow", strike=strike), attempts=3)
+    work.record(Delayed("render_slow", 5, strike=strike), attempts=3)
+    said = {"imagem_id": 7, "cause": "render_slow", "errno": 5, "attempts": 4}
+    assert told(caplog) == [("photo_postponed", logging.WARNING, said)]
     assert 4 <= work.queue.delays_s[0] <= 8
     assert work.queue.told == [("postpone", 7, strike)]
     assert work.number("photos_postponed_total", cause="render_slow") == 1
@@ -243,6 +257,7 @@ def test_a_photo_without_its_row_waits_for_it() -> None:
     assert work.job.develop(claim(landed=False), True) == Delayed("not_landed")
     assert work.room.asked == []
     assert work.job.develop(claim(), True) == STORED
+    assert work.job.claim(0) == []
 
 
 def test_the_delay_doubles_up_to_five_minutes_and_is_never_twice_the_same() -> None:
@@ -260,18 +275,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_condemned_photos_are_looked_at_again_each_minute_and_swept_each_quarter(clock: list[float]) -> None:
+def test_condemned_photos_are_looked_at_again_each_minute_and_swept_each_quarter(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     work = Work(same="1:1", other="2:2")
     work.queue.condemned = [(1, "same", "1:1"), (2, "other", "1:1"), (3, "gone", "1:1"), (4, "gone", None)]
+    work.queue.swept = 5
     work.job.look_around()
     assert work.queue.told == [("queue", 2, 3), ("sweep",)]
+    assert told(caplog) == [
+        ("photos_changed", logging.INFO, {"queued": 1}),
+        ("photos_swept", logging.INFO, {"rows": 5}),
+    ]
     assert (work.number("photos_waiting"), work.number("photos_ready")) == (3, 2)
     assert work.number("photos_condemned", motivo="vazio") == 4
-    for passed_s, told in ((14.9, []), (0.1, ["sweep"]), (44.9, ["sweep"]), (0.1, ["queue"])):
+    for passed_s, due in ((14.9, []), (0.1, ["sweep"]), (44.9, ["sweep"]), (0.1, ["queue"])):
         work.queue.told.clear()
         clock[0] += passed_s
         work.job.look_around()
-        assert [one[0] for one in work.queue.told] == told, clock[0] - 100
+        assert [one[0] for one in work.queue.told] == due, clock[0] - 100
 
 
 def test_nothing_is_queued_where_no_file_has_changed() -> None:
@@ -320,12 +342,46 @@ def test_what_is_in_the_way_of_one_photo_stops_no_other() -> None:
     ]  # fmt: skip
 
 
-def test_a_closed_job_starts_anew() -> None:
+def test_a_closed_job_starts_anew(caplog: pytest.LogCaptureFixture) -> None:
     work = Work()
     run(work)
+    assert told(caplog) == []
+    work.queue.others = 4
     work.job.close()
     run(work)
     assert [one[0] for one in work.queue.told] == ["queue_other_recipes", "close", "queue_other_recipes"]
+    assert told(caplog) == [("photos_queued_for_recipe", logging.INFO, {"queued": 4})]
+
+
+def test_what_is_under_way_when_somebody_stops_is_let_go_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(miniaturas, "_GRACE_S", 0.3)
+    monkeypatch.setattr(miniaturas, "LEASE_S", 0.0)
+    claims = [replace(BEGAN, imagem_id=one) for one in (1, 2, 3, 4)]
+    work = Work(ONE, *[STORED] * 4, queue=Queue(waiting=claims))
+    stop, ended = Event(), Event()
+    develop = work.room.develop
+
+    def hang(one: Claim, *, first: bool) -> Outcome:
+        stop.set()
+        if one.imagem_id > 1:
+            ended.wait(30)
+        return develop(one, first=first)
+
+    work.room.develop = hang  # type: ignore[method-assign]
+    work.room.close = ended.set  # type: ignore[method-assign]
+    work.job._next_sweep = work.job._next_recheck = float("inf")
+    work.job.run(stop)
+    assert ended.is_set(), "the processes were left at it"
+    assert work.queue.told[-1] == ("release",)
+    assert [one for one in work.queue.told if one[0] == "announce"] == [
+        ("announce", 1, RENDERED, STORED.chave, DIGEST)
+    ]
+    renewed = [one[1:] for one in work.queue.told if one[0] == "renew"]
+    assert renewed
+    assert set(renewed[-1]) == {2, 3}, "what is under way was not kept"
+    assert work.queue.claim(9) == [claims[3]], "claimed on after it was to stop"
 
 
 def test_waiting_ends_as_soon_as_a_photo_arrives_or_somebody_stops() -> None:
