@@ -11,4 +11,5 @@ pytest_plugins = [
     "tests.fix_watch",
     "tests.fix_breaks",
     "tests.fix_browser",
+    "tests.fix_wheel",
 ]

@@ -73,8 +73,9 @@ def _say(text: str) -> None:
 
 
 def _root() -> Path:
-    """Return where the stack's data lies: below the repository, or below PONTE_DEV_ROOT."""
-    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", REPOSITORY)))
+    """Return where the stack's data lies: below PONTE_DEV_ROOT, else the repository, else where it is run."""
+    home = REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else Path.cwd()
+    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", home)))
 
 
 def _make_stack() -> Stack:

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from db.migrate import History, emit_sql, migrate, read_revision
 from publications.apply import apply, settle, wait_for_copies
 from publications.changes import Change
-from publications.commands import FAILED, OK, PENDING, find_given, read_given, talk
+from publications.commands import FAILED, OK, PENDING, talk
+from publications.commands.given import find_given, read_given
 from publications.declaration import STARTING_PATH, Declaration, make_schema, read_text
 from publications.release import release
 from publications.render import describe, to_json, to_script, to_text

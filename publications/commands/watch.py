@@ -13,7 +13,8 @@ from rich.live import Live
 from db.errors import PonteError
 from publications import report
 from publications.checks import Check, Level, check_recording, check_view, find_worst
-from publications.commands import OK, PENDING, read_given
+from publications.commands import OK, PENDING
+from publications.commands.given import read_given
 from publications.settings import WatchSettings, read_watch_dsns
 from publications.status import hops_table, to_renderable
 from publications.watch import View, Watch, look_once
