@@ -216,7 +216,8 @@ def _as_user(user: ServerUser | None) -> dict[str, Any]:
 
 
 def _can_run(bindir: Path, user: ServerUser) -> bool:
-    files = [executable(bindir, tool).resolve() for tool in TOOLS]
+    named = [executable(bindir, tool) for tool in TOOLS]
+    files = {*named, *(file.resolve() for file in named)}  # a link is entered where it lies, too
     return all(first_blocked(file.parent, user) is None and user.may(file, 5) for file in files)
 
 
