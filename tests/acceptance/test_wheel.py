@@ -22,7 +22,7 @@ LEFT_OUT = {"infra/bootstrap.py"}
 BROUGHT = {"publications/runbook.md"}
 """What lies elsewhere in the repository."""
 DOCUMENT = re.compile(r"\bdocs/|\b[\w-]+\.md\b")
-COMMAND = re.compile(r"['`]ponte ([a-z-]+)(?: (Ponte\w+))?|^ponte ([a-z-]+)(?: (Ponte\w+))?$", re.MULTILINE)
+COMMAND = re.compile(r"(?:['`]|^|runbook: )ponte ([a-z-]+)(?: (Ponte\w+))?", re.MULTILINE)
 MODULE = re.compile(r"\bpython -m ([\w.]+)")
 
 
@@ -73,8 +73,8 @@ def test_every_command_that_a_hint_or_a_rule_names_is_there(wheel: Path) -> None
     usage = _parser().format_help()
     sayings = [*read_sayings(wheel), *entries.items()]
     found = [(name, one) for name, said in sayings for one in COMMAND.findall(said)]
-    commands = {(name, first or second) for name, (first, _, second, _) in found}
-    explained = {first or second for _, (_, first, _, second) in found} - {""}
+    commands = {(name, command) for name, (command, _) in found}
+    explained = {entry for _, (_, entry) in found} - {""}
     assert len(commands) > 30
     assert {one for one in commands if not re.search(rf"^ +{one[1]} ", usage, re.MULTILINE)} == set()
     assert {"PonteSlotLost", "PonteChangesLost"} <= explained <= set(entries)
