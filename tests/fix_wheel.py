@@ -129,7 +129,7 @@ def _link(one: Distribution, site: Path) -> None:
             link(source, target)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel."""
     return build_wheel(tmp_path_factory.mktemp("wheel"))
@@ -157,7 +157,7 @@ class Environments(Mapping[str, Installed]):
         return len(self._extras)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environments(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environments:
     """The wheel with each of its extras."""
     return Environments(wheel, tmp_path_factory.mktemp("installed"))
