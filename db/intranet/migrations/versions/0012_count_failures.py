@@ -1,4 +1,4 @@
-"""Count the failures of apply that the projection knows of, so that it need not catch any while there are none."""
+"""Count the failures of apply that the projection has reckoned with."""
 
 from db.migrate import run_script
 
