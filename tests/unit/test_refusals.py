@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from publications.declaration import Declaration, Privacy, read_declaration
+from publications.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
 from publications.preflight import EndpointFacts, assume_facts
 from publications.refusals import Situation, find_refusals
 from publications.spec import (
@@ -35,7 +35,7 @@ GOOD = EndpointFacts(
 
 def situation(**facts: EndpointFacts) -> Situation:
     """A shop without replication yet, on good servers but for those given."""
-    declaration = read_declaration()
+    declaration = read_declaration(STARTING_PATH)
     source = {
         TableName.parse(table.name): {column: SourceColumn("text", built_in=True) for column in table.columns}
         for table in declaration.intake.tables
@@ -428,7 +428,7 @@ def test_what_the_subscriber_could_not_hold_is_refused() -> None:
 
 def classified(**classes: Any) -> Declaration:
     """The users' columns are classified otherwise."""
-    declaration = read_declaration()
+    declaration = read_declaration(STARTING_PATH)
     users = declaration.privacy["public.user"].model_dump() | classes
     privacy = {**declaration.privacy, "public.user": Privacy.model_validate(users)}
     return declaration.model_copy(update={"privacy": privacy})
@@ -461,7 +461,7 @@ def test_what_is_public_and_something_else_does_not_leave(found: str) -> None:
 
 
 def test_a_table_that_is_not_classified_at_all_is_secret_as_a_whole() -> None:
-    declaration = read_declaration()
+    declaration = read_declaration(STARTING_PATH)
     privacy = {name: one for name, one in declaration.privacy.items() if name != "public.user"}
     seen = replace(situation(), declaration=declaration.model_copy(update={"privacy": privacy}))
     assert [fact for _, fact, _ in reasons(seen)] == [
