@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from db.errors import PonteError, SettingsError
-from publications.commands import FAILED, OK, USAGE, talk
+from db.endings import OK, run_program
+from db.reasons import explain
 from publications.declaration import DEFAULT_PATH
 
 UNKNOWN = 3
@@ -22,36 +22,29 @@ Command = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = sys.argv[1:] if argv is None else list(argv)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
     return _run_plugin(given) if "--nagios" in given else _run(given)
 
 
 def _run_plugin(argv: Sequence[str]) -> int:
     """Run as a monitoring plugin: whatever ends it otherwise would be taken for a warning or worse."""
     try:
-        return _run(argv)
+        arguments = _parser().parse_args(argv)
+        run: Command = arguments.run
+        return run(arguments)
     except SystemExit as ended:
         if not ended.code:
             return OK
         print("PONTE UNKNOWN - wrong usage: see 'ponte status --help'")
-    except Exception as error:  # noqa: BLE001  # its name is told, and its text may hold a secret
-        print(f"PONTE UNKNOWN - {type(error).__name__}")
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # a plugin says all in its line
+        print(f"PONTE UNKNOWN - {explain(error).fact}")
     return UNKNOWN
 
 
 def _run(argv: Sequence[str]) -> int:
-    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
     arguments = _parser().parse_args(argv)
     run: Command = arguments.run
-    try:
-        return run(arguments)
-    except PonteError as error:
-        if arguments.verbose:
-            talk.print_exception()
-        talk.print(f"ponte: {error}", markup=False, soft_wrap=True)
-        return USAGE if isinstance(error, SettingsError) else FAILED
-    except KeyboardInterrupt:
-        talk.print("ponte: stopped; run the same command again to go on")
-        return FAILED
+    return run_program(lambda: run(arguments), name="ponte", verbose=arguments.verbose)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,64 @@
+"""Which migration a database is at, compared with those that this program knows."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import LiteralString
+
+import psycopg
+from alembic.script import ScriptDirectory
+from psycopg import sql
+
+from db.engines import Connection
+from db.errors import PonteError
+from db.migrate import History
+
+_READ: LiteralString = "SELECT version_num FROM {}"
+
+
+class VersionError(PonteError):
+    """A database's tables are not those of this program's version."""
+
+
+class NewerVersionError(VersionError):
+    """A newer program has migrated it."""
+
+
+@cache
+def list_versions(history: History) -> tuple[str, ...]:
+    """Return the versions that this program knows, the newest first."""
+    script = ScriptDirectory(str(files(f"db.{history.value}").joinpath("migrations")))
+    return tuple(one.revision for one in script.walk_revisions())
+
+
+def read_version(connection: Connection, history: History) -> str | None:
+    """Return the database's version; None where nothing was ever migrated."""
+    schema = import_module(f"db.{history.value}.models").SCHEMA
+    table = sql.Identifier(schema, "alembic_version")
+    try:
+        row = connection.execute(sql.SQL(_READ).format(table)).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    return row[0] if row else None
+
+
+def refuse_newer(connection: Connection, history: History, name: str) -> None:
+    """Raise NewerVersionError for a database that a newer program has migrated. name: the database's."""
+    found, known = read_version(connection, history), list_versions(history)
+    if found is not None and found not in known:
+        raise NewerVersionError(
+            f"{name} is at migration {found}, and this program knows those up to {known[0]}",
+            "install the Ponte that migrated it, or a newer one; nothing is migrated backwards",
+        )
+
+
+def require_newest(connection: Connection, history: History, name: str) -> None:
+    """Raise VersionError unless the database is as this program's migrations leave it."""
+    refuse_newer(connection, history, name)
+    found, newest = read_version(connection, history), list_versions(history)[0]
+    if found is None:
+        raise VersionError(f"{name} was never migrated", "run 'ponte migrate'")
+    if found != newest:
+        raise VersionError(f"{name} is at migration {found} and should be at {newest}", "run 'ponte migrate'")
