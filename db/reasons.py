@@ -79,6 +79,14 @@ def open_database(
         raise explain_unreached(error, conninfo, name=name, source=source) from error
 
 
+def explain_failure(error: Exception, conninfo: str, *, name: str, source: str) -> PonteError:
+    """Say why a session could not be had, or was lost: of what says no SQLSTATE the server is asked."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, PonteError) or getattr(cause, "sqlstate", None):
+        return explain(cause, name=name, source=source)
+    return explain_unreached(cause, conninfo, name=name, source=source)
+
+
 def explain_unreached(error: Exception, conninfo: str, *, name: str, source: str) -> UnreachableError:
     """Say why a database could not be reached. It asks the server and the network, for 10 s at most."""
     reason, hint = _find_reason(error, conninfo, source)
@@ -105,7 +113,7 @@ _REFUSALS: Mapping[str, Reason] = {
     ),
     "28000": (
         "{to} does not let role {to.user} into database {to.database}{without}",
-        "correct {source}, or that server's pg_hba.conf, or the role, which may have no LOGIN: its log says which",
+        "correct {source}, or pg_hba.conf there, or the role, which may lack LOGIN: its log says which",
     ),
     "3D000": ("{to} has no database {to.database}", "correct dbname in {source}, or make that database"),
     "42501": (

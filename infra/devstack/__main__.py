@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 from rich.console import Console
 
+from db.endings import run_program
 from db.engines import connect
-from db.errors import PonteError
 from infra.devstack.demo import Demo, introduce
 from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError
 from infra.devstack.ports import read_ports
@@ -35,18 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 failed with two lines on stderr."""
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
-        return run(arguments)
-    except (PonteError, DevstackError) as error:
-        _say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        _say("stopped")
-        return 130
+    return run_program(lambda: run(arguments), verbose=arguments.verbose)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="devstack", description="The whole of Ponte on this machine.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("up", help="run until Ctrl-C or 'down'").set_defaults(run=_up)
     down = commands.add_parser("down", help="stop what runs")
