@@ -114,8 +114,8 @@ class _Ingest:
             return self._verifier.verify(request.method, target, fields)
         except SignatureError as error:
             if self._refusals.fails(str(error)):
-                fields = {"fact": str(error), "hint": HINT, "failures": self._refusals.failures}
-                log.warning("request_refused", extra={"fields": fields})
+                told = {"fact": f"a request is {error}", "hint": HINT}
+                log.warning("request_refused", extra={"fields": told | {"failures": self._refusals.failures}})
             raise HTTPException(401) from None
 
 

@@ -128,7 +128,6 @@ class Feed:
             connection.pgconn.nonblocking = 1
             self._pgconn = connection.pgconn
             self._lost.clear()
-            self._why = None
             self._descriptor = connection.pgconn.socket
             self._loop.add_reader(self._descriptor, self._read)
             self._losses.back()
