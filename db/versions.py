@@ -13,17 +13,13 @@ from psycopg import sql
 
 from db.engines import Connection
 from db.errors import PonteError
-from db.migrate import History
+from db.migrate import History, NewerDatabaseError, describe_routines
 
 _READ: LiteralString = "SELECT version_num FROM {}"
 
 
 class VersionError(PonteError):
     """A database's tables are not those of this program's version."""
-
-
-class NewerVersionError(VersionError):
-    """A newer program has migrated it."""
 
 
 @cache
@@ -35,8 +31,7 @@ def list_versions(history: History) -> tuple[str, ...]:
 
 def read_version(connection: Connection, history: History) -> str | None:
     """Return the database's version; None where nothing was ever migrated."""
-    schema = import_module(f"db.{history.value}.models").SCHEMA
-    table = sql.Identifier(schema, "alembic_version")
+    table = sql.Identifier(_schema(history), "alembic_version")
     try:
         row = connection.execute(sql.SQL(_READ).format(table)).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
@@ -45,20 +40,33 @@ def read_version(connection: Connection, history: History) -> str | None:
 
 
 def refuse_newer(connection: Connection, history: History, name: str) -> None:
-    """Raise NewerVersionError for a database that a newer program has migrated. name: the database's."""
+    """Raise NewerDatabaseError for a database that a newer program has migrated. name: the database's."""
     found, known = read_version(connection, history), list_versions(history)
     if found is not None and found not in known:
-        raise NewerVersionError(
+        raise NewerDatabaseError(
             f"{name} is at migration {found}, and this program knows those up to {known[0]}",
             "install the Ponte that migrated it, or a newer one; nothing is migrated backwards",
         )
 
 
 def require_newest(connection: Connection, history: History, name: str) -> None:
-    """Raise VersionError unless the database is as this program's migrations leave it."""
+    """Raise VersionError, or NewerDatabaseError, unless it is as this program's migrations leave it."""
     refuse_newer(connection, history, name)
     found, newest = read_version(connection, history), list_versions(history)[0]
     if found is None:
         raise VersionError(f"{name} was never migrated", "run 'ponte migrate'")
     if found != newest:
         raise VersionError(f"{name} is at migration {found} and should be at {newest}", "run 'ponte migrate'")
+    if _read_routines(connection, history) != describe_routines(history):
+        raise VersionError(f"{name} has the functions of another version of Ponte", "run 'ponte migrate'")
+
+
+def _read_routines(connection: Connection, history: History) -> str | None:
+    query = "SELECT obj_description(to_regnamespace(%s), 'pg_namespace')"
+    row = connection.execute(query, [_schema(history)]).fetchone()
+    return row[0] if row else None
+
+
+def _schema(history: History) -> str:
+    schema: str = import_module(f"db.{history.value}.models").SCHEMA
+    return schema
