@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TextIO
+from io import TextIOWrapper
+from typing import NoReturn, TextIO
 
 from db.errors import SettingsError
 from db.reasons import explain
@@ -17,6 +19,16 @@ OK, FAILED, USAGE, PENDING = 0, 1, 2, 3
 """In sync or asked to end; failed or lost; will never do with these words and settings; drift or pending."""
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """What a shell says of a command that Ctrl-C, or the end of whoever read it, has ended."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the words of a command as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the fact and the next step."""
+        program = self.prog.split()[0] if self.prog.startswith("ponte") else self.prog
+        _tell(f"{program}: {message}\nHINT: '{self.prog} --help' says what it takes")
+        raise SystemExit(USAGE)
 
 
 def run_program(run: Callable[[], int], *, name: str = "", verbose: bool = False) -> int:
@@ -62,9 +74,8 @@ def _tell(text: str) -> None:
 
 def _take_any_letter(stream: TextIO | None) -> None:
     """Write what the terminal's encoding lacks in another way rather than fail."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _let_go(stream: TextIO | None) -> None:

@@ -15,7 +15,7 @@ from typing import LiteralString
 import psycopg
 
 from db.engines import Connection, connect
-from db.errors import PonteError
+from db.errors import PonteError, word
 from db.permissions import is_open_for_libpq
 from db.reach import Address, ask_sqlstate, ask_tls, read_address
 
@@ -123,6 +123,10 @@ _REFUSALS: Mapping[str, Reason] = {
     "53300": (
         "{to} has no connection left for role {to.user}",
         "end idle sessions that pg_stat_activity shows there, or raise max_connections or the role's limit",
+    ),
+    "55000": (
+        "{to} takes no connections to database {to.database}",
+        "run there: ALTER DATABASE {to.database} ALLOW_CONNECTIONS true",
     ),
     "57P03": (
         "the server at {to} is starting, stopping or recovering",
@@ -259,11 +263,6 @@ def explain_port(error: OSError, host: str, port: int, *, source: str) -> System
     if error.errno in {errno.EACCES, errno.EPERM}:
         return SystemRefusalError(where, f"set {source}PORT to one from 1024 on, and a proxy in front")
     return SystemRefusalError(where, f"set {source}HOST to an address of this machine")
-
-
-def word(error: OSError) -> str:
-    """Return the system's word for it, in lower case."""
-    return (error.strerror or os.strerror(error.errno or 0) or type(error).__name__).lower()
 
 
 def _place(error: BaseException) -> str:

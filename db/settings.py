@@ -15,9 +15,8 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.credentials import CredentialKeys
-from db.errors import SettingsError
+from db.errors import SettingsError, word
 from db.permissions import is_open_to_all
-from db.reasons import word
 
 PREFIX = "PONTE_"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from db.endings import OK, run_program
+from db.endings import OK, Parser, run_program
 from db.reasons import explain
 from publications.declaration import DEFAULT_PATH
 
@@ -48,7 +48,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ponte", description="Carry SGP's orders to the VPS.")
+    parser = Parser(prog="ponte", description="Carry SGP's orders to the VPS.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     parser.add_argument(
         "--declaration", type=Path, default=DEFAULT_PATH, help="what leaves (default: sgp.toml)"

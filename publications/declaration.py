@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from db.errors import PonteError
+from db.errors import PonteError, word
 from publications.locate import find_line
 
 DEFAULT_PATH = Path(__file__).with_name("sgp.toml")
@@ -165,8 +165,10 @@ def read_declaration(path: Path = DEFAULT_PATH) -> Declaration:
         return parse_declaration(path.read_text(encoding="utf-8"), origin=path.name)
     except OSError as error:
         raise DeclarationError(
-            f"{path} can't be read: {error.strerror}", "give another with --declaration"
+            f"{path} can't be read: {word(error)}", "give another with --declaration"
         ) from error
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{path} is not UTF-8", "save it as UTF-8") from error
 
 
 def parse_declaration(text: str, *, origin: str) -> Declaration:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from db.endings import FAILED, OK, run_program
+from db.endings import FAILED, OK, Parser, run_program
 from thumbnail_worker.commands import backfill, reconcile, status
 from thumbnail_worker.events import start_logging
 from thumbnail_worker.reconcile import GRACE_S
@@ -51,7 +51,7 @@ def _serve(settings: WorkerSettings, *, once: bool) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m thumbnail_worker", description="Heartbeat, credentials, miniaturas, dead letters."
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")

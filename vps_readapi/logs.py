@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from db.endings import run_program
+from db.endings import Parser, run_program
 
 
 class JsonFormatter(logging.Formatter):
@@ -44,7 +43,7 @@ def _trace(record: logging.LogRecord) -> list[str]:
 
 def run_service(program: str, run: Callable[[], int], argv: Sequence[str] | None) -> int:
     """Run a program that takes no words but -v, with its log set up, and return its exit code."""
-    parser = argparse.ArgumentParser(prog=program, description="All else comes from the environment.")
+    parser = Parser(prog=program, description="All else comes from the environment.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
     set_up_logging()

@@ -15,10 +15,10 @@ from typing import Any
 import psycopg
 from rich.console import Console
 
-from db.endings import run_program
+from db.endings import Parser, run_program
 from db.engines import connect
 from infra.devstack.demo import Demo, introduce
-from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError
+from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, RuntimeRootError
 from infra.devstack.ports import read_ports
 from infra.devstack.postgres import runtime_root
 from infra.devstack.stack import CLUSTERS, Stack, StackSettings
@@ -26,6 +26,7 @@ from infra.devstack.state import is_running, read_state, wait_until
 from infra.devstack.supervisor import ControlServer, send_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DEV_ROOT = "PONTE_DEV_ROOT"
 LINK_MODES = ("cut", "deafen", "slow", "heal")
 
 talk = Console(stderr=True, highlight=False)
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="devstack", description="The whole of Ponte on this machine.")
+    parser = Parser(prog="devstack", description="The whole of Ponte on this machine.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("up", help="run until Ctrl-C or 'down'").set_defaults(run=_up)
@@ -64,7 +65,12 @@ def _say(text: str) -> None:
 
 def _root() -> Path:
     """Return where the stack's data lies: below the repository, or below PONTE_DEV_ROOT."""
-    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", REPOSITORY)))
+    given = Path(os.environ.get(DEV_ROOT) or REPOSITORY)
+    if not given.is_dir():
+        raise RuntimeRootError(
+            f"{DEV_ROOT} names {given}, which is no folder", f"make it, or unset {DEV_ROOT}"
+        )
+    return runtime_root(given)
 
 
 def _make_stack() -> Stack:
