@@ -68,7 +68,7 @@ def _is_there(path: Path) -> bool:
 def _read_line(path: Path) -> str:
     """Return a file's one line without its end, and without the mark that Windows's editors put in front."""
     try:
-        if is_open_to_all(path):
+        if path.is_file() and is_open_to_all(path):
             raise SettingsError(f"the secret {path} can be read by everybody", f"run: chmod o= {path}")
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:

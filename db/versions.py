@@ -40,12 +40,12 @@ def read_version(connection: Connection, history: History) -> str | None:
 
 
 def refuse_newer(connection: Connection, history: History, name: str) -> None:
-    """Raise NewerDatabaseError for a database that a newer program has migrated. name: the database's."""
+    """Raise NewerDatabaseError for a database at a migration that is unknown here. name: the database's."""
     found, known = read_version(connection, history), list_versions(history)
     if found is not None and found not in known:
         raise NewerDatabaseError(
-            f"{name} is at migration {found}, and this program knows those up to {known[0]}",
-            "install the Ponte that migrated it, or a newer one; nothing is migrated backwards",
+            f"{name} is at migration {found}, and this Ponte knows {', '.join(reversed(known))}",
+            "install the version of Ponte that migrated it, or a newer one; no version goes back",
         )
 
 

@@ -95,7 +95,8 @@ class Session:
         try:
             _check_rights(connection, endpoint, source)
             if endpoint in (histories := find_histories(self.declaration)):
-                require_newest(connection, histories[endpoint], endpoint)
+                with self.telling(endpoint):
+                    require_newest(connection, histories[endpoint], endpoint)
         except BaseException:
             connection.close()
             raise

@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.fix_watch",
     "tests.fix_breaks",
     "tests.fix_browser",
+    "tests.fix_mistakes",
 ]

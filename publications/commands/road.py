@@ -46,7 +46,10 @@ def migrate_all(arguments: argparse.Namespace) -> int:
     histories = find_histories(declaration)
     for endpoint, history in histories.items():
         source = dsn_variable(endpoint)
-        with open_database(settings.dsn(endpoint), name=endpoint, source=source) as connection:
+        with (
+            explained(endpoint, source),
+            open_database(settings.dsn(endpoint), name=endpoint, source=source) as connection,
+        ):
             refuse_newer(connection, history, endpoint)
     for endpoint, history in histories.items():
         with explained(endpoint, dsn_variable(endpoint)):
@@ -98,7 +101,7 @@ def _show_copies(session: Session) -> None:
         TimeElapsedColumn(),
     )
     total = sum(len(hop.tables) for hop in session.declaration.hops)
-    with Progress(*columns, console=talk, transient=True) as progress:
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
         task = progress.add_task("copying tables", total=total, read="")
 
         def report(left: list[tuple[str, str, int, int]]) -> None:
