@@ -20,6 +20,7 @@ from publications.statement import Statement, compose, join, name_of
 
 PATIENCE: LiteralString = "SET LOCAL statement_timeout = '20s'"
 CONNECT_TIMEOUT_S = "10"
+_UNREACHED = ("08", "57014")
 
 
 class PublisherUnreachableError(PonteError):
@@ -33,7 +34,9 @@ def require_reach(session: Session, step: CreateSubscription) -> None:
         with conn.transaction(force_rollback=True):
             conn.execute(PATIENCE)
             conn.execute(_probe(subscription))
-    except (psycopg.errors.ConnectionException, psycopg.errors.QueryCanceled) as error:
+    except psycopg.Error as error:
+        if not (error.sqlstate or "").startswith(_UNREACHED):
+            raise
         source = next(hop.source for hop in session.declaration.hops if hop.subscription == subscription.name)
         said = " ".join((error.diag.message_primary or "").split())
         raise PublisherUnreachableError(

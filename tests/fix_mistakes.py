@@ -38,13 +38,13 @@ class Stage:
     folder: Path
     road: Road | None = None
 
-    def dsn(self, name: str, **changes: object) -> str:
+    def dsn(self, name: str, **changes: str | int | None) -> str:
         """Return an administrator's connection string, with other keywords."""
         assert self.road is not None
-        given = {**conninfo_to_dict(self.road.settings.dsn(name)), **changes}
+        given: dict[str, str | int | None] = {**conninfo_to_dict(self.road.settings.dsn(name)), **changes}
         return make_conninfo("", **{key: value for key, value in given.items() if value is not None})
 
-    def set_dsn(self, name: str, **changes: object) -> None:
+    def set_dsn(self, name: str, **changes: str | int | None) -> None:
         """Give `ponte` another connection string."""
         self.env[dsn_variable(name)] = self.dsn(name, **changes)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from infra.devstack.clusters import HOST
+from infra.devstack.postgres import find_server_user
 from publications.cli import main
 from publications.declaration import DEFAULT_PATH
 from tests.fix_mistakes import (
@@ -30,21 +32,22 @@ from tests.fix_mistakes import (
     undo,
     unset,
 )
+from tests.fix_road import ROLE_PASSWORD
 from tests.ports import find_free_port
 
 SGP, VITRINE, VPS = "PONTE_SGP_DSN", "PONTE_VITRINE_DSN", "PONTE_VPS_DSN"
 
 
-def dsn(name: str, **changes: object) -> Make:
+def dsn(name: str, **changes: str | int | None) -> Make:
     """Change keywords of an administrator's connection string."""
     return undo(lambda stage: stage.set_dsn(name, **changes))
 
 
-def without_password(name: str, **changes: object) -> Make:
+def without_password(name: str, **changes: str | int | None) -> Make:
     return dsn(name, password=None, **changes)
 
 
-def role(name: str, options: str, **changes: object) -> Make:
+def role(name: str, options: str, **changes: str | int | None) -> Make:
     """Come as another role."""
     made = in_sql(name, f"CREATE ROLE clumsy PASSWORD 'clumsy' {options}", "DROP ROLE clumsy")
     return both(made, dsn(name, user="clumsy", password="clumsy", **changes))
@@ -568,7 +571,54 @@ POSIX: Table = {
 }
 """Not on Windows. libpq warns of it on stderr too."""
 
-TABLE: Table = SETTINGS | DATABASES | POSIX
+
+def server_passfile(change: Callable[[Path], object]) -> Make:
+    """Name a passfile for the intake of which its server makes nothing."""
+
+    def made(stage: Stage) -> None:
+        path = stage.folder / "intake.pgpass"
+        path.write_text(f"*:*:*:*:{ROLE_PASSWORD}\n")
+        path.chmod(0o600)
+        for folder in (*stage.folder.parents[:2], stage.folder):
+            folder.chmod(0o755)
+        if user := find_server_user():
+            user.own(path)
+        change(path)
+        conninfo = conninfo_to_dict(stage.env["PONTE_SUB_INTAKE_CONNINFO"])
+        stage.env["PONTE_SUB_INTAKE_CONNINFO"] = make_conninfo("", **{**conninfo, "passfile": str(path)})
+
+    return undo(made)
+
+
+REFUSED = "vitrine's server can't reach sgp, and no slot was made: .*"
+PASSFILES: Table = {
+    "apply, a server's passfile that is not there": Mistake(
+        ("apply",), FAILED, REFUSED, "on that server there is no ", server_passfile(Path.unlink)
+    ),
+    "apply, a server's passfile that it may not read": Mistake(
+        ("apply",), FAILED, REFUSED, "that server may not read ", server_passfile(lambda path: path.chmod(0))
+    ),
+    "apply, a server's passfile that others may read": Mistake(
+        ("apply",), FAILED, REFUSED, "counts with mode 0600", server_passfile(lambda path: path.chmod(0o644))
+    ),
+    "apply, a server's passfile with another password": Mistake(
+        ("apply",),
+        FAILED,
+        REFUSED,
+        "correct PONTE_SUB_INTAKE_CONNINFO",
+        server_passfile(lambda path: path.write_text("*:*:*:*:wrong\n")),
+    ),
+    "apply, a publisher that its subscriber can't reach": Mistake(
+        ("apply",),
+        FAILED,
+        "vps's server can't reach vitrine, and no slot was made: .*",
+        "with passfile= a file that that server can read",
+        set_to(PONTE_SUB_VPS_CONNINFO="host=127.0.0.1 port=1"),
+    ),
+}
+"""What is read by a server, of which only that server can tell."""
+
+TABLE: Table = SETTINGS | DATABASES | POSIX | PASSFILES
 
 
 @rows(SETTINGS | DATABASES)
@@ -593,3 +643,16 @@ def test_what_libpq_warns_of_is_told_as_well(
         code = run_here(main, stage, mistake.argv)
     check_told(mistake, capsys.readouterr().err, program="ponte: ")
     assert code == mistake.code
+
+
+@rows(PASSFILES)
+def test_no_slot_is_made_for_who_could_not_come(
+    mistake: Mistake, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mistake.make(stage):
+        code = run_here(main, stage, mistake.argv)
+    said = capsys.readouterr()
+    check_told(mistake, "\n".join(said.err.splitlines()[-2:]), program="ponte: ")
+    assert (code, said.out) == (mistake.code, "")
+    kinds = {str(one).split()[0] for left in stage.list_left().values() for one in left}
+    assert kinds <= {"role", "publication"}
