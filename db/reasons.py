@@ -252,7 +252,9 @@ def _explain_system(error: OSError) -> SystemRefusalError:
         )
         return SystemRefusalError(where, "free some, or write to another disk")
     what = f"{error.filename}: " if error.filename else ""
-    return SystemRefusalError(f"{what}{word(error)}", "see that it is there, and who may use it")
+    is_other = isinstance(error, (FileExistsError, NotADirectoryError))
+    hint = "name a folder, not a file" if is_other else "see that it is there, and who may use it"
+    return SystemRefusalError(f"{what}{word(error)}", hint)
 
 
 def explain_port(error: OSError, host: str, port: int, *, source: str) -> SystemRefusalError:

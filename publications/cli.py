@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = sys.argv[1:] if argv is None else list(argv)
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
+    logging.getLogger("publications").addHandler(logging.NullHandler())  # the panel sets up its own
     return _run_plugin(given) if "--nagios" in given else _run(given)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from db.errors import PonteError, word
+from db.errors import SettingsError, word
 from publications.locate import find_line
 
 DEFAULT_PATH = Path(__file__).with_name("sgp.toml")
@@ -22,7 +22,7 @@ Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
 """Groups that show how a server does; those that show or change its data can't be declared."""
 
 
-class DeclarationError(PonteError):
+class DeclarationError(SettingsError):
     """The declaration can't be read or contradicts itself."""
 
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from db.engines import Connection, connect
 from db.errors import PonteError
+from db.outage import Outage
 from db.reasons import explain_failure
 from publications.history import Past, read_past, read_silence_s
 from publications.lag import (
@@ -136,6 +137,7 @@ class Follower:
         self._backlog_tried_at = self._backlog_at = -math.inf
         self._past_tried_at = self._bound_tried_at = self._gaps_tried_at = -math.inf
         self._failures = 0
+        self._endured = Outage()
         self._explained: tuple[object, PonteError] = (None, PonteError(""))
         self._past_at = 0.0
         self._tracks = Tracks(slots)
@@ -269,7 +271,8 @@ class Follower:
         """Go on where only a statement failed. Raise the error where the connection did."""
         if conn.closed:
             raise error
-        log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
+        if self._endured.fails(error.sqlstate):
+            log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
 
     def _take(self, reading: EndpointReading, began: float) -> None:
         with self._lock:

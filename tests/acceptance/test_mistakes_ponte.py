@@ -317,37 +317,37 @@ SETTINGS: Table = {
     "two shapes at once": Mistake(("plan", "--json", "--sql"), USAGE, ".*not allowed with .*", "plan --help"),
     "plan, a declaration that is not there": Mistake(
         ("--declaration", "/nowhere.toml", "plan"),
-        FAILED,
+        USAGE,
         "/nowhere.toml can't be read: no such file or directory",
         "--declaration",
     ),
     "plan, a declaration that is a folder": Mistake(
-        ("--declaration", "/", "plan"), FAILED, "/ can't be read: is a directory", "--declaration"
+        ("--declaration", "/", "plan"), USAGE, "/ can't be read: is a directory", "--declaration"
     ),
     "plan, a declaration in another encoding": Mistake(
         ("--declaration", "DECLARATION", "plan"),
-        FAILED,
+        USAGE,
         r"\S+own.toml is not UTF-8",
         "save it as UTF-8",
         declaration(lambda path: path.write_bytes("# Expedição".encode("latin-1"))),
     ),
     "plan, a declaration that is no TOML": Mistake(
         ("--declaration", "DECLARATION", "plan"),
-        FAILED,
+        USAGE,
         r"own.toml is not TOML: .*line 1.*",
         "mend the line",
         declaration(lambda path: path.write_text("version = = 1\n")),
     ),
     "plan, an unknown key": Mistake(
         ("--declaration", "DECLARATION", "plan"),
-        FAILED,
+        USAGE,
         r"own.toml, line \d+: unknown key intake.sourze.*",
         "did you mean 'source'?",
         edit("source = ", "sourze = "),
     ),
     "plan, a value of another type": Mistake(
         ("--declaration", "DECLARATION", "plan"),
-        FAILED,
+        USAGE,
         r"own.toml, line \d+: version: input should be 1",
         "mend that line",
         edit("version = 1", 'version = "dois"'),

@@ -26,9 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(settings: IngestSettings) -> int:
     """Serve until told to stop; return 0, or 1 if it could not start."""
+    application = create_ingest(settings)
     listener = listen(settings.host, settings.port, source="PONTE_INGEST_")
     config = uvicorn.Config(
-        create_ingest(settings),
+        application,
         access_log=False,
         log_config=None,
         server_header=False,
