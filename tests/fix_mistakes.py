@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -177,6 +178,14 @@ def run_process(
         timeout=timeout_s,
         check=False,
     )
+
+
+def let_servers_in(folder: Path) -> None:
+    """Have the servers' own user enter a test's folder."""
+    for one in (folder, *folder.parents):
+        if one == Path(tempfile.gettempdir()):
+            return
+        one.chmod(0o755)
 
 
 def bare_environment() -> dict[str, str]:

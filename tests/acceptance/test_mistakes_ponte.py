@@ -26,6 +26,7 @@ from tests.fix_mistakes import (
     both,
     check_told,
     in_sql,
+    let_servers_in,
     rows,
     run_here,
     set_to,
@@ -579,8 +580,7 @@ def server_passfile(change: Callable[[Path], object]) -> Make:
         path = stage.folder / "intake.pgpass"
         path.write_text(f"*:*:*:*:{ROLE_PASSWORD}\n")
         path.chmod(0o600)
-        for folder in (*stage.folder.parents[:2], stage.folder):
-            folder.chmod(0o755)
+        let_servers_in(stage.folder)
         if user := find_server_user():
             user.own(path)
         change(path)

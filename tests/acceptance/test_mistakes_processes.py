@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from publications.cli import main
 from tests.fix_api import api_environment
 from tests.fix_mistakes import INTERRUPTED, OK, PENDING, PIPE_CLOSED, Stage, bare_environment, run_here
 from tests.ports import find_free_port
+from thumbnail_worker.errors import StorageError
+from thumbnail_worker.storage.vps import VpsStorage
 
 DEADLINE_S = 60.0
 Lines = Sequence[dict[str, object]]
@@ -183,6 +185,39 @@ def test_the_worker_says_once_for_each_job_why_it_has_no_database(stage: Stage) 
     assert len(jobs) > 4
     assert all("refuses role nobody" in str(line["fact"]) for line in lines)
     assert all("in PONTE_WORKER_" in str(line["hint"]) for line in lines)
+
+
+def test_the_ingest_says_once_that_its_folder_is_lost_and_when_it_is_back(bare_stage: Stage) -> None:
+    folder, away, port = bare_stage.folder / "miniaturas", bare_stage.folder / "away", find_free_port()
+    env = bare_stage.env | {
+        "PONTE_INGEST_KEY": "k" * 40,
+        "PONTE_INGEST_MEDIA_DIR": str(folder),
+        "PONTE_INGEST_PORT": str(port),
+    }
+    with running(env, bare_stage.folder / "ingest.log", "vps_readapi.ingest") as read:
+        with closing(VpsStorage(f"http://{HOST}:{port}", key=b"k" * 40)) as storage:
+            assert wait_until(lambda: can_put(storage), DEADLINE_S)
+            folder.rename(away)
+            folder.touch()
+            assert not any(can_put(storage) for _ in range(5))
+            folder.unlink()
+            away.rename(folder)
+            assert can_put(storage)
+        with closing(VpsStorage(f"http://{HOST}:{port}", key=b"j" * 40)) as stranger:
+            assert not any(can_put(stranger) for _ in range(5))
+        lines = read()
+    [lost], [_], [refused] = (told(lines, name) for name in ("folder_lost", "folder_back", "request_refused"))
+    assert str(lost["fact"]).endswith("not a directory")
+    assert (lost["hint"], refused["fact"]) == ("name a folder, not a file", "a request is not by this key")
+    assert "PONTE_INGEST_KEY" in str(refused["hint"])
+
+
+def can_put(storage: VpsStorage) -> bool:
+    try:
+        storage.put("7/a-w1-640.webp", b"webp")
+    except StorageError:
+        return False
+    return True
 
 
 def told(lines: Lines, event: str) -> Lines:

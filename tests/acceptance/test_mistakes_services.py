@@ -23,6 +23,7 @@ from tests.fix_mistakes import (
     bare_environment,
     both,
     check_told,
+    let_servers_in,
     rows,
     run_here,
     set_to,
@@ -72,8 +73,7 @@ def open_secret(name: str) -> Make:
 def broken_state(stage: Stage) -> None:
     root = stage.folder / ".ponte"
     root.mkdir()
-    for folder in (root, stage.folder, *stage.folder.parents[:2]):
-        folder.chmod(0o755)
+    let_servers_in(root)
     (root / "stack.json").write_text("{")
 
 
