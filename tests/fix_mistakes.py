@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db.engines import Connection
+from infra.devstack.clusters import HOST
 from publications.settings import conninfo_variable, dsn_variable, password_variable, watch_variable
 from tests.fix_clusters import NAMES, PASSWORD, Servers, clone_all
 from tests.fix_road import ROLE_PASSWORD, Road, open_road
@@ -203,6 +204,13 @@ def operator_environment(road: Road) -> dict[str, str]:
     for (endpoint, role), password in settings.passwords.items():
         env[password_variable(endpoint, role)] = password.get_secret_value()
     return env
+
+
+def operator_variables() -> dict[str, str]:
+    """Return the same for databases that are not there."""
+    nowhere = f"host={HOST} port=1 user=x password=x"
+    env = {name(endpoint): nowhere for endpoint in NAMES for name in (dsn_variable, watch_variable)}
+    return env | {conninfo_variable(name): f"host={HOST}" for name in ("sub_intake", "sub_vps")}
 
 
 @contextmanager

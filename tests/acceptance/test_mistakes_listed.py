@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance import test_mistakes_ponte, test_mistakes_servers, test_mistakes_services
+from tests.acceptance import (
+    test_mistakes_databases,
+    test_mistakes_passfiles,
+    test_mistakes_servers,
+    test_mistakes_services,
+    test_mistakes_settings,
+)
 
 LEAST = 60
 LISTED = Path(__file__).with_name("mistakes.txt").read_text(encoding="utf-8").splitlines()
@@ -12,7 +18,9 @@ LISTED = Path(__file__).with_name("mistakes.txt").read_text(encoding="utf-8").sp
 
 def test_every_mistake_on_the_list_is_tried_and_no_other() -> None:
     tried = [
-        *test_mistakes_ponte.TABLE,
+        *test_mistakes_settings.TABLE,
+        *test_mistakes_databases.TABLE,
+        *test_mistakes_passfiles.TABLE,
         *test_mistakes_servers.TABLE,
         *test_mistakes_services.TABLE,
     ]
