@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fix_tiers",
+    "tests.fix_declaration",
     "tests.fix_clusters",
     "tests.fix_road",
     "tests.fix_windows",
@@ -11,4 +12,5 @@ pytest_plugins = [
     "tests.fix_breaks",
     "tests.fix_browser",
     "tests.fix_mistakes",
+    "tests.fix_wheel",
 ]

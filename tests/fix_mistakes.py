@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db.engines import Connection
 from infra.devstack.clusters import HOST
+from publications.declaration import STARTING_PATH, VARIABLE
 from publications.settings import conninfo_variable, dsn_variable, password_variable, watch_variable
 from tests.fix_clusters import NAMES, PASSWORD, Servers, clone_all
 from tests.fix_road import ROLE_PASSWORD, Road, open_road
@@ -69,7 +70,7 @@ class Stage:
         folder = self.folder / "secrets"
         folder.mkdir()
         folder.chmod(0o755)
-        for name in [name for name in self.env if name.startswith("PONTE_")]:
+        for name in [name for name in self.env if name.startswith("PONTE_") and name != VARIABLE]:
             path = folder / name.lower()
             path.write_text(self.env.pop(name) + "\n")
             path.chmod(0o600)
@@ -154,7 +155,7 @@ def both(*makes: Make) -> Make:
 def check_told(mistake: Mistake, said: str, *, program: str = "") -> None:
     """Compare what stands on stderr: the fact in lower case, the hint, and not a line more."""
     assert "Traceback" not in said, said
-    lines = said.splitlines()
+    lines = drop_declaration(said).splitlines()
     assert len(lines) == 2, said
     fact, hint = lines
     assert fact.startswith(program), fact
@@ -165,6 +166,11 @@ def check_told(mistake: Mistake, said: str, *, program: str = "") -> None:
     assert mistake.hint in hint, hint
     for secret in (PASSWORD, ROLE_PASSWORD):
         assert secret not in said
+
+
+def drop_declaration(said: str) -> str:
+    """Take away the line that names the declaration's file; only `ponte` writes it, before anything else."""
+    return re.sub(r"\Adeclaration: .*\n", "", said)
 
 
 def run_process(
@@ -199,6 +205,7 @@ def operator_environment(road: Road) -> dict[str, str]:
     settings = road.settings
     env = {dsn_variable(name): settings.dsn(name) for name in NAMES}
     env |= {watch_variable(name): road.settings.dsn(name) for name in NAMES}
+    env[VARIABLE] = str(STARTING_PATH)
     for name, conninfo in settings.conninfos.items():
         env[conninfo_variable(name)] = make_conninfo("", **conninfo)
     for (endpoint, role), password in settings.passwords.items():
@@ -210,7 +217,8 @@ def operator_variables() -> dict[str, str]:
     """Return the same for databases that are not there."""
     nowhere = f"host={HOST} port=1 user=x password=x"
     env = {name(endpoint): nowhere for endpoint in NAMES for name in (dsn_variable, watch_variable)}
-    return env | {conninfo_variable(name): f"host={HOST}" for name in ("sub_intake", "sub_vps")}
+    env |= {conninfo_variable(name): f"host={HOST}" for name in ("sub_intake", "sub_vps")}
+    return env | {VARIABLE: str(STARTING_PATH)}
 
 
 @contextmanager

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from vps_readapi.logs import run_service
-from vps_readapi.server import serve
-from vps_readapi.settings import ApiSettings
+from db.extras import need
+
+with need("api"):
+    from vps_readapi.logs import run_service
+    from vps_readapi.server import serve
+    from vps_readapi.settings import ApiSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:

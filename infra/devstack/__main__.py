@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.console import Console
 
 from db.endings import Parser, run_program
-from db.engines import connect
-from infra.devstack.demo import Demo, introduce
-from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, RuntimeRootError
-from infra.devstack.ports import read_ports
-from infra.devstack.postgres import runtime_root
-from infra.devstack.stack import CLUSTERS, Stack, StackSettings
-from infra.devstack.state import is_running, read_state, wait_until
-from infra.devstack.supervisor import ControlServer, send_command
+from db.extras import need
+
+with need("devstack"):
+    from rich.console import Console
+
+    from db.engines import connect
+    from infra.devstack.demo import Demo, introduce
+    from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, RuntimeRootError
+    from infra.devstack.ports import read_ports
+    from infra.devstack.postgres import runtime_root
+    from infra.devstack.stack import CLUSTERS, Stack, StackSettings
+    from infra.devstack.state import is_running, read_state, wait_until
+    from infra.devstack.supervisor import ControlServer, send_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEV_ROOT = "PONTE_DEV_ROOT"
@@ -64,12 +68,12 @@ def _say(text: str) -> None:
 
 
 def _root() -> Path:
-    """Return where the stack's data lies: below the repository, or below PONTE_DEV_ROOT."""
-    given = Path(os.environ.get(DEV_ROOT) or REPOSITORY)
+    """Return where the stack's data lies: below PONTE_DEV_ROOT, else the repository, else where it is run."""
+    home = REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else Path.cwd()
+    given = Path(os.environ.get(DEV_ROOT) or home)
     if not given.is_dir():
-        raise RuntimeRootError(
-            f"{DEV_ROOT} names {given}, which is no folder", f"make it, or unset {DEV_ROOT}"
-        )
+        hint = f"make that folder, or unset {DEV_ROOT}"
+        raise RuntimeRootError(f"{DEV_ROOT} names {given}, which is no folder", hint)
     return runtime_root(given)
 
 

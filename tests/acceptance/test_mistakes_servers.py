@@ -19,6 +19,7 @@ from db.engines import connect
 from infra.devstack.clusters import HOST, Cluster
 from infra.devstack.state import wait_until
 from publications.cli import main
+from publications.declaration import STARTING_PATH, VARIABLE
 from tests.fix_api import run_cluster
 from tests.fix_mistakes import FAILED, Mistake, Stage, check_told, run_here
 
@@ -203,6 +204,7 @@ TABLE = {name: mistake for name, (_, mistake) in (STATES | CERTIFICATES).items()
 def run_apply(stage: Stage, conninfo: str) -> int:
     for endpoint in ("SGP", "VITRINE", "VPS"):
         stage.env[f"PONTE_{endpoint}_DSN"] = conninfo
+    stage.env[VARIABLE] = str(STARTING_PATH)
     stage.env |= {f"PONTE_SUB_{name}_CONNINFO": "host=127.0.0.1" for name in ("INTAKE", "VPS")}
     return run_here(main, stage, ("apply",))
 

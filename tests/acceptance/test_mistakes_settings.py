@@ -11,7 +11,7 @@ import pytest
 
 from infra.devstack.clusters import HOST
 from publications.cli import main
-from publications.declaration import DEFAULT_PATH
+from publications.declaration import STARTING_PATH, VARIABLE
 from tests.fix_mistakes import (
     FAILED,
     USAGE,
@@ -57,7 +57,7 @@ def declaration(change: Callable[[Path], object]) -> Make:
 
 def edit(old: str, new: str) -> Make:
     def change(path: Path) -> None:
-        text = DEFAULT_PATH.read_text(encoding="utf-8")
+        text = STARTING_PATH.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
@@ -72,12 +72,25 @@ def port_taken(stage: Stage) -> Iterator[None]:
 
 
 TABLE: Table = {
+    "plan, no declaration": Mistake(
+        ("plan",),
+        USAGE,
+        "no declaration is given: .*",
+        "ponte declaration --starting",
+        unset(VARIABLE),
+    ),
     "plan, nothing is set": Mistake(
         ("plan",),
         USAGE,
         r"not set: PONTE_SGP_DSN, PONTE_VITRINE_DSN, .*",
         "as files in PONTE_SECRETS_DIR",
-        undo(lambda stage: [stage.env.pop(name) for name in list(stage.env) if name.startswith("PONTE_")]),
+        undo(
+            lambda stage: [
+                stage.env.pop(name)
+                for name in list(stage.env)
+                if name.startswith("PONTE_") and name != VARIABLE
+            ]
+        ),
     ),
     "status, one connection string is missing": Mistake(
         ("status",),

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from publications.apply import BusyError, apply, run_step
 from publications.changes import Change, DropSlot, RefreshSubscription
-from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
+from publications.declaration import STARTING_PATH, Declaration, parse_declaration
 from publications.release import release
 from publications.render import describe
 from publications.spec import SlotSpec
@@ -135,7 +135,7 @@ def test_a_column_can_be_released_for_sgps_migration_and_restored(road: Road) ->
 
 def test_a_newly_declared_column_is_filled_without_a_copy(road: Road) -> None:
     without = parse_declaration(
-        DEFAULT_PATH.read_text(encoding="utf-8")
+        STARTING_PATH.read_text(encoding="utf-8")
         .replace('"forma_envio", "financeiro"', '"financeiro"')
         .replace('"observacao", "forma_envio",\n  "financeiro"', '"observacao",\n  "financeiro"'),
         origin="test",
@@ -159,7 +159,7 @@ KILLED_APPLY = """
 import os, signal, sys, json  # as a user's command would be: a process of its own
 from pydantic import SecretStr
 from publications.apply import apply
-from publications.declaration import read_declaration
+from publications.declaration import STARTING_PATH, read_declaration
 from publications.session import Session
 from publications.settings import PublicationsSettings
 
@@ -177,7 +177,7 @@ def report(step):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Session(read_declaration(), settings) as session:
+with Session(read_declaration(STARTING_PATH), settings) as session:
     apply(session, allow_drop=False, report=report)
 """
 
@@ -276,7 +276,7 @@ member_of = ["pg_monitor"]
 
 
 def test_a_second_subscriber_has_its_own_view_and_is_removed_cleanly(road: Road) -> None:
-    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    text = STARTING_PATH.read_text(encoding="utf-8")
     both = text.replace(
         "# ---------------------------------------------------------------- roles of the services", OTHER, 1
     )
@@ -305,7 +305,7 @@ def test_a_second_subscriber_has_its_own_view_and_is_removed_cleanly(road: Road)
 
 def test_an_active_slot_is_never_dropped_by_force(road: Road) -> None:
     """A subscriber that was taken out of the declaration and still follows."""
-    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    text = STARTING_PATH.read_text(encoding="utf-8")
     renamed = parse_declaration(text.replace('"slot_vps"', '"slot_new"'), origin="test")
     with road.session(renamed) as session, pytest.raises(BusyError, match="slot_vps"):
         run_step(session, DropSlot("vitrine", SlotSpec("slot_vps")))

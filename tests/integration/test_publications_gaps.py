@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from publications.apply import NotConvergedError, apply, wait_for_copies
 from publications.changes import Change, CloseGap, CopyAgain
-from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
+from publications.declaration import STARTING_PATH, Declaration, parse_declaration
 from publications.render import describe
 from tests.fix_road import DEADLINE_S, Road, with_filter
 from tests.integration.test_publications import OTHER, Killed
@@ -164,7 +164,7 @@ def test_a_heartbeat_that_is_copied_again_leaves_no_gap(road: Road) -> None:
 
 def test_a_count_that_is_sent_later_leaves_no_gap(unapplied_road: Road) -> None:
     """An upgrade with beats under way that don't have it yet."""
-    road, text = unapplied_road, DEFAULT_PATH.read_text(encoding="utf-8")
+    road, text = unapplied_road, STARTING_PATH.read_text(encoding="utf-8")
     assert '"landings", ' in text
     older = parse_declaration(text.replace('"landings", ', ""), origin="test")
     road.apply(older)
@@ -247,7 +247,7 @@ def test_no_order_is_buried_while_a_filter_changes(road: Road) -> None:
 
 
 def test_no_order_is_buried_when_a_subscriber_leaves(road: Road) -> None:
-    both = DEFAULT_PATH.read_text(encoding="utf-8").replace(ROLES, OTHER, 1)
+    both = STARTING_PATH.read_text(encoding="utf-8").replace(ROLES, OTHER, 1)
     road.servers.clusters["other"] = road.servers.clusters["vps"]
     with road.servers.clone("vps", "other"):
         dsns = {**road.settings.dsns, "other": SecretStr(road.servers.clusters["vps"].conninfo("other"))}

@@ -7,12 +7,15 @@ import signal
 import sys
 from collections.abc import Sequence
 
-import uvicorn
-
+from db.extras import need
 from db.listening import listen
-from vps_readapi.ingest.app import create_ingest
-from vps_readapi.ingest.settings import IngestSettings
-from vps_readapi.logs import run_service
+
+with need("api"):
+    import uvicorn
+
+    from vps_readapi.ingest.app import create_ingest
+    from vps_readapi.ingest.settings import IngestSettings
+    from vps_readapi.logs import run_service
 
 STOP_TIMEOUT_S = 5
 KEEP_ALIVE_S = 65
