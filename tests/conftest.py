@@ -11,5 +11,6 @@ pytest_plugins = [
     "tests.fix_watch",
     "tests.fix_breaks",
     "tests.fix_browser",
+    "tests.fix_mistakes",
     "tests.fix_wheel",
 ]
