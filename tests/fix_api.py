@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -52,11 +53,13 @@ ITEM: dict[str, Any] = {
 
 
 @contextmanager
-def run_cluster(parameters: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """Run a cluster for the length of a block; PONTE_PG_BINDIR chooses its version."""
+def run_cluster(
+    parameters: Mapping[str, str] | None = None, *, bindir: Path | None = None
+) -> Iterator[Cluster]:
+    """Run a cluster for the length of a block; if no binaries are given, PONTE_PG_BINDIR chooses them."""
     with tempfile.TemporaryDirectory() as repository:
         root = runtime_root(Path(repository))
-        found = reachable_bindir(find_bindir(os.environ), root, find_server_user())
+        found = bindir or reachable_bindir(find_bindir(os.environ), root, find_server_user())
         spec = ClusterSpec(
             "vps",
             root / "vps" / "data",
@@ -85,6 +88,37 @@ def make_window(cluster: Cluster, name: str, *, pedidos: int) -> str:
         if pedidos:
             fill(conn, pedidos)
     return dsn
+
+
+TEMPLATE = "window"
+
+
+class Windows:
+    """A server of the VPS's, and windows on it that are cloned from one."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._numbers = itertools.count(1)
+        make_window(cluster, TEMPLATE, pedidos=0)
+
+    @contextmanager
+    def open(self, *, pedidos: int) -> Iterator[str]:
+        """Have a window with so many orders, a life of its own; gives its superuser's connection string."""
+        name = f"{TEMPLATE}_{next(self._numbers)}"
+        self._order("CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
+        dsn = self.cluster.conninfo(name)
+        with connect(dsn) as conn:
+            conn.execute("UPDATE guard.epoca SET epoca = gen_random_uuid()")
+            fill(conn, pedidos)
+        try:
+            yield dsn
+        finally:
+            self._order("DROP DATABASE {} WITH (FORCE)", name)
+
+    def _order(self, statement: str, *names: str) -> None:
+        self.cluster.start()  # a test may have stopped it
+        with connect(self.cluster.conninfo()) as conn:
+            conn.execute(psycopg.sql.SQL(statement).format(*map(psycopg.sql.Identifier, names)))
 
 
 def _make_role(conn: Connection) -> None:

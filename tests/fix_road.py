@@ -133,9 +133,11 @@ def open_road(databases: Servers, server_root: Path) -> Iterator[Road]:
         passwords=dict.fromkeys(roles, SecretStr(ROLE_PASSWORD)),
     )
     road = Road(databases, link, declaration, settings)
-    yield road
-    _tear_down(road)
-    link.stop()
+    try:
+        yield road
+    finally:
+        _tear_down(road)
+        link.stop()
 
 
 @pytest.fixture

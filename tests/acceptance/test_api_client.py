@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import vps_readapi.client
-from tests.fix_api import RunningApi, beat, make_token, make_window, run_api, run_cluster, write_session
+from tests.fix_api import RunningApi, Windows, beat, make_token, run_api, write_session
 from vps_readapi.client.__main__ import describe
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
@@ -58,11 +58,9 @@ console.log(JSON.stringify(asked));
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[tuple[RunningApi, str]]:
-    with run_cluster() as cluster:
-        dsn = make_window(cluster, "vps", pedidos=20)
-        with run_api(dsn) as running:
-            yield running, dsn
+def api(windows: Windows) -> Iterator[tuple[RunningApi, str]]:
+    with windows.open(pedidos=20) as dsn, run_api(dsn) as running:
+        yield running, dsn
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,11 @@ from tests.fix_api import (
     Answer,
     Client,
     RunningApi,
+    Windows,
     beat,
     make_token,
-    make_window,
     read_events,
     run_api,
-    run_cluster,
     write_session,
 )
 
@@ -45,9 +44,8 @@ HOSTS = (f"198.51.100.{number}" for number in itertools.count(1))
 
 
 @pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with run_cluster() as cluster:
-        made = make_window(cluster, "vps", pedidos=20)
+def dsn(windows: Windows) -> Iterator[str]:
+    with windows.open(pedidos=20) as made:
         with write_session(made) as conn:
             conn.execute("UPDATE vitrine.pedidos SET telefone_cliente = '27 90000-0001', versao = 2")
             for user_id, setor in ((11, "financeiro"), (12, "costura"), (13, "vendas")):

@@ -25,9 +25,8 @@ from tests.fix_api import (
     ROLE,
     Client,
     RunningApi,
-    make_window,
+    Windows,
     run_api,
-    run_cluster,
     write_session,
 )
 from vps_readapi.auth import remote
@@ -49,9 +48,8 @@ SLOW_COST = 13
 
 
 @pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with run_cluster() as cluster:
-        made = make_window(cluster, "vps", pedidos=5)
+def dsn(windows: Windows) -> Iterator[str]:
+    with windows.open(pedidos=5) as made:
         sealed = seal(
             bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(SLOW_COST)).decode(), CREDENTIAL_KEY.encode()
         )
@@ -204,18 +202,13 @@ def test_it_ends_with_an_api_that_is_killed(dsn: str) -> None:
         assert wait_until(lambda: not checker.is_running() or checker.status() == "zombie", 30)
 
 
-def test_a_database_that_is_away_is_a_503_and_comes_back(dsn: str) -> None:
-    with run_cluster() as cluster:
-        own = make_window(cluster, "vps", pedidos=5)
-        with run_api(own) as api:
-            with closing(api.connect()) as client:
-                assert client.log_in("ana", "errada", host="198.51.100.1").status == 401
-            cluster.stop("immediate")
-            with closing(api.connect()) as client:
-                answer = client.log_in("ana", "errada", host="198.51.100.2")
-                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-            cluster.start()
-            with closing(api.connect()) as client:
-                assert wait_until(
-                    lambda: client.log_in("ana", "errada", host="198.51.100.3").status == 401, 30
-                )
+def test_a_database_that_is_away_is_a_503_and_comes_back(windows: Windows, api: RunningApi) -> None:
+    with closing(api.connect()) as client:
+        assert client.log_in("ana", "errada", host="198.51.100.1").status == 401
+    windows.cluster.stop("immediate")
+    with closing(api.connect()) as client:
+        answer = client.log_in("ana", "errada", host="198.51.100.2")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    windows.cluster.start()
+    with closing(api.connect()) as client:
+        assert wait_until(lambda: client.log_in("ana", "errada", host="198.51.100.3").status == 401, 30)

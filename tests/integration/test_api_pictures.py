@@ -20,9 +20,8 @@ from tests.fix_api import (
     Answer,
     Client,
     RunningApi,
-    make_window,
+    Windows,
     run_api,
-    run_cluster,
     write_session,
 )
 from tests.fix_photos import draw_jpeg
@@ -75,9 +74,8 @@ class _Photo(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with run_cluster() as cluster:
-        found = make_window(cluster, "pictures", pedidos=20)
+def dsn(windows: Windows) -> Iterator[str]:
+    with windows.open(pedidos=20) as found:
         with write_session(found) as writer:
             writer.execute("DELETE FROM vitrine.miniaturas WHERE imagem_id IN (6, 7, 8)")
             writer.execute(
