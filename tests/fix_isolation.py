@@ -1,4 +1,7 @@
-"""A test that fails takes no other with it: what it shared is made anew, what it leaked is forgotten."""
+"""A test that fails takes no other with it: what it shared is made anew, what it leaked is forgotten.
+
+The mark `spoils` says so of a test that passes: what its module shares can't be used any more.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     result = yield
     failed_in = item.stash.get(FAILED_IN, set())
     module = item.getparent(pytest.Module)
-    if not failed_in or module is None:
+    if module is None or not (failed_in or item.get_closest_marker("spoils")):
         return result
     if "setup" in failed_in:
         module.stash[SETUPS_FAILED] = module.stash.get(SETUPS_FAILED, 0) + 1

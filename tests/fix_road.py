@@ -21,6 +21,7 @@ from publications.apply import apply, wait_for_copies
 from publications.changes import Change
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration, read_declaration
 from publications.plan import Plan
+from publications.render import describe
 from publications.session import Reading, Session
 from publications.settings import PublicationsSettings
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
@@ -154,6 +155,19 @@ def mended_road(servers: Servers, server_root: Path) -> Iterator[Road]:
         road.apply()
         road.wait_arrival()
         yield road
+
+
+@pytest.fixture
+def kept_road(mended_road: Road, request: pytest.FixtureRequest) -> Iterator[Road]:
+    """The module's road; what a test leaves behind fails that test, unless it is marked to spoil it."""
+    settings = mended_road.settings
+    yield mended_road
+    mended_road.settings = settings
+    if request.node.get_closest_marker("spoils"):
+        return
+    reading = mended_road.read()
+    assert [describe(step) for step in reading.plan.steps] == []
+    assert [error.fact for error in reading.objections] == []
 
 
 @pytest.fixture
