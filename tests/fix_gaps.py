@@ -11,9 +11,17 @@ class Killed(BaseException):
     """Ends a run between two steps; nothing of Ponte's catches it."""
 
 
+def wait_idle(road: Road, source: str, slot: str, target: str, subscription: str) -> None:
+    """Wait until nobody reads a slot, nor is about to: a worker that begins has not connected yet."""
+    read = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active"
+    runs = "SELECT 1 FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
+    road.wait(
+        lambda: road.run(target, runs, subscription) == [] == road.run(source, read, slot), "an idle slot"
+    )
+
+
 def drop_slot(road: Road) -> None:
-    idle = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'slot_vps' AND NOT active"
-    road.wait(lambda: road.run("vitrine", idle) != [], "an idle slot")
+    wait_idle(road, *HOPS["export"])
     road.run("vitrine", "SELECT pg_drop_replication_slot('slot_vps')")
 
 
@@ -46,8 +54,7 @@ def beat_at(road: Road, name: str) -> None:
 def lose_changes(road: Road, source: str, slot: str, target: str, subscription: str) -> int:
     """Let a slot pass over what was written, as where its subscriber was put back; return who was deleted."""
     road.run(target, f"ALTER SUBSCRIPTION {subscription} DISABLE")
-    idle = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
-    road.wait(lambda: road.run(source, idle, slot) != [], "an idle slot")
+    wait_idle(road, source, slot, target, subscription)
     road.run("sgp", "UPDATE pedidos SET observacao = 'perdido' WHERE id < 10")
     gone = delete_somebody(road)
     beat_at(road, source)

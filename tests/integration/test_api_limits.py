@@ -6,17 +6,20 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
-from db.engines import connect
+from db.engines import Connection, connect
 from tests.fix_api import (
     TOKEN_KEYS,
     Client,
     RunningApi,
     make_token,
     run_api,
+    touch,
 )
 from vps_readapi.auth.tokens import Claims, Tokens
 
@@ -122,19 +125,27 @@ def test_what_memory_must_read_first_counts_once_and_only_for_whom_it_is(dsn: st
             one.close()
 
 
+@pytest.fixture(scope="module")
+def small_api(dsn: str) -> Iterator[RunningApi]:
+    """One that keeps a list of few orders."""
+    with run_api(dsn, list_orders="10") as api:
+        yield api
+
+
 @pytest.mark.parametrize("path", ["/pedidos/", "/pedidos/?desde=", "/pedidos/status/pronto", "/pedidos/1"])
-def test_what_fails_before_its_first_order_is_a_problem(dsn: str, path: str) -> None:
-    with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
-        client = api.connect()
-        conn.execute("REVOKE SELECT ON vitrine.miniaturas FROM ponte_api")
+def test_what_fails_before_its_first_order_is_a_problem(
+    small_api: RunningApi, writer: Connection, path: str
+) -> None:
+    with closing(small_api.connect()) as client:
+        touch(writer, 1)  # what was kept is read again
+        writer.execute("REVOKE SELECT ON vitrine.miniaturas FROM ponte_api")
         try:
             answer = client.get(path)
         finally:
-            conn.execute("GRANT SELECT ON vitrine.miniaturas TO ponte_api")
+            writer.execute("GRANT SELECT ON vitrine.miniaturas TO ponte_api")
         assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
         assert answer.headers["access-control-allow-origin"] == "*"
         assert client.get(path).status == 200
-        client.close()
 
 
 def test_as_many_orders_as_are_asked_for_come_piece_by_piece(api: RunningApi) -> None:
@@ -161,10 +172,8 @@ def test_as_many_orders_as_are_asked_for_come_piece_by_piece(api: RunningApi) ->
     client.close()
 
 
-def test_more_orders_than_are_kept_are_streamed(dsn: str) -> None:
-    with run_api(dsn, list_orders="10") as api, connect(dsn) as conn:
-        client = api.connect()
+def test_more_orders_than_are_kept_are_streamed(small_api: RunningApi, dsn: str) -> None:
+    with connect(dsn) as conn, closing(small_api.connect()) as client:
         row = conn.execute("SELECT count(*) FROM vitrine.pedidos").fetchone()
         assert row is not None
         assert len(client.get("/pedidos/").json()) == row[0]
-        client.close()

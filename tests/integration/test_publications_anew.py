@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from publications.apply import apply
-from publications.changes import Change
+from publications.changes import AddGrants, Change
 from publications.declaration import DEFAULT_PATH, parse_declaration
 from publications.render import describe
 from tests.fix_gaps import HOPS, Killed, beat_at, lose_changes, read_notes
@@ -50,11 +50,14 @@ with Session(read_declaration(), settings) as session:
 
 
 def test_apply_ended_at_each_step_goes_on(unapplied_road: Road) -> None:
-    """Each run ends as it begins its second step, so that the next one takes over after the first."""
+    """Each run ends as it begins its second step, so that the next one takes over after the first.
+
+    Grants, which are many and alike, are taken in one go.
+    """
     road = unapplied_road
 
     def die_at_the_second(step: Change) -> None:
-        taken.append(step)
+        taken.extend([] if isinstance(step, AddGrants) else [step])
         if len(taken) > 1:
             raise Killed
 
@@ -67,7 +70,7 @@ def test_apply_ended_at_each_step_goes_on(unapplied_road: Road) -> None:
             break
         except Killed:
             ended += 1
-    assert ended > 30
+    assert ended > 20
     assert road.apply().steps == ()
     road.wait(lambda: plan_lines(road) == [], "an empty plan")
     road.wait_arrival()
