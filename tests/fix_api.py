@@ -250,7 +250,7 @@ class Client:
     """One keep-alive connection with a good session."""
 
     def __init__(self, port: int, *, token: str | None = None) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.token = token or make_token()
 
     def get(self, path: str, *, method: str = "GET", body: str | None = None, **headers: str) -> Answer:
@@ -309,12 +309,15 @@ def run_api(dsn: str, **settings: str) -> Iterator[RunningApi]:
         )
         api = RunningApi(port, process, Path(log.name))
         try:
-            if not wait_until(lambda: _is_ready(api), 60):
+            if (
+                not wait_until(lambda: _is_ready(api) or process.poll() is not None, 60)
+                or process.poll() is not None
+            ):
                 raise RuntimeError(f"the API does not start: {api.log_file.read_text()[-2000:]}")
             yield api
         finally:
             process.terminate()
-            process.wait(15)
+            process.wait(60)
 
 
 def _is_ready(api: RunningApi) -> bool:
@@ -329,7 +332,7 @@ def _is_ready(api: RunningApi) -> bool:
 
 def read_events(port: int, **headers: str) -> Iterator[dict[str, str]]:
     """Yield the events of a stream as their fields; it ends with the connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     fields = {"Authorization": f"Bearer {make_token()}"}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request("GET", "/eventos", headers=fields)

@@ -20,7 +20,7 @@ ONE_POLL_S = 1.5
 """A follower looks and the panel looks at it, each every half second, and the sampler at both."""
 CROSSING_S = 1.5
 """The last beat that arrives is so much younger than what it is to become."""
-SLACK_S = 6.0
+SLACK_S = 30.0
 """Five faces are asked one after the other, and a command that waits for a deaf link takes four seconds."""
 
 

@@ -80,7 +80,7 @@ class Heart:
         """Beat no more, and let go of the connection."""
         self._stop.set()
         if self._thread:
-            self._thread.join(10)
+            self._thread.join(60)
 
 
 class Panel:
@@ -102,7 +102,7 @@ class Panel:
     def stop(self) -> None:
         """Serve no more."""
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         self.poller.stop()
 
     @property
@@ -117,7 +117,7 @@ class Panel:
 
 def fetch(port: int, path: str) -> tuple[str, dict[str, str]]:
     """Return a body and the headers, by their names in lower case."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
     connection.request("GET", path)
     answer = connection.getresponse()
     body = answer.read().decode()
@@ -260,7 +260,7 @@ class Sampler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         if error is None and self._failed:
             raise self._failed[0]
 

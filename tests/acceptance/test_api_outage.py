@@ -96,5 +96,5 @@ def test_a_stop_ends_streams_and_is_quick(dsn: str) -> None:
         began = time.perf_counter()
         api.process.send_signal(signal.SIGTERM)
         assert list(events) == []
-        assert api.process.wait(10) == 0
+        assert api.process.wait(60) == 0
         assert time.perf_counter() - began < 3

@@ -217,7 +217,7 @@ def test_an_open_stream_ends_with_its_session(api: RunningApi, writer: Connectio
         reader = threading.Thread(target=lambda: rest.extend(events))
         reader.start()
         client.log_out()
-        reader.join(10)
+        reader.join(60)
         assert not reader.is_alive()
         assert [one["event"] for one in rest if one["event"] != "pulso"] == []
 

@@ -176,9 +176,9 @@ def test_who_sends_a_body_slowly_keeps_nobody_out(api: RunningApi, client: Clien
     head = b"POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{"
     with contextlib.ExitStack() as slow:
         for _ in range(MAX_WAITING + 10):
-            raw = slow.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=10))
+            raw = slow.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=60))
             raw.sendall(head)
-        assert wait_until(lambda: client.get("/pedidos/1").status == 200, 10)
+        assert wait_until(lambda: client.get("/pedidos/1").status == 200, 60)
         assert client.log_in("ana", PASSWORD, host="198.51.100.8").status == 200
 
 
@@ -201,7 +201,7 @@ def test_it_ends_with_an_api_that_is_killed(dsn: str) -> None:
     with run_api(dsn) as api:
         checker = find_checker(api)
         api.process.kill()
-        api.process.wait(10)
+        api.process.wait(60)
         assert wait_until(lambda: not checker.is_running() or checker.status() == "zombie", 30)
 
 

@@ -82,10 +82,10 @@ def test_an_arriving_photo_wakes_whoever_waits(shop: Shop) -> None:
     backlog = shop.backlog()
     assert backlog.count().waiting == 0
     heard: list[bool] = []
-    waiting = Thread(target=lambda: heard.append(backlog.wait(20)))
+    waiting = Thread(target=lambda: heard.append(backlog.wait(60)))
     waiting.start()
     imagem_id = shop.add(draw_jpeg(2))
-    waiting.join(25)
+    waiting.join(60)
     assert heard == [True]
     [claim] = backlog.claim(5)
     assert claim.imagem_id == imagem_id
