@@ -125,7 +125,7 @@ def test_the_client_is_built_and_works(built: Path, api: tuple[RunningApi, str])
     assert node.stderr.readline() == "open\n"
     with write_session(dsn) as writer:
         writer.execute("UPDATE vitrine.pedidos SET observacao = 'x', versao = 2 WHERE id = 7")
-    out, err = node.communicate(timeout=30)
+    out, err = node.communicate(timeout=60)
     assert node.returncode == 0, err
     assert out.strip() == '[20,1,true,"fresh","Pedido não encontrado",["pulso","pedidos",7],401]'
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from infra.devstack.bindirs import find_bindirs
 from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root, server_version
