@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by folder and by fixtures; a test outside of the folders has no tier and stops the run."""
     for item in items:
         item.add_marker(TIERS[_folder(item)])
-        needs = getattr(item, "fixturenames", ())
-        if SERVERS in needs and VITRINE_ALONE not in needs:
+        if _depends_on_a_version(item):
             item.add_marker("server")
     order = list(TIERS)
     items.sort(key=lambda item: order.index(_folder(item)))
 
 
+def _depends_on_a_version(item: pytest.Item) -> bool:
+    needs = getattr(item, "fixturenames", ())
+    return SERVERS in needs and VITRINE_ALONE not in needs and not item.get_closest_marker("any_version")
+
+
 def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one test more at a time than there are cores: half of a test's time is waiting."""
+    return (os.cpu_count() or 1) + 1

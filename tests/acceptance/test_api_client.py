@@ -15,7 +15,7 @@ import vps_readapi.client
 from tests.fix_api import RunningApi, Windows, beat, make_token, run_api, write_session
 from vps_readapi.client.__main__ import describe
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.any_version, pytest.mark.timeout(300)]
 
 SOURCE = Path(vps_readapi.client.__file__).parent
 PARTS = ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "openapi.json", "src")

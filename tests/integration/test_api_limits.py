@@ -23,7 +23,7 @@ from tests.fix_api import (
 )
 from vps_readapi.auth.tokens import Claims, Tokens
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.any_version]
 
 PEDIDOS = 1200
 

@@ -37,6 +37,7 @@ from vps_readapi.auth.remote import open_checks
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.any_version,
     pytest.mark.skipif(
         sys.platform == "win32", reason="on Windows logins are checked in the API's own process"
     ),

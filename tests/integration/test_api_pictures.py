@@ -30,7 +30,7 @@ from tests.ports import find_free_port
 from vps_readapi.media import MediaLinks
 from vps_readapi.presign import Bucket
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.timeout(600)]
 
 PICTURE = bytes(range(256)) * 40
 JPEG = draw_jpeg(3)

@@ -21,7 +21,7 @@ from thumbnail_worker.recipe import Recipe
 from thumbnail_worker.storage import StoredObject
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.any_version]
 
 GOOD = 4
 REASONS = {
