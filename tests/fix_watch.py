@@ -37,7 +37,7 @@ from publications.settings import watch_variable
 from publications.watch import Watch
 from tests.fix_api import RunningApi, run_api
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
-from tests.fix_road import ROLE_PASSWORD, Road, open_road
+from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road, open_road
 from tests.ports import find_free_port
 from thumbnail_worker.heartbeat import HeartbeatJob
 from thumbnail_worker.job import keep_running
@@ -232,7 +232,7 @@ class WatchedRoad:
 
     def wait_ok(self) -> None:
         """Wait until panel and API say that all is well."""
-        self.road.wait(self._is_ok, "OK on the panel and the API")
+        assert wait_until(self._is_ok, DEADLINE_S, poll_s=0.1), "no OK on the panel and the API"
 
     def _is_ok(self) -> bool:
         panel, api = self.read_panel(), self.read_api()
