@@ -29,8 +29,8 @@ status: setup ## ask each part of the dev stack whether it runs
 	@$(BIN)/python -m infra.devstack status
 
 .PHONY: test
-test: setup ## run the tests; PONTE_PG_BINDIR selects another PostgreSQL, ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: setup ## run the tests; PONTE_PG_BINDIR selects SGP's and the VPS's PostgreSQL, ARGS="-m server" what it can change
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: setup ## format, lint, types, layers

@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fix_tiers",
     "tests.fix_declaration",
+    "tests.fix_isolation",
     "tests.fix_clusters",
     "tests.fix_road",
     "tests.fix_windows",

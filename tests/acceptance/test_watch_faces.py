@@ -73,7 +73,7 @@ def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad)
     while shown.count(b"vps: OK") < 2:
         shown += os.read(near, 65536)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     os.close(far)
     os.close(near)
 
