@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from db import lifetime
 from db.engines import Connection, connect
 from db.migrate import History, migrate
 from infra.devstack.clusters import Cluster, ClusterSpec
@@ -186,7 +186,7 @@ class RunningApi:
     """The API's processes, on one port."""
 
     port: int
-    process: subprocess.Popen[bytes]
+    process: lifetime.Child
     log_file: Path
 
     @property
@@ -267,7 +267,7 @@ def run_api(dsn: str, **settings: str) -> Iterator[RunningApi]:
     """Run the API for the length of a block, as its users do."""
     port = find_free_port()
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        process = subprocess.Popen(
+        process = lifetime.start(
             [sys.executable, "-m", "vps_readapi"],
             env=api_environment(dsn, port, **settings),
             stdout=log,

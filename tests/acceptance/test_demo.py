@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from db import lifetime
 from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import find_bindir, runtime_root, server_version
@@ -36,7 +37,7 @@ class Devstack:
         """Run it to its end; stdout and stderr are kept apart."""
         environment = {**os.environ, "PONTE_DEV_ROOT": str(self.root), "PONTE_DEV_PORT_BASE": str(self.base)}
         return subprocess.run(
-            [sys.executable, "-m", "infra.devstack", *arguments],
+            lifetime.tie([sys.executable, "-m", "infra.devstack", *arguments]),
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from db import lifetime
 from publications.apply import BusyError, apply, run_step
 from publications.changes import Change, DropSlot, RefreshSubscription
 from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
@@ -231,7 +232,7 @@ def test_apply_killed_in_its_process_goes_on(unapplied_road: Road) -> None:
 def _run_apply(given: object, steps: int) -> int:
     """Apply in a process that kills itself after so many steps; return its exit code."""
     run = subprocess.run(
-        [sys.executable, "-c", KILLED_APPLY, str(steps)],
+        lifetime.tie([sys.executable, "-c", KILLED_APPLY, str(steps)]),
         input=json.dumps(given),
         text=True,
         cwd=Path(__file__).parents[2],

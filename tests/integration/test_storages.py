@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from db import lifetime
 from db.signing import sign_request
 from infra.devstack.state import wait_until
 from tests.fix_s3 import S3Server, needs_go, run_s3
@@ -47,7 +48,7 @@ def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     folder, port = tmp_path_factory.mktemp("ingest"), find_free_port()
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PONTE_")}
     ours = {"KEY": SECRET, "MEDIA_DIR": str(folder), "PORT": str(port), "MAX_BYTES": str(MAX_BYTES)}
-    process = subprocess.Popen(
+    process = lifetime.start(
         [sys.executable, "-m", "vps_readapi.ingest"],
         env=inherited | {f"PONTE_INGEST_{key}": value for key, value in ours.items()},
         stderr=subprocess.DEVNULL,
