@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fix_lifetime",
     "tests.fix_tiers",
+    "tests.fix_tools",
     "tests.fix_clusters",
     "tests.fix_road",
     "tests.fix_windows",
