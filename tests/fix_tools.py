@@ -1,12 +1,12 @@
 """What a test needs beside Python's packages: `need_tool`, and the skips where it is missing.
 
-With PONTE_REQUIRE_TOOLS=1 a missing tool is a failure, and so is a run in which anything else was skipped for
-a reason that does not begin as one of UNAVOIDABLE.
+With PONTE_REQUIRE_TOOLS=1 a test fails that is skipped for a reason that does not begin as UNAVOIDABLE says.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -22,36 +22,20 @@ def need_tool(name: str) -> Path:
     """Return a tool's program; skip the test where there is none, saying which command brings it."""
     found = TOOLS[name].find(os.environ)
     if found is None:
-        missing = f"the tool '{name}' is missing: `make tools ARGS={name}` brings it"
-        if _are_required():
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(missing)
+        pytest.skip(f"the tool '{name}' is missing: `make tools ARGS={name}` brings it")
     return found
 
 
-def find_avoidable(reports: list[pytest.TestReport]) -> list[str]:
-    """Return what was skipped although this machine could have run it."""
-    told = [(report.nodeid, _read_reason(report)) for report in reports]
-    return [f"{node}: {reason}" for node, reason in told if not reason.startswith(UNAVOIDABLE)]
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Have the run fail if something was skipped that need not be."""
-    if _are_required() and session.exitstatus == pytest.ExitCode.OK and _list_avoidable(session.config):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name it."""
-    if _are_required() and (avoidable := _list_avoidable(config)):
-        terminalreporter.section("skipped, and need not be", red=True)
-        for line in avoidable:
-            terminalreporter.line(line)
-
-
-def _list_avoidable(config: pytest.Config) -> list[str]:
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    return find_avoidable(reporter.stats.get("skipped", [])) if reporter else []
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have a test fail that is skipped where it need not be."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _are_required():
+        reason = _read_reason(report)
+        if not reason.startswith(UNAVOIDABLE):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, and need not be: {reason}"
+    return report
 
 
 def _read_reason(report: pytest.TestReport) -> str:
