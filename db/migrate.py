@@ -1,7 +1,15 @@
-"""Run the two Alembic histories: `intranet` (the vitrine cluster) and `vps`."""
+"""Run the two Alembic histories, `intranet` (the vitrine cluster) and `vps`, and install their routines.
+
+Tables migrate, a step at a time. Functions and triggers are each defined once, in the `.sql` files of
+`db/<history>/sql`, and every run installs all of them again: so a database that was upgraded has what a new
+one has. What former versions installed and these files no longer name goes. A function whose arguments or
+result change is dropped by a migration first.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib import import_module
 from importlib.resources import files
@@ -19,6 +27,7 @@ from sqlalchemy.schema import CreateSchema
 
 from db.alchemy import engine
 from db.errors import PonteError
+from db.sqlfile import read_sql
 
 LOCK_TIMEOUT: LiteralString = "SET LOCAL lock_timeout = '3s'"
 """Readers and apply queue behind whoever waits for a table; so long and no longer."""
@@ -36,6 +45,10 @@ class MigrationLockError(PonteError):
     """Somebody holds a table that has to be changed."""
 
 
+class NewerDatabaseError(PonteError):
+    """A database that another version of Ponte migrated."""
+
+
 class History(StrEnum):
     """One database's sequence of migrations; the value is its package below `db`."""
 
@@ -43,15 +56,27 @@ class History(StrEnum):
     VPS = "vps"
 
 
+ROUTINES: Mapping[History, Sequence[str]] = {
+    History.INTRANET: (
+        "versions", "parsing", "items", "projection", "reproject", "revocations", "photos", "watch",
+    ),
+    History.VPS: ("guard", "changes", "search", "sessions", "gaps"),
+}  # fmt: skip
+"""The files of functions and triggers, each after those that it needs."""
+
+_SWEEP = read_sql("db", "sweep")
+
+
 def migrate(history: History, conninfo: str) -> None:
     """Bring the database to the newest version, or leave it as it is; does nothing when it is there.
 
-    Raise EncodingError for a database that is not in UTF8, MigrationLockError when a lock can't be had
-    within 3 s.
+    Raise EncodingError for a database that is not in UTF8, NewerDatabaseError for one that another version of
+    Ponte migrated, MigrationLockError when a lock can't be had within 3 s.
     """
     try:
         with engine(conninfo).begin() as connection:
             _check_encoding(connection)
+            _check_revision(history, connection)
             command.upgrade(_config(history, connection), "head")
     except (DBAPIError, psycopg.errors.LockNotAvailable) as error:
         if not isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
@@ -73,6 +98,18 @@ def _check_encoding(connection: Connection) -> None:
         )
 
 
+def _check_revision(history: History, connection: Connection) -> None:
+    """Nothing goes back to an older version: what a newer one wrote may have no place there."""
+    script = ScriptDirectory.from_config(_config(history, None))
+    known = [revision.revision for revision in script.walk_revisions()]
+    present = _read_revision(history, connection)
+    if present is not None and present not in known:
+        raise NewerDatabaseError(
+            f"the database is at version {present}, and this Ponte knows {', '.join(reversed(known))}",
+            "install the version of Ponte that migrated it, or a newer one; no version goes back",
+        )
+
+
 def emit_sql(history: History, connection: Connection | None = None) -> None:
     """Print the SQL of the whole history on stdout instead of running it."""
     command.upgrade(_config(history, connection), "head", sql=True)
@@ -82,22 +119,65 @@ def read_revision(history: History, conninfo: str) -> tuple[str | None, str | No
     """Return the database's version and the newest one; they are equal when nothing is pending."""
     head = ScriptDirectory.from_config(_config(history, None)).get_current_head()
     with engine(conninfo).connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table_schema": _models(history).SCHEMA}
+        return _read_revision(history, connection), head
+
+
+def is_current(history: History, conninfo: str) -> bool:
+    """Tell whether the tables are at the newest version and the functions are this version's."""
+    revision, head = read_revision(history, conninfo)
+    with engine(conninfo).connect() as connection:
+        noted = connection.scalar(
+            text("SELECT obj_description(to_regnamespace(:schema), 'pg_namespace')"),
+            {"schema": _models(history).SCHEMA},
         )
-        return context.get_current_revision(), head
+    return revision == head and noted == _describe_routines(history)
 
 
-def run_script(script: LiteralString) -> None:
+def _read_revision(history: History, connection: Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table_schema": _models(history).SCHEMA})
+    return context.get_current_revision()
+
+
+def run_script(script: LiteralString, context: MigrationContext | None = None) -> None:
     """Run, or print, a migration's SQL as it stands: its per cents and colons are nobody's parameters."""
-    context = op.get_context()
+    context = context or op.get_context()
     if context.as_sql:
         context.impl.static_output(script.strip().rstrip(";") + ";")
         return
-    session = op.get_bind().connection.dbapi_connection
+    session = context.connection.connection.dbapi_connection if context.connection else None
     if session is None:
         raise RuntimeError("a migration ran without a connection")
     session.cursor().execute(script)
+
+
+def run_with_routines(script: LiteralString) -> None:
+    """Run, or print, a migration's SQL once the functions that it calls are installed."""
+    _later(op.get_context()).append(script)
+
+
+def _later(context: MigrationContext) -> list[LiteralString]:
+    config = context.config
+    if config is None:
+        raise RuntimeError("a migration ran without a configuration")
+    scripts: list[LiteralString] = config.attributes.setdefault("later", [])
+    return scripts
+
+
+def _install_routines(history: History, context: MigrationContext) -> None:
+    models = _models(history)
+    for name in ROUTINES[history]:
+        run_script(read_sql(f"db.{history.value}", name), context)
+    schemas = ", ".join(f"'{schema}'" for schema in models.ROUTINE_SCHEMAS)
+    run_script(_SWEEP.replace("{schemas}", schemas), context)
+    run_script(f"COMMENT ON SCHEMA {models.SCHEMA} IS '{_describe_routines(history)}'", context)
+    for script in _later(context):
+        run_script(script, context)
+
+
+def _describe_routines(history: History) -> str:
+    """Return the words by which a database tells whose functions it has."""
+    said = "".join(read_sql(f"db.{history.value}", name) for name in ROUTINES[history])
+    return f"routines {hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
 def run_environment(history: History, context: EnvironmentContext) -> None:
@@ -120,6 +200,7 @@ def run_environment(history: History, context: EnvironmentContext) -> None:
         context.execute(LOCK_TIMEOUT)
         context.execute(CreateSchema(models.SCHEMA, if_not_exists=True))
         context.run_migrations()
+        _install_routines(history, context.get_context())
 
 
 def _models(history: History):  # type: ignore[no-untyped-def]  # a module

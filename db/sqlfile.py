@@ -29,27 +29,3 @@ def read_blocks(package: str, name: str) -> dict[str, LiteralString]:
     if not blocks or len(blocks) != len(starts):
         raise ValueError(f"{package}/sql/{name}.sql has no named block, or one name twice")
     return blocks
-
-
-def drop_all(schema: LiteralString) -> LiteralString:
-    """Return the SQL that empties a schema but for Alembic's own table, which a downgrade still needs."""
-    return _DROP_ALL.replace("{schema}", schema)
-
-
-_DROP_ALL: LiteralString = """
-DO $do$
-DECLARE
-  one record;
-BEGIN
-  FOR one IN SELECT p.oid::regprocedure AS found FROM pg_proc p
-              WHERE p.pronamespace = '{schema}'::regnamespace LOOP
-    EXECUTE 'DROP FUNCTION ' || one.found || ' CASCADE';
-  END LOOP;
-  FOR one IN SELECT c.oid::regclass AS found, c.relkind AS kind FROM pg_class c
-              WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind IN ('r', 'S')
-                AND c.relname <> 'alembic_version' LOOP
-    EXECUTE CASE one.kind WHEN 'r' THEN 'DROP TABLE ' ELSE 'DROP SEQUENCE ' END || one.found || ' CASCADE';
-  END LOOP;
-END
-$do$
-"""

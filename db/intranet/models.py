@@ -11,6 +11,8 @@ from db.window import define_gaps, define_window
 
 SCHEMA = "projection"
 WATCH_SCHEMA = "watch"
+ROUTINE_SCHEMAS = ("projection", "worker", "watch")
+"""Where our functions are, and nobody else's."""
 
 metadata = MetaData()
 window = define_window(metadata, received=False)

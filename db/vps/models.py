@@ -25,6 +25,8 @@ from sqlalchemy.types import UserDefinedType
 from db.window import define_gaps, define_window
 
 SCHEMA = "guard"
+ROUTINE_SCHEMAS = ("guard", "auth")
+"""Where our functions are, and nobody else's."""
 
 metadata = MetaData()
 window = define_window(metadata, received=True)

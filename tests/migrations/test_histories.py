@@ -1,12 +1,14 @@
-"""The two Alembic histories: what they make is what the models say, there and back again."""
+"""The two Alembic histories: what they make is what the models say, wherever a database began."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from psycopg import sql
@@ -15,31 +17,17 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from db import migrate as migrating
 from db.alchemy import engine
 from db.engines import connect
-from db.migrate import History, emit_sql, migrate, read_revision
+from db.migrate import ROUTINES, History, emit_sql, is_current, migrate, read_revision
+from db.sqlfile import read_sql
 from infra.devstack.clusters import HOST, Cluster
 from tests.fix_clusters import PASSWORD, PORTS
 
 EMPTY = "empty"
 CLUSTERS = {History.INTRANET: "vitrine", History.VPS: "vps"}
 SCHEMAS = ("vitrine", "projection", "guard", "auth", "watch", "worker")
-TABLES_0001 = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartbeat")
-OBJECTS = """
-SELECT 'relation', n.nspname || '.' || c.relname, c.relkind::text FROM pg_class c
-  JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname = ANY(%(schemas)s) AND c.relname <> 'alembic_version'
-   AND c.relname <> 'alembic_version_pkc'
-UNION ALL
-SELECT 'function', p.oid::regprocedure::text, md5(p.prosrc) FROM pg_proc p
-  JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY(%(schemas)s)
-UNION ALL
-SELECT 'trigger', t.tgrelid::regclass || ' ' || t.tgname, t.tgenabled::text FROM pg_trigger t
-  JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND c.relnamespace = 'vitrine'::regnamespace
-UNION ALL
-SELECT 'constraint', conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) FROM pg_constraint
- WHERE connamespace::regnamespace::text = ANY(%(schemas)s)
-   AND conname <> 'alembic_version_pkc'
- ORDER BY 1, 2
-"""
+TABLES_0005 = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartbeat")
+SQL = Path(__file__).with_name("objects.sql")
+MADE = Path(__file__).with_name("made")
 
 
 @pytest.fixture(params=list(History), ids=str)
@@ -55,16 +43,11 @@ def conninfo(clusters: dict[str, Cluster], history: History) -> Iterator[str]:
         yield clusters[name].conninfo(EMPTY)
 
 
-def downgrade(history: History, conninfo: str) -> None:
-    with engine(conninfo).begin() as connection:
-        command.downgrade(migrating._config(history, connection), "base")
-
-
 def read_objects(conninfo: str) -> list[tuple[object, ...]]:
     with connect(conninfo) as conn:
         if conn.execute("SELECT to_regnamespace('vitrine') IS NULL").fetchone() == (True,):
             return []
-        return conn.execute(OBJECTS, {"schemas": list(SCHEMAS)}).fetchall()
+        return conn.execute(SQL.read_bytes(), {"schemas": list(SCHEMAS)}).fetchall()
 
 
 def test_the_database_is_what_the_models_say(history: History, conninfo: str) -> None:
@@ -97,16 +80,6 @@ def test_a_second_upgrade_does_nothing(history: History, conninfo: str) -> None:
     assert read_objects(conninfo) == before
 
 
-def test_down_to_the_base_and_up_again(history: History, conninfo: str) -> None:
-    migrate(history, conninfo)
-    first = read_objects(conninfo)
-    assert len(first) > 30
-    downgrade(history, conninfo)
-    assert read_objects(conninfo) == []
-    migrate(history, conninfo)
-    assert read_objects(conninfo) == first
-
-
 def test_the_printed_sql_makes_the_same(
     history: History, conninfo: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,21 +93,137 @@ def test_the_printed_sql_makes_the_same(
     assert read_objects(conninfo) == expected
 
 
+@pytest.mark.parametrize(
+    ("history", "made"),
+    [(History(path.stem.split("_")[0]), path) for path in sorted(MADE.glob("*.sql"))],
+    ids=lambda value: value.stem if isinstance(value, Path) else "",
+)
+def test_an_old_database_ends_as_a_new_one_begins(
+    clusters: dict[str, Cluster], conninfo: str, history: History, made: Path
+) -> None:
+    """Made by the SQL that the version of its day printed, with rows in it; nothing of them is lost."""
+    migrate(history, conninfo)
+    expected = read_objects(conninfo)
+    other = clusters[CLUSTERS[history]].conninfo("old")
+    with DatabaseJanitor(
+        user="postgres", password=PASSWORD, host=HOST, port=PORTS[CLUSTERS[history]], dbname="old"
+    ):
+        with connect(other) as conn:
+            conn.execute(made.read_bytes())
+            conn.execute("SET session_replication_role = replica")
+            conn.execute("INSERT INTO vitrine.pedidos (id, cliente, versao) VALUES (7, 'ACME', 70)")
+        assert not is_current(history, other)
+        migrate(history, other)
+        assert is_current(history, other)
+        assert read_objects(other) == expected
+        with connect(other) as conn:
+            assert conn.execute("SELECT id, cliente FROM vitrine.pedidos").fetchall() == [(7, "ACME")]
+
+
+def test_there_are_old_databases_of_both_histories() -> None:
+    assert {path.stem for path in MADE.glob("*.sql")} >= {
+        "intranet_0005", "intranet_0011", "vps_0005", "vps_0009",
+    }  # fmt: skip
+
+
+def test_what_a_former_version_installed_goes(history: History, conninfo: str) -> None:
+    schema = {History.INTRANET: "projection", History.VPS: "guard"}[history]
+    migrate(history, conninfo)
+    expected = read_objects(conninfo)
+    with connect(conninfo) as conn:
+        for statement in (
+            "CREATE FUNCTION {}.former() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+            "CREATE TRIGGER former BEFORE INSERT ON vitrine.pedidos"
+            " FOR EACH ROW EXECUTE FUNCTION {}.former()",
+            "CREATE FUNCTION {}.former(one integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        ):
+            conn.execute(sql.SQL(statement).format(sql.Identifier(schema)))
+    migrate(history, conninfo)
+    assert read_objects(conninfo) == expected
+
+
+def test_what_somebody_else_installed_stays(history: History, conninfo: str) -> None:
+    migrate(history, conninfo)
+    with connect(conninfo) as conn:
+        conn.execute(
+            "CREATE FUNCTION public.audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+        )
+        conn.execute(
+            "CREATE TRIGGER audit AFTER INSERT ON vitrine.pedidos"
+            " FOR EACH ROW EXECUTE FUNCTION public.audit()"
+        )
+    before = read_objects(conninfo)
+    migrate(history, conninfo)
+    assert "vitrine.pedidos audit" in [name for _, name, _ in before]
+    assert read_objects(conninfo) == before
+
+
+def test_a_function_changed_by_hand_is_put_back(history: History, conninfo: str) -> None:
+    changed = {
+        History.INTRANET: "CREATE OR REPLACE FUNCTION projection.stamp_versao() RETURNS trigger"
+        " LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        History.VPS: "CREATE OR REPLACE FUNCTION guard.announce() RETURNS trigger"
+        " LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    }
+    migrate(history, conninfo)
+    expected = read_objects(conninfo)
+    with connect(conninfo) as conn:
+        conn.execute(changed[history])
+    assert read_objects(conninfo) != expected
+    migrate(history, conninfo)
+    assert read_objects(conninfo) == expected
+
+
+def test_a_database_of_a_newer_version_is_left_alone(history: History, conninfo: str) -> None:
+    schema = {History.INTRANET: "projection", History.VPS: "guard"}[history]
+    migrate(history, conninfo)
+    with connect(conninfo) as conn:
+        conn.execute(
+            sql.SQL("UPDATE {}.alembic_version SET version_num = '9999'").format(sql.Identifier(schema))
+        )
+    before = read_objects(conninfo)
+    with pytest.raises(migrating.NewerDatabaseError, match="is at version 9999") as caught:
+        migrate(history, conninfo)
+    assert "no version goes back" in str(caught.value)
+    assert read_objects(conninfo) == before
+
+
+def test_each_function_is_defined_once(history: History) -> None:
+    """In the files that every run installs, and in no migration."""
+    package = files(f"db.{history.value}")
+    listed = ROUTINES[history]
+    assert sorted(listed) == sorted(
+        Path(entry.name).stem for entry in package.joinpath("sql").iterdir() if entry.name.endswith(".sql")
+    )
+    defined = [
+        found
+        for name in listed
+        for found in re.findall(
+            r"FUNCTION ([a-z_.]+\([^)]*\)) RETURNS", read_sql(f"db.{history.value}", name)
+        )
+    ]
+    assert len(defined) > 5
+    assert len(set(defined)) == len(defined)
+    for entry in package.joinpath("migrations", "versions").iterdir():
+        if entry.name.endswith(".py"):
+            assert "FUNCTION" not in entry.read_text(encoding="utf-8"), entry.name
+
+
 def test_a_lock_that_cannot_be_had_ends_it_with_a_next_step(
     history: History, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a dump would hold it; nothing is half done, and the next run does it."""
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", "SET LOCAL lock_timeout = '50ms'")
-    with engine(conninfo).begin() as connection:
-        command.upgrade(migrating._config(history, connection), "0001")
+    with connect(conninfo) as conn:
+        conn.execute((MADE / f"{history.value}_0005.sql").read_bytes())
     with connect(conninfo) as reader, reader.transaction():
-        for table in TABLES_0001:
+        for table in TABLES_0005:
             reader.execute(
                 sql.SQL("LOCK TABLE vitrine.{} IN ACCESS SHARE MODE").format(sql.Identifier(table))
             )
         with pytest.raises(migrating.MigrationLockError, match="run 'ponte migrate' again"):
             migrate(history, conninfo)
-        assert read_revision(history, conninfo)[0] == "0001"
+        assert read_revision(history, conninfo)[0] == "0005"
     migrate(history, conninfo)
     revision, head = read_revision(history, conninfo)
     assert revision == head

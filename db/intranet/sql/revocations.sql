@@ -6,7 +6,3 @@ BEGIN
   RETURN NULL;
 END
 $$;
-
-CREATE OR REPLACE TRIGGER stamp_versao BEFORE INSERT OR UPDATE ON vitrine.revogacoes
-  FOR EACH ROW EXECUTE FUNCTION projection.stamp_versao();
-ALTER TABLE vitrine.revogacoes ENABLE ALWAYS TRIGGER stamp_versao;

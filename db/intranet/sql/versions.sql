@@ -1,14 +1,4 @@
--- Every window row carries `versao`, given when it is written. The sequence starts at the present time
--- in microseconds: a window made anew after a loss gives higher numbers than the one before, so the
--- guard on the VPS does not take its rows for old ones.
-DO $do$
-BEGIN
-  EXECUTE format(
-    'CREATE SEQUENCE IF NOT EXISTS projection.versao_seq START %s',
-    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-  );
-END
-$do$;
+-- Every window row carries `versao`, given when it is written.
 
 CREATE OR REPLACE FUNCTION projection.stamp_versao() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$

@@ -3,12 +3,22 @@
 -- dropped if it is; so copying again over a full table is an upsert without a gap for readers, and no
 -- duplicate key can stop apply.
 
-CREATE SEQUENCE IF NOT EXISTS vitrine.cursor_seq;
-
--- After a change, say so: one fixed word per table, which PostgreSQL folds into one per transaction.
+-- After a change, say so. Of an order the first few of a transaction are named, with the transaction, so that
+-- open streams hear of them before anybody has asked what changed; all else is one fixed word per table, which
+-- PostgreSQL folds into one per transaction.
 CREATE OR REPLACE FUNCTION guard.announce() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  named integer;
 BEGIN
+  IF TG_TABLE_NAME = 'pedidos' AND TG_OP <> 'DELETE' THEN
+    named := coalesce(nullif(current_setting('ponte.named', true), ''), '0')::integer;
+    IF named < 8 THEN
+      PERFORM set_config('ponte.named', (named + 1)::text, true);
+      PERFORM pg_notify('vitrine', 'pedidos ' || NEW.id || ' ' || pg_current_xact_id()::text);
+      RETURN NULL;
+    END IF;
+  END IF;
   PERFORM pg_notify('vitrine', TG_TABLE_NAME);
   RETURN NULL;
 END
@@ -25,7 +35,7 @@ END
 $$;
 
 -- Write the trigger function of one window table, with its columns as they are now, and attach all
--- three triggers. Run it again after a migration that changes the table's columns.
+-- three triggers.
 CREATE OR REPLACE FUNCTION guard.install(window_table regclass, key name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $install$
 DECLARE
@@ -77,3 +87,19 @@ BEGIN
 END
 $install$;
 REVOKE EXECUTE ON FUNCTION guard.install(regclass, name) FROM public;
+
+DO $do$
+DECLARE
+  one record;
+BEGIN
+  FOR one IN
+    SELECT i.indrelid::regclass AS window_table, a.attname AS key
+      FROM pg_index AS i
+      JOIN pg_class AS c ON c.oid = i.indrelid
+      JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+     WHERE i.indisprimary AND c.relnamespace = 'vitrine'::regnamespace
+  LOOP
+    PERFORM guard.install(one.window_table, one.key);
+  END LOOP;
+END
+$do$;

@@ -2,32 +2,8 @@
 -- replicates into it. Its one writer, the role `ponte_auth`, has no right on the tables: it may run three
 -- functions, so that whoever steals its password can neither bring a session back nor read a digest.
 
--- A password or a revocation changed: readers look again at who may read. 0 stands for nobody in particular.
-CREATE OR REPLACE FUNCTION guard.record_session() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-BEGIN
-  INSERT INTO guard.mudancas (tabela, chave) VALUES (TG_TABLE_NAME, 0);
-  RETURN NULL;
-END
-$$;
-
-CREATE SCHEMA auth;
-
-CREATE TABLE auth.attempts (
-  subject bytea PRIMARY KEY,          -- a keyed digest of an account's name or of an address
-  failures integer NOT NULL DEFAULT 0,
-  last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  blocked_until timestamptz
-);
-CREATE INDEX attempts_last_at ON auth.attempts (last_at);
-
-CREATE TABLE auth.revoked (
-  digest bytea PRIMARY KEY,           -- SHA-256 of a token
-  expires_at timestamptz NOT NULL
-);
-
 -- How long one must wait after so many failures, of which some are free: doubling, up to five minutes.
-CREATE FUNCTION auth.pause(failures integer, free integer) RETURNS interval
+CREATE OR REPLACE FUNCTION auth.pause(failures integer, free integer) RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $$
   SELECT CASE WHEN failures < free THEN interval '0'
               ELSE least(300, 2 ^ least(failures - free, 20)) * interval '1 second' END
@@ -36,7 +12,7 @@ $$;
 -- Count an attempt before the password is checked, so that many at once can't slip by, and return 0; or
 -- return how many seconds to wait, and count nothing. An account has 5 free failures, an address, behind
 -- which a whole shop may stand, has 30; after a quarter of an hour without any, all is forgotten.
-CREATE FUNCTION auth.take(account bytea, address bytea) RETURNS double precision
+CREATE OR REPLACE FUNCTION auth.take(account bytea, address bytea) RETURNS double precision
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   waiting double precision;
@@ -74,7 +50,7 @@ END
 $$;
 
 -- The password was right: the account begins anew, and the address has this one attempt back.
-CREATE FUNCTION auth.settle(account bytea, address bytea) RETURNS void
+CREATE OR REPLACE FUNCTION auth.settle(account bytea, address bytea) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   DELETE FROM auth.attempts AS a WHERE a.subject = account;
@@ -86,7 +62,7 @@ END
 $$;
 
 -- End a session, in every process: what is written down is heard as any change of the window is.
-CREATE FUNCTION auth.revoke(digest bytea, expires_at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION auth.revoke(digest bytea, expires_at timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   DELETE FROM auth.revoked AS r WHERE r.expires_at < clock_timestamp();
@@ -98,3 +74,13 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION auth.pause(integer, integer), auth.take(bytea, bytea), auth.settle(bytea, bytea),
   auth.revoke(bytea, timestamptz) FROM public;
+
+-- How long this VPS lets people log in without word from the intranet: the API writes down what it was told, so
+-- that whoever watches shows what is so here and not what was meant. Nothing is written where it is the same.
+CREATE OR REPLACE FUNCTION auth.tell_offline_bound(seconds double precision) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  INSERT INTO auth.offline_bound AS b (seconds) VALUES ($1)
+  ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds WHERE b.seconds <> excluded.seconds
+$$;
+
+REVOKE EXECUTE ON FUNCTION auth.tell_offline_bound(double precision) FROM public;

@@ -1,5 +1,5 @@
--- The window's tables as the first migration of both histories makes them. Frozen: change them by a
--- new migration. `db/window.py` is what they amount to now, and a test compares.
+-- The window's tables as both histories begin with them. Frozen: change them by a new migration.
+-- `db/window.py` is what they amount to now, and a test compares.
 CREATE SCHEMA vitrine;
 
 CREATE TABLE vitrine.pedidos (
