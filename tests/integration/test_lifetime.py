@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import psutil
 import pytest
 
 from db import lifetime, tied
+from infra.devstack.postgres import runtime_root
 from infra.devstack.state import runs, wait_until
 from tests.fix_api import make_window, run_api, run_cluster
 from tests.fix_photos import draw_jpeg
+from tests.ports import find_free_port
 
 pytestmark = [
     pytest.mark.integration,
@@ -221,6 +224,35 @@ def test_the_apis_processes_and_their_checkers_that_are_stopped(
             one.suspend()
         end(parent)
         assert_gone(family)
+
+
+SERVING = """
+import os, sys, time
+from pathlib import Path
+from infra.devstack.clusters import Cluster, ClusterSpec
+from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir
+root = Path(sys.argv[1])
+bindir = reachable_bindir(find_bindir(os.environ), root, find_server_user())
+quick = {"fsync": "off"}
+cluster = Cluster(ClusterSpec("x", root / "x", int(sys.argv[2]), bindir, root / "password", quick))
+cluster.start()
+print(cluster.postmaster().pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_postgresql_server_is_stopped_in_good_order(
+    end: Callable[[psutil.Process], None], tmp_path: Path
+) -> None:
+    root = runtime_root(tmp_path)
+    try:
+        with run_parent(SERVING, str(root), str(find_free_port())) as (parent, server):
+            end(parent)
+            assert_gone([server])
+        assert "received fast shutdown request" in (root / "x.log").read_text()
+    finally:
+        shutil.rmtree(root)
 
 
 def test_tests_in_several_processes_end_with_the_one_that_deals_them_out(tmp_path: Path) -> None:
