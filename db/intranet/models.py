@@ -5,7 +5,20 @@ The landing tables are not here: `ponte apply` makes them from the declaration, 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Double, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 
 from db.window import define_gaps, define_window
 
@@ -30,6 +43,15 @@ dead_letters = Table(
 )
 
 gaps = define_gaps(metadata, SCHEMA)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, server_default=text("1")),
+    Column("counted", BigInteger, nullable=False, server_default=text("0")),
+    schema=SCHEMA,
+)
+"""One row: how many failures of apply the projection has reckoned with."""
 
 fingerprints = Table(
     "fingerprints",

@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from infra.devstack import keeper
+from infra.devstack.bindirs import way_back
 from infra.devstack.errors import (
     WIPE_HINT,
     ClusterStartError,
@@ -177,7 +178,8 @@ class Cluster:
         found = (self.data_dir / "PG_VERSION").read_text(encoding="ascii").strip()
         wanted = str(major_version(self.spec.bindir))
         if found != wanted:
-            raise VersionMismatchError(self.data_dir, found=found, wanted=wanted)
+            hint = way_back(self.spec.name, found)
+            raise VersionMismatchError(self.data_dir, found=found, wanted=wanted, hint=hint)
 
     def _read_password(self) -> str:
         path = self.spec.superuser_password_file

@@ -62,12 +62,11 @@ class ClusterStopError(DevstackError):
 class VersionMismatchError(DevstackError):
     """Report a data directory made by another major version of PostgreSQL."""
 
-    def __init__(self, data_dir: Path, *, found: str, wanted: str) -> None:
+    def __init__(self, data_dir: Path, *, found: str, wanted: str, hint: str) -> None:
         self.found = found
         self.wanted = wanted
         super().__init__(
-            f"{data_dir} was made by PostgreSQL {found}, the binaries are PostgreSQL {wanted}",
-            f"point PONTE_PG_BINDIR at PostgreSQL {found}, or {WIPE_HINT}",
+            f"{data_dir} was made by PostgreSQL {found}, the binaries are PostgreSQL {wanted}", hint
         )
 
 

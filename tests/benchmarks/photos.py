@@ -26,7 +26,7 @@ from infra.devstack.clusters import HOST
 from infra.devstack.demo import Client
 from infra.devstack.stack import Stack
 from infra.devstack.state import wait_until
-from tests.benchmarks.road import _start_stack
+from tests.benchmarks.road import start_stack
 from tests.ports import find_free_port
 from thumbnail_worker.making import Limits, Made, Task
 from thumbnail_worker.pool import RenderPool
@@ -128,7 +128,7 @@ def measure_upload() -> float:
 
     The whole stack: SGP's row, both hops, the worker, a signed upload to the VPS's ingest, the API.
     """
-    stack = _start_stack()
+    stack = start_stack()
     _start_services(stack)
     phone = Client(stack.api_url)
     phone.log_in()

@@ -41,7 +41,7 @@ class Delays:
 @cache
 def measure_delays() -> Delays:
     """Change one order at a time; each change is waited for on both roads in turn."""
-    stack = _start_stack()
+    stack = start_stack()
     names = {"sgp": "sgp", "road": "vps", "plain": "plain"}
     _subscribe_plainly(stack)
     sgp, road, plain = (
@@ -78,7 +78,7 @@ def _wait_visible(conn: Connection, table: str, mark: str) -> None:
             raise TimeoutError(f"'{mark}' did not arrive in {table}")
 
 
-def _start_stack() -> Stack:
+def start_stack() -> Stack:
     folder = Path(tempfile.mkdtemp(prefix="ponte-bench-"))
     ports = Ports(*find_free_ports(len(fields(Ports))))
     settings = StackSettings(runtime_root(folder), ports, os.environ, parameters={})

@@ -18,7 +18,7 @@ from infra.devstack.seed.odd_images import HEIC, SVG
 from infra.devstack.seed.pictures import build_png_header_bomb
 from infra.devstack.stack import Stack
 from infra.devstack.state import wait_until
-from tests.benchmarks.road import _start_stack
+from tests.benchmarks.road import start_stack
 from tests.fix_photos import draw_jpeg
 
 POISON_EVERY = 100
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=50)
     arguments = parser.parse_args()
-    stack = _start_stack()
+    stack = start_stack()
     try:
         told = soak(stack, arguments.photos, arguments.kills)
     finally:

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from infra.devstack import errors, postgres
+from infra.devstack import bindirs, errors, postgres
 from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.state import ProcessState, runs, wait_until
 from tests.ports import find_free_port
@@ -282,6 +282,53 @@ def test_declared_binaries_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(errors.PostgresNotFoundError, match="has no postgres, initdb, pg_ctl") as caught:
         postgres.find_bindir({"PONTE_PG_BINDIR": str(tmp_path)})
     assert "HINT: set PONTE_PG_BINDIR" in str(caught.value)
+
+
+def find_old() -> Path:
+    old = [one for one in find_bindirs() if postgres.major_version(one) < bindirs.VITRINE_LEAST]
+    return old[0] if old else pytest.skip("no PostgreSQL older than the vitrine's (Debian: postgresql-15)")
+
+
+def test_the_vitrine_does_not_follow_the_others_version(root: Path) -> None:
+    old = find_old()
+    found = bindirs.find_bindirs({"PONTE_PG_BINDIR": str(old)}, root)
+    assert {name: postgres.major_version(one) >= bindirs.VITRINE_LEAST for name, one in found.items()} == {
+        "sgp": False,
+        "vitrine": True,
+        "vps": False,
+    }
+
+
+def test_an_old_server_for_the_vitrine_is_refused(root: Path) -> None:
+    old = find_old()
+    with pytest.raises(errors.PostgresNotFoundError, match="the vitrine needs PostgreSQL 18") as caught:
+        bindirs.find_bindirs({"PONTE_PG_BINDIR_VITRINE": str(old)}, root)
+    assert f"{old} is PostgreSQL {postgres.server_version(old)}" in str(caught.value)
+    assert "HINT: set PONTE_PG_BINDIR_VITRINE" in str(caught.value)
+
+
+def test_a_declared_newer_server_is_the_vitrines(root: Path) -> None:
+    new = str(postgres.find_bindir({}))
+    found = bindirs.find_bindirs({"PONTE_PG_BINDIR": str(find_old()), "PONTE_PG_BINDIR_VITRINE": new}, root)
+    assert found["vitrine"] == postgres.reachable_bindir(Path(new), root, SERVER_USER)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "made_by", "variable"),
+    [
+        ("sgp", "15", "PONTE_PG_BINDIR "),
+        ("vps", "9.6", "PONTE_PG_BINDIR "),
+        ("vitrine", "19", "PONTE_PG_BINDIR_VITRINE "),
+        ("vitrine", "15", None),
+    ],
+)
+def test_the_way_back_from_another_version_can_be_gone(
+    cluster: str, made_by: str, variable: str | None
+) -> None:
+    told = bindirs.way_back(cluster, made_by)
+    assert ("PONTE_PG" in told) == (variable is not None)
+    assert variable is None or f"point {variable}at PostgreSQL {made_by}" in told
+    assert errors.WIPE_HINT in told
 
 
 def test_the_wheel_is_found_without_importing_it() -> None:

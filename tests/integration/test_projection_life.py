@@ -107,7 +107,8 @@ def test_a_key_change_that_failed_leaves_no_ghost(landing: Connection) -> None:
     project(landing, "numero_missing")
     block(landing)
     landing.execute("UPDATE public.pedidos SET id = 5000, observacao = 'trouble'")
-    assert [letter[1] for letter in read_letters(landing)] == [4711, 5000]
+    assert [letter[1] for letter in read_letters(landing)] == [5000]
+    assert ask(landing, "SELECT array_agg(id) FROM vitrine.pedidos") is None
     landing.execute("ALTER TABLE vitrine.pedidos DROP CONSTRAINT trouble")
     assert ask(landing, "SELECT projection.retry_dead_letters(10)") == 0
     assert ask(landing, "SELECT array_agg(id ORDER BY id) FROM vitrine.pedidos") == [5000]

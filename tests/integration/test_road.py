@@ -48,8 +48,18 @@ def test_items_hold_only_what_may_leave(road: Road) -> None:
     assert [place for place, canary in ITEM_CANARIES.items() if canary in text] == []
 
 
+FORBIDDEN = (
+    "valor_unitario", "valor_total", "valores_adicionais", "outros_valores", "ilhos_valor_unitario",
+    "unit_price", "subtotal", "imagem", "imagem_path", "image_reference",
+    "server_reference", "comentarios", "largura",
+)  # fmt: skip
+
+
 def test_the_whitelist_is_one(road: Road) -> None:
-    assert road.run("vitrine", "SELECT projection.item_keys()") == [(list(ITEM_EXTRA_KEYS),)]
+    item = dict.fromkeys([*ITEM_EXTRA_KEYS, *FORBIDDEN, "nova_chave"], "x")
+    [[kept]] = road.run("vitrine", "SELECT projection.project_item(%s, 7, 0)", json.dumps(item))
+    own = {"id", "indice", "descricao", "especificacoes", "observacoes"}
+    assert set(kept) == own | set(ITEM_EXTRA_KEYS)  # type: ignore[call-overload]
 
 
 def test_a_change_that_the_window_does_not_show_writes_nothing(road: Road) -> None:

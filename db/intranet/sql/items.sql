@@ -1,103 +1,30 @@
 -- How the JSON text in `pedidos.items` becomes a clean list. It degrades item by item: what one item
--- spoils costs that item, never its neighbours and never the order. The functions are plpgsql, whose plans
--- last for the session: as SQL functions the same work takes 3 ms an order, planned anew at each call.
-
--- The keys that may leave, beside those that have a place of their own. The PWA prints every key that
--- it does not know, so this is a list of what goes, not of what stays.
-CREATE OR REPLACE FUNCTION projection.item_keys() RETURNS text[]
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-BEGIN
-  RETURN ARRAY[
-    'tipo_producao', 'vendedor', 'designer', 'tecido', 'tipo_acabamento', 'composicao_tecidos',
-    'quantidade_ilhos', 'espaco_ilhos', 'quantidade_cordinha', 'espaco_cordinha', 'quantidade_paineis',
-    'quantidade_totem', 'quantidade_lona', 'quantidade_adesivo', 'terceirizado', 'ziper',
-    'cordinha_extra', 'alcinha', 'toalha_pronta', 'rip_maquina', 'data_impressao', 'perfil_cor',
-    'tecido_fornecedor', 'status_arte'
-  ];
-END
-$$;
+-- spoils costs that item, never its neighbours and never the order. What can't be read is found before it is
+-- read: nothing here catches an error, because each catching block is a subtransaction, and a walsender keeps
+-- memory for each of these until the whole transaction is sent.
 
 -- A value as text for people; NULL for what has none: blanks, false, structures, data URLs. A data URL may
--- leave out its type; 'Data:12/03' is a day.
+-- leave out its type; 'Data:12/03' is a day. STRICT spares the call where an item lacks the key.
 CREATE OR REPLACE FUNCTION projection.item_text(value jsonb) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+DECLARE
+  given text := value #>> '{}';
 BEGIN
   RETURN CASE jsonb_typeof(value)
     WHEN 'string' THEN
-      CASE WHEN value #>> '{}' !~* 'data:([a-z][a-z0-9.+-]*/|;|,\S|[^\s,]*;base64,)'
-           THEN nullif(btrim(value #>> '{}', E' \t\r\n\f\u000b\u00a0'), '') END
-    WHEN 'number' THEN CASE WHEN length(value #>> '{}') <= 40 THEN value #>> '{}' END
-    WHEN 'boolean' THEN CASE WHEN value = 'true' THEN 'Sim' END
+      CASE WHEN strpos(given, ':') = 0 OR given !~* 'data:([a-z][a-z0-9.+-]*/|;|,\S|[^\s,]*;base64,)'
+           THEN nullif(btrim(given, E' \t\r\n\f\u000b\u00a0'), '') END
+    WHEN 'number' THEN CASE WHEN length(given) <= 40 THEN given END
+    WHEN 'boolean' THEN CASE WHEN given = 'true' THEN 'Sim' END
   END;
 END
 $$;
 
 -- '3', '3.0' or '3,00' as '3,00'; other text as it stands.
-CREATE OR REPLACE FUNCTION projection.item_metres(value jsonb) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-  given text := projection.item_text(value);
+CREATE OR REPLACE FUNCTION projection.item_metres(given text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
 BEGIN
   RETURN coalesce(translate(projection.parse_money(given)::text, '.', ','), given);
-END
-$$;
-
--- What the workshop must know, a line each: size, cloth, finish, seam.
-CREATE OR REPLACE FUNCTION projection.item_specs(item jsonb) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-  size text := concat_ws(
-    ' x ', projection.item_metres(item -> 'largura'), projection.item_metres(item -> 'altura'));
-  done jsonb := item -> 'acabamento';
-  finish text := concat_ws(', ',
-    CASE WHEN done -> 'overloque' = 'true' THEN 'overloque' END,
-    CASE WHEN done -> 'elastico' = 'true' THEN 'elástico' END,
-    CASE WHEN done -> 'ilhos' = 'true' THEN 'ilhós' END);
-  seam text := projection.item_text(item -> 'emenda');
-BEGIN
-  RETURN concat_ws(E'\n',
-    nullif(size, '') || ' m',
-    projection.item_text(item -> 'tecido'),
-    'Acabamento: ' || nullif(finish, ''),
-    CASE WHEN seam !~* '^sem' THEN
-      'Emenda: ' || seam || coalesce(' (' || projection.item_text(item -> 'emenda_qtd') || ')', '') END);
-END
-$$;
-
--- The item's own id where it has one that a phone's number can hold, else pedido_id * 1000 + place.
-CREATE OR REPLACE FUNCTION projection.item_id(item jsonb, pedido_id integer, place integer) RETURNS bigint
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-BEGIN
-  RETURN CASE WHEN item ->> 'id' ~ '^[0-9]{1,15}$' THEN (item ->> 'id')::bigint
-              ELSE pedido_id::bigint * 1000 + place END;
-END
-$$;
-
--- One item as the window holds it; NULL for an element that is no item at all.
-CREATE OR REPLACE FUNCTION projection.project_item(item jsonb, pedido_id integer, place integer) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-  kept jsonb := '{}';
-  one record;
-BEGIN
-  IF jsonb_typeof(item) = 'string' THEN
-    item := jsonb_build_object('descricao', projection.item_text(item));
-    IF item ->> 'descricao' IS NULL THEN
-      RETURN NULL;
-    END IF;
-  ELSIF jsonb_typeof(item) <> 'object' OR item IS NULL THEN
-    RETURN NULL;
-  END IF;
-  FOR one IN SELECT key, value FROM jsonb_each(item) WHERE key = ANY (projection.item_keys()) LOOP
-    kept := kept || jsonb_build_object(one.key, projection.item_text(one.value));
-  END LOOP;
-  RETURN jsonb_strip_nulls(kept || jsonb_build_object(
-    'id', projection.item_id(item, pedido_id, place),
-    'indice', place,
-    'descricao', coalesce(projection.item_text(item -> 'descricao'), ''),
-    'especificacoes', projection.item_specs(item),
-    'observacoes', coalesce(projection.item_text(item -> 'observacao'), ''),
-    'imagem_id', substring(item ->> 'imagem' FROM '^/pedidos/imagens/([0-9]{1,9})$')::integer));
 END
 $$;
 
@@ -147,30 +74,83 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   GROUP BY n.place
 $$;
 
--- The elements of the order's list, whatever state its text is in. `place` counts from 0; an element
--- that can't be read comes as SQL NULL.
-CREATE OR REPLACE FUNCTION projection.read_elements(raw text) RETURNS TABLE (place integer, element jsonb)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+-- One item as the window holds it; NULL for an element that is no item at all. The keys after the first six may
+-- leave and are shown under their names: the PWA prints every key that it does not know, so this is a list of what
+-- goes, not of what stays. An item has its own id where a phone's number can hold it.
+CREATE OR REPLACE FUNCTION projection.project_item(item jsonb, pedido_id integer, place integer) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
 DECLARE
-  parsed jsonb := projection.try_jsonb(raw);
+  finish jsonb;
+  seam text;
 BEGIN
-  CASE
-    WHEN jsonb_typeof(parsed) = 'array' THEN
-      RETURN QUERY SELECT (ord - 1)::integer, e FROM jsonb_array_elements(parsed) WITH ORDINALITY AS a (e, ord);
-    WHEN jsonb_typeof(parsed) = 'object' THEN
-      RETURN QUERY SELECT 0, parsed;
-    WHEN jsonb_typeof(parsed) = 'null' THEN
-      RETURN;
-    WHEN parsed IS NULL AND length(raw) - length(translate(raw, '[{,"', '')) > 30000 THEN
-      -- No order has so many parts, and taking them apart would keep the others waiting for more than a second.
-      RETURN QUERY SELECT 0, NULL::jsonb;
-    WHEN parsed IS NULL AND raw ~ '^\s*\[' THEN
-      RETURN QUERY SELECT s.place, projection.try_jsonb(s.element) FROM projection.split_elements(raw) AS s;
-    ELSE
-      RETURN QUERY SELECT 0, projection.try_jsonb((projection.split_elements('[' || raw || ']')).element);
-  END CASE;
-EXCEPTION WHEN OTHERS THEN
-  RETURN QUERY SELECT 0, NULL::jsonb;
+  IF jsonb_typeof(item) = 'string' THEN
+    item := jsonb_build_object('descricao', projection.item_text(item));
+    IF item ->> 'descricao' IS NULL THEN
+      RETURN NULL;
+    END IF;
+  ELSIF jsonb_typeof(item) <> 'object' THEN
+    RETURN NULL;
+  END IF;
+  finish := item -> 'acabamento';
+  seam := projection.item_text(item -> 'emenda');
+  RETURN jsonb_strip_nulls(jsonb_build_object(
+    'id', CASE WHEN item ->> 'id' ~ '^[0-9]{1,15}$' THEN (item ->> 'id')::bigint
+               ELSE pedido_id::bigint * 1000 + place END,
+    'indice', place,
+    'descricao', coalesce(projection.item_text(item -> 'descricao'), ''),
+    'especificacoes', concat_ws(E'\n',
+      nullif(concat_ws(' x ', projection.item_metres(projection.item_text(item -> 'largura')),
+                       projection.item_metres(projection.item_text(item -> 'altura'))), '') || ' m',
+      projection.item_text(item -> 'tecido'),
+      'Acabamento: ' || nullif(concat_ws(', ',
+        CASE WHEN finish -> 'overloque' = 'true' THEN 'overloque' END,
+        CASE WHEN finish -> 'elastico' = 'true' THEN 'elástico' END,
+        CASE WHEN finish -> 'ilhos' = 'true' THEN 'ilhós' END), ''),
+      CASE WHEN seam !~* '^sem' THEN
+        'Emenda: ' || seam || coalesce(' (' || projection.item_text(item -> 'emenda_qtd') || ')', '') END),
+    'observacoes', coalesce(projection.item_text(item -> 'observacao'), ''),
+    'imagem_id', substring(item ->> 'imagem' FROM '^/pedidos/imagens/([0-9]{1,9})$')::integer,
+    'tipo_producao', projection.item_text(item -> 'tipo_producao'),
+    'vendedor', projection.item_text(item -> 'vendedor'),
+    'designer', projection.item_text(item -> 'designer'),
+    'tecido', projection.item_text(item -> 'tecido'),
+    'tipo_acabamento', projection.item_text(item -> 'tipo_acabamento'),
+    'composicao_tecidos', projection.item_text(item -> 'composicao_tecidos'),
+    'quantidade_ilhos', projection.item_text(item -> 'quantidade_ilhos'),
+    'espaco_ilhos', projection.item_text(item -> 'espaco_ilhos'),
+    'quantidade_cordinha', projection.item_text(item -> 'quantidade_cordinha'),
+    'espaco_cordinha', projection.item_text(item -> 'espaco_cordinha'),
+    'quantidade_paineis', projection.item_text(item -> 'quantidade_paineis'),
+    'quantidade_totem', projection.item_text(item -> 'quantidade_totem'),
+    'quantidade_lona', projection.item_text(item -> 'quantidade_lona'),
+    'quantidade_adesivo', projection.item_text(item -> 'quantidade_adesivo'),
+    'terceirizado', projection.item_text(item -> 'terceirizado'),
+    'ziper', projection.item_text(item -> 'ziper'),
+    'cordinha_extra', projection.item_text(item -> 'cordinha_extra'),
+    'alcinha', projection.item_text(item -> 'alcinha'),
+    'toalha_pronta', projection.item_text(item -> 'toalha_pronta'),
+    'rip_maquina', projection.item_text(item -> 'rip_maquina'),
+    'data_impressao', projection.item_text(item -> 'data_impressao'),
+    'perfil_cor', projection.item_text(item -> 'perfil_cor'),
+    'tecido_fornecedor', projection.item_text(item -> 'tecido_fornecedor'),
+    'status_arte', projection.item_text(item -> 'status_arte')));
+END
+$$;
+
+-- The elements of a list whose text is broken, or is none. `place` counts from 0; an element that can't be read comes
+-- as SQL NULL.
+CREATE OR REPLACE FUNCTION projection.read_broken(raw text) RETURNS TABLE (place integer, element jsonb)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  IF length(raw) - length(translate(raw, '[{,"', '')) > 30000 THEN
+    -- No order has so many parts, and taking them apart would keep the others waiting for more than a second.
+    RETURN QUERY SELECT 0, NULL::jsonb;
+  ELSIF raw ~ '^\s*\[' THEN
+    RETURN QUERY SELECT s.place, projection.try_jsonb(s.element) FROM projection.split_elements(raw) AS s
+                  ORDER BY s.place;
+  ELSE
+    RETURN QUERY SELECT 0, projection.try_jsonb((projection.split_elements('[' || raw || ']')).element);
+  END IF;
 END
 $$;
 
@@ -178,26 +158,43 @@ $$;
 CREATE OR REPLACE FUNCTION projection.project_items(raw text, pedido_id integer, OUT items jsonb, OUT avisos text[])
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
+  parsed jsonb;
   one record;
   item jsonb;
   kept jsonb[] := '{}';  -- grows in place; a jsonb list is written anew for each item
 BEGIN
   avisos := '{}';
   items := '[]';
+  raw := ltrim(raw, E'\ufeff');
   IF projection.is_blank(raw) THEN
     RETURN;
   END IF;
-  FOR one IN SELECT place, element FROM projection.read_elements(raw) ORDER BY place LOOP
-    item := projection.project_item(one.element, pedido_id, one.place);
-    IF item IS NULL THEN
-      avisos := '{item_ilegivel}';
-    ELSE
-      kept := kept || item;
-    END IF;
-  END LOOP;
+  parsed := projection.try_jsonb(raw);
+  IF jsonb_typeof(parsed) = 'null' THEN
+    RETURN;
+  END IF;
+  IF jsonb_typeof(parsed) = 'object' THEN
+    parsed := jsonb_build_array(parsed);
+  END IF;
+  IF jsonb_typeof(parsed) = 'array' THEN
+    FOR place IN 0 .. jsonb_array_length(parsed) - 1 LOOP
+      item := projection.project_item(parsed -> place, pedido_id, place);
+      IF item IS NULL THEN
+        avisos := '{item_ilegivel}';
+      ELSE
+        kept := kept || item;
+      END IF;
+    END LOOP;
+  ELSE
+    FOR one IN SELECT b.place, b.element FROM projection.read_broken(raw) AS b LOOP
+      item := projection.project_item(one.element, pedido_id, one.place);
+      IF item IS NULL THEN
+        avisos := '{item_ilegivel}';
+      ELSE
+        kept := kept || item;
+      END IF;
+    END LOOP;
+  END IF;
   items := to_jsonb(kept);
-EXCEPTION WHEN OTHERS THEN
-  items := '[]';
-  avisos := '{items_ilegiveis}';
 END
 $$;

@@ -33,24 +33,27 @@ BEGIN
 END
 $$;
 
--- 'YYYY-MM-DD' with anything after a 'T' or a blank, or 'dd/mm/yyyy'.
+-- 'YYYY-MM-DD' with anything after a 'T' or a blank, 'YYYYMMDD', or 'dd/mm/yyyy'.
 CREATE OR REPLACE FUNCTION projection.parse_odd_date(value text) RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-  ymd text[] := regexp_match(value, '^\s*([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ].*)?\s*$');
+  ymd text[] := coalesce(
+    regexp_match(value, '^\s*([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[T ].*)?\s*$'),
+    regexp_match(value, '^\s*([0-9]{4})([0-9]{2})([0-9]{2})\s*$'));
   dmy text[];
 BEGIN
   IF ymd IS NULL THEN
     dmy := regexp_match(value, '^\s*([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})\s*$');
     ymd := ARRAY[dmy[3], dmy[2], dmy[1]];
   END IF;
-  RETURN make_date(ymd[1]::int, ymd[2]::int, ymd[3]::int);
-EXCEPTION WHEN datetime_field_overflow THEN
+  IF pg_input_is_valid(ymd[1] || '-' || ymd[2] || '-' || ymd[3], 'date') THEN
+    RETURN make_date(ymd[1]::int, ymd[2]::int, ymd[3]::int);
+  END IF;
   RETURN NULL;
 END
 $$;
 
--- The same; the usual form, of a day that every month has, costs a tenth of what catching errors does.
+-- The same; the usual form, of a day that every month has, costs a tenth.
 CREATE OR REPLACE FUNCTION projection.parse_date(value text) RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
@@ -113,12 +116,36 @@ BEGIN
 END
 $$;
 
+-- Tell whether JSON text may use up the server's stack, which takes some ten thousand brackets in one another: where
+-- there are so many at all, and some stand deeper than a hundred. Then brackets are looked at alone, and pairs
+-- go, the innermost first, a level at a time.
+CREATE OR REPLACE FUNCTION projection.is_deep(value text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  left_over text;
+  paired text;
+BEGIN
+  IF 2 * octet_length(value) - octet_length(replace(value, '[', '')) - octet_length(replace(value, '{', '')) < 8000
+  THEN
+    RETURN false;
+  END IF;
+  left_over := regexp_replace(regexp_replace(value, '"(?:[^"\\]|\\.)*"?', '', 'g'), '[^][{}]+', '', 'g');
+  FOR level IN 1 .. 100 LOOP
+    paired := replace(replace(left_over, '[]', ''), '{}', '');
+    EXIT WHEN paired = left_over;
+    left_over := paired;
+  END LOOP;
+  RETURN left_over ~ '[[{]';
+END
+$$;
+
 -- Read JSON, or answer NULL: also for depth, surrogates, \u0000 and numbers beyond what jsonb holds.
 CREATE OR REPLACE FUNCTION projection.try_jsonb(value text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-  RETURN value::jsonb;
-EXCEPTION WHEN OTHERS THEN
-  RETURN NULL;
+  IF octet_length(value) >= 8000 AND projection.is_deep(value) THEN
+    RETURN NULL;
+  END IF;
+  RETURN CASE WHEN pg_input_is_valid(value, 'jsonb') THEN value::jsonb END;
 END
 $$;

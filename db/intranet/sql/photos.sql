@@ -1,16 +1,29 @@
--- The photos' queue: a trigger on the window fills it in the transaction that brings the photo; it never raises,
--- because it runs inside apply, and what it could not write the worker finds when it sweeps.
+-- The photos' queue: a trigger on the window fills it in the transaction that brings the photo. It must not keep a
+-- photo out of the window: where the projection is guarded it catches what fails here, and the worker finds
+-- what could not be written when it sweeps.
 
 -- A photo that arrives has its turn now, also one whose file is said to be another. One fixed payload:
 -- PostgreSQL folds it into one notification a transaction.
+CREATE OR REPLACE FUNCTION worker.queue(imagem_id integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO worker.photos AS held (imagem_id, next_at) VALUES ($1, now())
+  ON CONFLICT ON CONSTRAINT photos_pkey DO UPDATE SET next_at = now(), attempts = 0;
+  PERFORM pg_notify('ponte_imagem', '');
+END
+$$;
+
 CREATE OR REPLACE FUNCTION worker.queue_photo() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
-  INSERT INTO worker.photos (imagem_id, next_at) VALUES (NEW.id, now())
-  ON CONFLICT (imagem_id) DO UPDATE SET next_at = now(), attempts = 0;
-  PERFORM pg_notify('ponte_imagem', '');
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
+  IF current_setting('ponte.projects', true) = 'freely' THEN
+    PERFORM worker.queue(NEW.id);
+    RETURN NULL;
+  END IF;
+  BEGIN
+    PERFORM worker.queue(NEW.id);
+  EXCEPTION WHEN OTHERS THEN
+  END;
   RETURN NULL;
 END
 $$;

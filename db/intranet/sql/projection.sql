@@ -1,7 +1,14 @@
 -- The projection: row triggers on the landing tables that keep the window. They fire ALWAYS, inside the
--- apply worker and the initial copy, and never raise: a value that can't be read becomes NULL and a word
--- in `avisos`, a row that can't be written at all is remembered in `projection.dead_letters` and tried
--- again. An update that changes nothing for the window writes nothing. `ponte apply` attaches them.
+-- apply worker and the initial copy: a value that can't be read becomes NULL and a word in `avisos`, a row that
+-- can't be written at all is remembered in `projection.dead_letters` and tried again. An update that changes nothing
+-- for the window writes nothing. `ponte apply` attaches them.
+--
+-- A block that catches errors is a subtransaction, and a walsender keeps memory for each of them that writes until
+-- the whole transaction is sent. So apply projects *freely*: what can't be read is known before it is read, and
+-- nothing is caught. Where something fails all the same, such as a constraint that somebody added by hand, apply
+-- ends and begins anew with the same transaction; it then finds a failure more than it knew of, and projects that
+-- transaction *guarded*, row by row, so that what fails is buried and all else goes on. Guarded it stays while any
+-- dead letter is there. Whoever else writes to a landing table is guarded.
 
 CREATE OR REPLACE FUNCTION projection.bury(landing oid, key bigint, state text) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -17,6 +24,81 @@ CREATE OR REPLACE FUNCTION projection.settle(landing oid, key bigint) RETURNS vo
 LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM projection.dead_letters AS held WHERE held.landing = $1::regclass::text AND held.key = $2;
+END
+$$;
+
+-- Tell whether this session must catch what fails. The answer lasts for the session where it is no.
+CREATE OR REPLACE FUNCTION projection.is_guarded() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  CASE current_setting('ponte.projects', true)
+    WHEN 'freely', 'caught' THEN RETURN false;
+    WHEN 'guarded' THEN RETURN true;
+    ELSE
+  END CASE;
+  IF current_setting('session_replication_role') <> 'replica' OR projection.has_failed()
+     OR EXISTS (SELECT FROM projection.dead_letters) THEN
+    PERFORM set_config('ponte.projects', 'guarded', true);
+    RETURN true;
+  END IF;
+  PERFORM set_config('ponte.projects', 'freely', false);
+  RETURN false;
+END
+$$;
+
+-- Tell whether a worker of ours has failed since this was last asked with success: what is noted here stays only if
+-- the transaction that asks does. Where another transaction is asking, it notes.
+CREATE OR REPLACE FUNCTION projection.has_failed() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  errors bigint := (
+    SELECT coalesce(sum(s.apply_error_count + s.sync_error_count), 0)
+      FROM pg_subscription AS p
+      JOIN pg_stat_subscription_stats AS s ON s.subid = p.oid
+     WHERE p.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()));
+BEGIN
+  IF errors = (SELECT f.counted FROM projection.failures AS f) THEN
+    RETURN false;
+  END IF;
+  PERFORM FROM projection.failures FOR UPDATE SKIP LOCKED;
+  IF FOUND THEN
+    UPDATE projection.failures AS f SET counted = errors;
+  END IF;
+  RETURN true;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION projection.has_failed() FROM public;
+
+-- Project a row that is in its landing table, and bury it where that fails. Rewriting it as it stands fires its
+-- trigger, which projects it whole.
+CREATE OR REPLACE FUNCTION projection.project_again(landing oid, key bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+  before text := coalesce(current_setting('ponte.projects', true), '');
+  touched bigint;
+BEGIN
+  PERFORM set_config('ponte.projects', 'caught', true);
+  EXECUTE format('UPDATE %s SET id = id WHERE id = $1', landing::regclass) USING key;
+  GET DIAGNOSTICS touched = ROW_COUNT;
+  PERFORM set_config('ponte.projects', before, true);
+  RETURN touched > 0;
+EXCEPTION WHEN OTHERS THEN
+  PERFORM projection.bury(landing, key, SQLSTATE);
+  RETURN true;
+END
+$$;
+
+-- Do for a guarded session what a landing table's trigger does: take away what left, project what is there.
+CREATE OR REPLACE FUNCTION projection.project_guarded(landing oid, old_key bigint, new_key bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF old_key IS DISTINCT FROM new_key AND old_key IS NOT NULL THEN
+    PERFORM projection.remove(landing::regclass::text, old_key);
+  END IF;
+  IF new_key IS NOT NULL THEN
+    PERFORM projection.project_again(landing, new_key);
+  END IF;
 END
 $$;
 
@@ -41,6 +123,10 @@ DECLARE
   known text;
   words text[];
 BEGIN
+  IF projection.is_guarded() THEN
+    PERFORM projection.project_guarded(TG_RELID, OLD.id, NEW.id);
+    RETURN NULL;
+  END IF;
   IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
     DELETE FROM vitrine.pedidos WHERE id = OLD.id;
     PERFORM projection.settle(TG_RELID, OLD.id);
@@ -147,20 +233,16 @@ BEGIN
     excluded.ultima_atualizacao, excluded.avisos);
   PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
-    PERFORM projection.bury(TG_RELID, OLD.id, SQLSTATE);
-  END IF;
-  IF TG_OP <> 'DELETE' THEN
-    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
-  END IF;
-  RETURN NULL;
 END
 $$;
 
 CREATE OR REPLACE FUNCTION projection.project_pedido_imagens() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
+  IF projection.is_guarded() THEN
+    PERFORM projection.project_guarded(TG_RELID, OLD.id, NEW.id);
+    RETURN NULL;
+  END IF;
   IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
     DELETE FROM vitrine.imagens WHERE id = OLD.id;
     PERFORM projection.settle(TG_RELID, OLD.id);
@@ -184,14 +266,6 @@ BEGIN
          excluded.filename, excluded.mime_type, excluded.tamanho, excluded.criado_em);
   PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
-    PERFORM projection.bury(TG_RELID, OLD.id, SQLSTATE);
-  END IF;
-  IF TG_OP <> 'DELETE' THEN
-    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
-  END IF;
-  RETURN NULL;
 END
 $$;
 
@@ -201,6 +275,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   -- Also when only an unpublished column changed, such as the password: the worker looks.
   PERFORM pg_notify('ponte_user', '');
+  IF projection.is_guarded() THEN
+    PERFORM projection.project_guarded(TG_RELID, OLD.id, NEW.id);
+    RETURN NULL;
+  END IF;
   IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
     DELETE FROM vitrine.usuarios WHERE id = OLD.id;
     PERFORM projection.settle(TG_RELID, OLD.id);
@@ -218,14 +296,6 @@ BEGIN
     IS DISTINCT FROM (excluded.username, excluded.is_admin, excluded.setor, excluded.is_active);
   PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
-    PERFORM projection.bury(TG_RELID, OLD.id, SQLSTATE);
-  END IF;
-  IF TG_OP <> 'DELETE' THEN
-    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
-  END IF;
-  RETURN NULL;
 END
 $$;
 
@@ -242,20 +312,20 @@ BEGIN
   IF TG_OP = 'DELETE' THEN
     RETURN NULL;
   END IF;
-  -- Outside the block below: a beat that can't be projected still says what was lost before it.
+  -- Before all else: a beat that can't be projected still says what was lost before it.
   IF TG_OP = 'UPDATE' AND NEW.beat > OLD.beat + 1 AND pg_trigger_depth() = 1 THEN
     INSERT INTO projection.gaps (after_beat, beat) VALUES (OLD.beat, NEW.beat);
   END IF;
-  BEGIN
-    INSERT INTO vitrine.heartbeat AS held (id, beat, beat_at, landed_at, landings)
-    VALUES (NEW.id, NEW.beat, NEW.beat_at, clock_timestamp(), 1)
-    ON CONFLICT (id) DO UPDATE SET (beat, beat_at, landed_at, landings)
-      = (excluded.beat, excluded.beat_at, excluded.landed_at, coalesce(held.landings, 0) + 1)
-    WHERE excluded.beat > held.beat OR excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
-    PERFORM projection.settle(TG_RELID, NEW.id);
-  EXCEPTION WHEN OTHERS THEN
-    PERFORM projection.bury(TG_RELID, NEW.id, SQLSTATE);
-  END;
+  IF projection.is_guarded() THEN
+    PERFORM projection.project_again(TG_RELID, NEW.id);
+    RETURN NULL;
+  END IF;
+  INSERT INTO vitrine.heartbeat AS held (id, beat, beat_at, landed_at, landings)
+  VALUES (NEW.id, NEW.beat, NEW.beat_at, clock_timestamp(), 1)
+  ON CONFLICT (id) DO UPDATE SET (beat, beat_at, landed_at, landings)
+    = (excluded.beat, excluded.beat_at, excluded.landed_at, coalesce(held.landings, 0) + 1)
+  WHERE excluded.beat > held.beat OR excluded.beat_at > held.beat_at OR held.beat_at IS NULL;
+  PERFORM projection.settle(TG_RELID, NEW.id);
   RETURN NULL;
 END
 $$;
@@ -304,14 +374,12 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Try the dead letters again, the longest waiting first, and return how many are left. Rewriting a
--- landing row as it stands fires its trigger. Where the row is gone it was its removal that failed: the
--- window's row goes now.
+-- Try the dead letters again, the longest waiting first, and return how many are left. Where the row is gone it
+-- was its removal that failed: the window's row goes now.
 CREATE OR REPLACE FUNCTION projection.retry_dead_letters(most integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   letter record;
-  touched bigint;
 BEGIN
   FOR letter IN
     SELECT d.landing, d.key FROM projection.dead_letters AS d ORDER BY d.last_at LIMIT most
@@ -321,9 +389,7 @@ BEGIN
        WHERE held.landing = letter.landing AND held.key = letter.key;
       CONTINUE;
     END IF;
-    EXECUTE format('UPDATE %s SET id = id WHERE id = $1', letter.landing::regclass) USING letter.key;
-    GET DIAGNOSTICS touched = ROW_COUNT;
-    IF touched = 0 THEN
+    IF NOT projection.project_again(letter.landing::regclass, letter.key) THEN
       PERFORM projection.remove(letter.landing, letter.key);
     END IF;
   END LOOP;
