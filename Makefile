@@ -45,7 +45,7 @@ check: setup ## format, lint, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: bench
 bench: setup ## measure ratios beside the peers; ARGS="--json --only NAME"

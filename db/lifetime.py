@@ -7,8 +7,8 @@ it right after it was made; one whose parent dies in between, a matter of micros
 Elsewhere (macOS) the system has no such thing: our own programs end when their line to the parent is closed,
 which one that is stopped sees when it goes on.
 
-PostgreSQL's servers are not started like this: one that is killed has to recover, and may still serve others.
-`infra.devstack.keeper` asks them to stop.
+PostgreSQL's servers are not started like this, for one that is killed has to recover: `infra.devstack.keeper`
+asks them to stop. Nor are `initdb` and `pg_ctl`, which another user runs, and which end by themselves.
 """
 
 from __future__ import annotations
