@@ -16,8 +16,8 @@ from __future__ import annotations
 import functools
 import os
 import queue
-import select
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -55,8 +55,9 @@ def start(command: Command, *, handles: Sequence[int] = (), **options: Any) -> C
 
 
 def tie(command: Command) -> list[str]:
-    """Return a command that, on Linux, ends with the thread which runs it."""
-    return _tie(command, ready=tied.NOBODY_WAITS)
+    """Return a command of two parts or more that, on Linux, ends with the thread which runs it."""
+    plain = [os.fspath(part) for part in command]
+    return plain if sys.platform != "linux" else [*_tied(), *plain]
 
 
 def take_line(handle: int) -> Connection:
@@ -66,24 +67,25 @@ def take_line(handle: int) -> Connection:
     return Connection(handle)
 
 
-def _tie(command: Command, *, ready: int) -> list[str]:
-    plain = [os.fspath(part) for part in command]
-    if sys.platform != "linux":
-        return plain
-    return [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), str(ready), *plain]
+def _tied() -> list[str]:
+    return [sys.executable, "-I", "-S", tied.__file__, str(os.getpid())]
 
 
 def _start_tied(command: Command, handles: Sequence[int], options: dict[str, Any]) -> Child:
-    """Start a child, and return when it is tied: whatever is done to it before, it has not begun."""
-    begun, ready = os.pipe()
-    with os.fdopen(begun) as told:
+    """Start a child, and return when it is tied and has become the program."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(tied.SEPARATOR.join(map(os.fsencode, command)))
+        ours.shutdown(socket.SHUT_WR)
+        with theirs:
+            handle = theirs.fileno()
+            child = subprocess.Popen([*_tied(), str(handle)], pass_fds=[*handles, handle], **options)
+        ours.settimeout(START_S)
         try:
-            child = subprocess.Popen(_tie(command, ready=ready), pass_fds=[*handles, ready], **options)
-        finally:
-            os.close(ready)
-        if not select.select([told], [], [], START_S)[0]:
+            ours.recv(1)
+        except TimeoutError:
             child.kill()
-            raise TimeoutError(f"{os.fspath(command[0])} did not begin in {START_S:g} s")
+            raise
     return child
 
 

@@ -1,7 +1,8 @@
-"""Become a program that ends with its parent, on Linux: `python -I -S db/tied.py PARENT_PID READY PROGRAM …`.
+"""Become a program that ends with its parent, on Linux: `python -I -S db/tied.py PARENT_PID PROGRAM …`.
 
-READY is a file descriptor that is closed when the program begins. This runs before every child that
-`db.lifetime` starts, so it imports as little as it can.
+Or `… PARENT_PID FD`: then the command is read there, and the end of FD tells that the program has begun, so
+that no process looks like the program before it is tied. It imports as little as it can: it runs before every
+child.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-NOBODY_WAITS = -1
+SEPARATOR = b"\0"
+ONLY_A_HANDLE = 3
 
 
 def end_with(parent: int) -> None:
@@ -26,10 +28,17 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def become(command: list[str], ready: int) -> None:
-    """Run the program in place of this one, with files and signals as it would have found them."""
-    if ready != NOBODY_WAITS:
-        os.set_inheritable(ready, False)
+def read_command(handle: int) -> list[str]:
+    """Return the parts that were sent, and let nobody inherit the other end of whoever waits."""
+    os.set_inheritable(handle, False)
+    told = b""
+    while piece := os.read(handle, 65536):
+        told += piece
+    return [os.fsdecode(part) for part in told.split(SEPARATOR)]
+
+
+def become(command: list[str]) -> None:
+    """Run the program in place of this one, with the signals as it would have found them."""
     if sys.platform != "win32":
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python's own start; exec would keep it so
             signal.signal(ignored, signal.SIG_DFL)
@@ -38,4 +47,4 @@ def become(command: list[str], ready: int) -> None:
 
 if __name__ == "__main__":
     end_with(int(sys.argv[1]))
-    become(sys.argv[3:], int(sys.argv[2]))
+    become(sys.argv[2:] if len(sys.argv) > ONLY_A_HANDLE else read_command(int(sys.argv[2])))

@@ -142,10 +142,11 @@ def test_a_missing_tool_is_named_and_where_tools_are_required_it_fails(
         "import infra.tools.tool\ninfra.tools.tool.list_folders = lambda _: []\n"
         "pytest_plugins = ['tests.fix_tools']\n"
     )
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-ra", *QUICKLY, "test_x.py"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PONTE_REQUIRE_TOOLS": required},
+        env={**inherited, "PYTHONPATH": str(REPOSITORY), "PONTE_REQUIRE_TOOLS": required},
         capture_output=True,
         text=True,
         check=False,
