@@ -1,9 +1,11 @@
 """Only the list of fixture plugins; each says what it gives."""
 
 pytest_plugins = [
+    "tests.fix_lifetime",
     "tests.fix_tiers",
     "tests.fix_declaration",
     "tests.fix_isolation",
+    "tests.fix_tools",
     "tests.fix_clusters",
     "tests.fix_road",
     "tests.fix_windows",

@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from db import lifetime
 from db.engines import Connection, connect
 from db.migrate import History, migrate
 from infra.devstack.clusters import Cluster, ClusterSpec
@@ -220,7 +220,7 @@ class RunningApi:
     """The API's processes, on one port."""
 
     port: int
-    process: subprocess.Popen[bytes]
+    process: lifetime.Child
     log_file: Path
 
     @property
@@ -301,7 +301,7 @@ def run_api(dsn: str, *, python: str = sys.executable, **settings: str) -> Itera
     """Run the API for the length of a block, as its users do; `python` says which installed one."""
     port = find_free_port()
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        process = subprocess.Popen(
+        process = lifetime.start(
             [python, "-m", "vps_readapi"],
             cwd=None if python == sys.executable else Path(python).parent,
             env=api_environment(dsn, port, **settings),

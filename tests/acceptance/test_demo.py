@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from db import lifetime
 from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root, server_version
@@ -39,7 +40,7 @@ class Devstack:
         """Run it to its end; stdout and stderr are kept apart."""
         ours = {"PONTE_DEV_ROOT": str(self.root), "PONTE_DEV_PORT_BASE": str(self.base)}
         return subprocess.run(
-            [self.python, "-m", "infra.devstack", *arguments],
+            lifetime.tie([self.python, "-m", "infra.devstack", *arguments]),
             cwd=self.cwd,
             env={**os.environ, "PYTHONPATH": "", **ours},
             capture_output=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from db import lifetime
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg, worker_dsn
 from tests.fix_road import Road
@@ -28,8 +29,8 @@ def shop(mended_road: Road, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 @contextmanager
-def run_worker(shop: Shop) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(
+def run_worker(shop: Shop) -> Iterator[lifetime.Child]:
+    with lifetime.start(
         [sys.executable, "-m", "thumbnail_worker"], env=environment(shop), stderr=subprocess.DEVNULL
     ) as process:
         try:
@@ -81,7 +82,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(shop: Shop) -> None
 
 def run_command(shop: Shop, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "thumbnail_worker", *words],
+        lifetime.tie([sys.executable, "-m", "thumbnail_worker", *words]),
         env=environment(shop),
         capture_output=True,
         text=True,

@@ -25,7 +25,7 @@ from tests.fix_api import (
     write_session,
 )
 from tests.fix_photos import draw_jpeg
-from tests.fix_s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, needs_go, run_s3
+from tests.fix_s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, run_s3
 from tests.ports import find_free_port
 from vps_readapi.media import MediaLinks
 from vps_readapi.presign import Bucket
@@ -289,7 +289,6 @@ def test_what_was_never_made_or_can_not_be_asked_for_is_the_announced_one(
 # ---------------------------------------------------------------- from S3
 
 
-@needs_go
 def test_a_private_bucket_is_reached_by_an_address_that_holds_all_day(dsn: str, tmp_path: Path) -> None:
     with run_s3(tmp_path) as server:
         with closing(server.storage()) as storage:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from db import lifetime
 from publications.apply import apply
 from publications.changes import AddGrants, Change
 from publications.declaration import STARTING_PATH, parse_declaration
@@ -97,7 +98,7 @@ def test_apply_killed_in_its_process_goes_on(unapplied_road: Road) -> None:
 def _run_apply(given: object, steps: int) -> int:
     """Apply in a process that kills itself after so many steps; return its exit code."""
     run = subprocess.run(
-        [sys.executable, "-c", KILLED_APPLY, str(steps)],
+        lifetime.tie([sys.executable, "-c", KILLED_APPLY, str(steps)]),
         input=json.dumps(given),
         text=True,
         cwd=Path(__file__).parents[2],
