@@ -43,6 +43,11 @@ check: setup ## format, lint, types, layers
 bench: setup ## measure ratios beside the peers; ARGS="--json --only NAME"
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## put small faults in and count those that a test notices (half an hour); ARGS=--json
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --group mutants
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 .PHONY: clean
 clean: ## delete .venv and the caches; the dev stack's data goes with 'make down ARGS=--wipe'
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build

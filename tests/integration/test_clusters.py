@@ -190,12 +190,14 @@ def test_a_taken_port_is_named_before_the_server_starts(cluster: Cluster) -> Non
     assert f"set {errors.PORT_BASE} " in str(caught.value).splitlines()[1]
     assert not cluster.is_running()
     cluster.start()
+    assert cluster.is_running()
 
 
 def test_a_server_that_does_not_start_shows_its_last_words(cluster: Cluster) -> None:
     spoilt = Cluster(replace(cluster.spec, parameters={"shared_buffers": "a lot"}))
     with pytest.raises(errors.ClusterStartError) as caught:
         spoilt.start()
+    assert caught.value.log_lines
     assert "shared_buffers" in "\n".join(caught.value.log_lines)
     assert str(caught.value).splitlines()[1].startswith("HINT: ")
 
@@ -206,6 +208,10 @@ def test_data_of_another_user_becomes_the_server_users(cluster: Cluster) -> None
     for path in (cluster.data_dir, cluster.data_dir / "global" / "pg_control"):
         os.chown(path, 12345, 12345)
     cluster.start()
+    assert cluster.is_running()
+    owners = {path.stat().st_uid for path in (cluster.data_dir, cluster.data_dir / "global" / "pg_control")}
+    assert SERVER_USER is not None
+    assert owners == {SERVER_USER.uid}
 
 
 def test_an_interrupted_initialisation_is_begun_again(other: Cluster) -> None:
@@ -276,6 +282,8 @@ def test_root_gets_a_copy_of_binaries_out_of_reach(
         ending.callback(cluster.kill)
         cluster.start()
         ask(cluster, "load 'libpqwalreceiver'")  # needs the libraries beside the copy
+        server = Path(psutil.Process(identify(cluster).pid).exe())
+        assert server.is_relative_to((root / "pg").resolve())
 
 
 def test_declared_binaries_must_be_there(tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ HAND_EDITS = {
         'GRANT SELECT (password_plain) ON public."user" TO ponte_intake',
         "sgp: revoke grants select (password_plain) on table public.user for ponte_intake",
     ),
+    "a grant on a whole table": (
+        "sgp",
+        'GRANT SELECT ON public."user" TO ponte_intake',
+        "sgp: revoke grants select on table public.user for ponte_intake",
+    ),
     "a grant too few": (
         "vps",
         "REVOKE SELECT ON vitrine.imagens FROM ponte_api",
@@ -85,6 +90,12 @@ HAND_EDITS = {
         "sgp",
         "ALTER ROLE ponte_intake CREATEDB",
         "sgp: alter role ponte_intake (-createdb)",
+    ),
+    "a role that may everything": (
+        "vps",
+        "ALTER ROLE ponte_api SUPERUSER CREATEDB CREATEROLE BYPASSRLS REPLICATION",
+        "vps: alter role ponte_api (replication True -> False,"
+        " -bypassrls, -createdb, -createrole, -superuser)",
     ),
     "a role in another": (
         "vps",
@@ -116,10 +127,20 @@ HAND_EDITS = {
         "DROP TRIGGER project ON public.pedidos",
         "vitrine: set trigger project on public.pedidos (all rows projected again)",
     ),
+    "a projection's trigger that replication does not fire": (
+        "vitrine",
+        "ALTER TABLE public.pedidos ENABLE TRIGGER project",
+        "vitrine: set trigger project on public.pedidos (all rows projected again)",
+    ),
     "a subscription disabled": (
         "vps",
         "ALTER SUBSCRIPTION sub_vps DISABLE",
         "vps: enable subscription sub_vps",
+    ),
+    "a subscription without a slot's name": (
+        "vps",
+        "ALTER SUBSCRIPTION sub_vps DISABLE; ALTER SUBSCRIPTION sub_vps SET (slot_name = NONE)",
+        "vps: set subscription slot sub_vps",
     ),
     "a subscription's options": (
         "vps",
@@ -138,6 +159,22 @@ def test_a_hand_edit_is_named_and_mended(road: Road, edit: str) -> None:
     assert plan_lines(road) == []
     road.wait_arrival()
     assert road.digest("vps") == road.digest("vitrine")
+
+
+def test_what_changed_while_updates_were_not_sent_arrives(road: Road) -> None:
+    road.run("vitrine", "ALTER PUBLICATION pub_vps_pedidos SET (publish = 'insert')")
+    [[before]] = road.run("sgp", "SELECT observacao FROM pedidos WHERE id = 5")
+    road.run("sgp", "UPDATE pedidos SET observacao = 'entretanto' WHERE id = 5")
+    road.wait_arrival()
+    missed = "SELECT 1 FROM vitrine.pedidos WHERE observacao = 'entretanto'"
+    assert road.run("vitrine", missed) == [(1,)]
+    assert road.run("vps", missed) == [], "it was sent all the same"
+    road.apply()
+    road.wait_arrival()
+    assert road.run("vps", missed) == [(1,)]
+    assert road.digest("vps") == road.digest("vitrine")
+    road.run("sgp", "UPDATE pedidos SET observacao = %s WHERE id = 5", before)
+    road.wait_arrival()
 
 
 LEFTOVERS = {
@@ -214,6 +251,12 @@ REFUSED = {
         " CREATE TRIGGER loose BEFORE INSERT ON vitrine.imagens FOR EACH ROW EXECUTE FUNCTION public.f()",
         "vps's table vitrine.imagens has the trigger function public.f without a search_path",
         "DROP FUNCTION public.f() CASCADE",
+    ),
+    "another database in the exporting cluster": (
+        "vitrine",
+        "CREATE DATABASE folha",
+        "vitrine's cluster holds database folha, and whoever replicates from it can read that",
+        "DROP DATABASE folha",
     ),
     "other data in the exporting cluster": (
         "vitrine",
