@@ -18,7 +18,7 @@ from tests.fix_wheel import Environments
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 USAGE = 2
-STORES = {"db.alchemy", "db.intranet.models", "db.migrate", "db.vps.models", "db.window"}
+STORES = {"db.alchemy", "db.intranet.models", "db.migrate", "db.versions", "db.vps.models", "db.window"}
 """What of `db` needs SQLAlchemy, and so an extra."""
 MODULES = {
     "": {"db"},
@@ -29,7 +29,7 @@ MODULES = {
     "devstack": {"db", "publications", "vps_readapi", "thumbnail_worker", "infra"},
 }
 LEFT_OUT = {
-    "api": {"db.migrate"},
+    "api": {"db.migrate", "db.versions"},
     "ops": set[str](),
     "devstack": set[str](),
 }
