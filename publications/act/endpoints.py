@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
+
+import psycopg
 
 from db.engines import Connection
 from db.errors import PonteError
@@ -19,7 +21,7 @@ from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings
 from publications.decide.plan import Plan, make_plan
 from publications.decide.refusals import Situation, find_refusals
-from publications.decide.spec import EndpointSpec, TableName
+from publications.decide.spec import EndpointSpec, HopSpec, TableName
 from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
@@ -30,7 +32,11 @@ from publications.decide.wanted import (
 )
 from publications.declare.declaration import Declaration
 from publications.declare.privacy import RefusalError
+from publications.prove.compare import Comparer
 from publications.settings import PublicationsSettings, dsn_variable
+
+ARRIVAL_S = 3.0
+"""So long the plan waits for what is under way before it calls a row lost."""
 
 
 class RightsError(PonteError):
@@ -136,6 +142,8 @@ class Session:
                     published=self._published(name),
                     kept=derive_kept(declaration, name),
                 )
+        for hop in hops[1:]:  # those that end at a window
+            live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop))
         seen = Situation(declaration, live, self._read_facts(), source, filters)
         plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
@@ -144,6 +152,18 @@ class Session:
             findings=(*self._find_away(), *find_findings(declaration, live=live, source=source)),
             live=live,
         )
+
+    def _find_lost(self, hop: HopSpec) -> frozenset[TableName]:
+        """Compare what arrived; where an end is away, stands still or can't be read, nothing is known."""
+        slot = next(one.slot for one in self.declaration.hops if one.target == hop.target)
+        ends = [self.connections.get(name) for name in (hop.source, hop.target)]
+        if ends[0] is None or ends[1] is None:
+            return frozenset()
+        try:
+            found = Comparer(ends[0], ends[1], hop, slot).find_lost(timeout_s=ARRIVAL_S)
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            return frozenset()
+        return frozenset(found or ())
 
     def _read_source(self) -> SourceTables:
         """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""

@@ -56,6 +56,7 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
             old=live[hop.source].publications.get(publication),
             there=there,
             gap=gap_is_new or slot_is_new,
+            lost=table in live[hop.target].lost,
         )
     if notes and gap and gap_is_new:
         steps.append(NoteGap(hop.target, notes, gap))
@@ -83,10 +84,14 @@ def _diff_table(
     old: PublicationSpec | None,
     there: TableSpec | None,
     gap: bool,
+    lost: bool,
 ) -> Iterable[Change]:
-    """Compare one table. gap: what came in between is missing, or the slot is new."""
+    """Compare one table. gap: what came in between is missing, or the slot is new; lost: rows are.
+
+    What is marked already is on its way to be right.
+    """
     pending = there.pending if there else frozenset()
-    if gap or COPY in pending or _missed_rows(table, new, old):
+    if gap or (lost and not pending) or COPY in pending or _missed_rows(table, new, old):
         if COPY not in pending:
             yield MarkBackfill(hop.target, table, (COPY,))
         yield CopyAgain(hop.target, subscription, new.name, table)

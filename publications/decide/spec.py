@@ -227,6 +227,8 @@ class EndpointSpec:
     position: Position = field(default_factory=Position)
     gap: GapSpec | None = None
     """Never wanted."""
+    lost: frozenset[TableName] = frozenset()
+    """Tables whose rows are not those that were sent: never wanted."""
     gap_notes: TableName | None = None
     """The table where gaps are noted; None where the database is older than such notes."""
 

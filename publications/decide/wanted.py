@@ -85,7 +85,7 @@ def derive_wanted(
         name: EndpointSpec(
             name=name,
             roles=_roles(declaration, name),
-            grants=frozenset(_grants(declaration, name)),
+            grants=frozenset(_grants(declaration, name, filters)),
             tables=_tables(declaration, name, source),
             identities=_identities(declaration, name, filters),
             publications=_publications(declaration, name, filters),
@@ -114,7 +114,7 @@ def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
     return {role.name: role for role in (*carriers, *services)}
 
 
-def _grants(declaration: Declaration, endpoint: str) -> Iterable[GrantSpec]:
+def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterable[GrantSpec]:
     for hop in declaration.hops:
         if hop.source == endpoint:
             for table in hop.tables:
@@ -123,6 +123,20 @@ def _grants(declaration: Declaration, endpoint: str) -> Iterable[GrantSpec]:
         if role.on == endpoint:
             for grant in role.grants:
                 yield from _role_grants(role.name, grant)
+                yield from _comparing_grants(declaration, endpoint, role.name, grant, filters)
+
+
+def _comparing_grants(
+    declaration: Declaration, endpoint: str, role: str, grant: Grant, filters: Filters
+) -> Iterable[GrantSpec]:
+    """Who may compare versions of a table that is exported by a filter reads the filter's columns too."""
+    if "versao" not in grant.columns:
+        return
+    for hop in declaration.active_exports:
+        for table in hop.tables:
+            if hop.source == endpoint and table.name == grant.table and table.where:
+                known = filters.get((TableName.parse(table.name), table.where))
+                yield from _column_grants(role, "select", table.name, known.columns if known else ())
 
 
 def _copied_columns(table: PublishedTable) -> tuple[str, ...]:

@@ -60,6 +60,10 @@ FACTS: dict[Cause, tuple[str, str]] = {
 """What each cause means, and the next step."""
 
 SENTENCES: dict[CheckKind, tuple[str, str]] = {
+    CheckKind.LOST_ROWS: (
+        "{count} rows of {subject} on {target} are missing, too old or left over, first seen {since}",
+        "run 'ponte apply': it copies that table again",
+    ),
     CheckKind.SLOT_LEFT: (
         "slot {subject} is lost in {hours:.1f} h at the present rate",
         "mend its subscriber, or raise max_slot_wal_keep_size",
@@ -231,6 +235,7 @@ def _errors(hop: HopView) -> str:
         f"{one.apply_errors} apply" if one.apply_errors else "",
         f"{one.sync_errors} copy" if one.sync_errors else "",
         f"{sum(one.conflicts.values())} conflicts" if any(one.conflicts.values()) else "",
+        f"{lost} rows lost" if (lost := sum(found.rows for found in hop.lost.values())) else "",
         f"{len(one.not_ready)} tables not ready" if one.not_ready else "",
         "waits for a lock" if one.lock_wait_s is not None else "",
         "" if one.enabled else "disabled",

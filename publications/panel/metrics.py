@@ -40,6 +40,9 @@ SLOT_SAFE = MetricSpec("ponte_slot_safe_bytes", "WAL until the slot can be lost"
 SLOT_LEFT = MetricSpec("ponte_slot_left_seconds", "until a held slot can be lost", ("endpoint", "slot"))
 BEHIND = MetricSpec("ponte_hop_behind_seconds", "how far the target is behind the source", HOP)
 GAPS = MetricSpec("ponte_hop_gaps_rows", "times that changes were lost on it and not yet copied again", HOP)
+LOST = MetricSpec(
+    "ponte_hop_lost_rows", "rows that are missing, too old or left over at its target", (*HOP, "table")
+)
 ENABLED = MetricSpec("ponte_subscription_enabled_ratio", "1 while it may run", ("endpoint", "subscription"))
 RUNNING = MetricSpec(
     "ponte_subscription_running_ratio",
@@ -142,6 +145,9 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     yield DISK_LEFT.family(_by(left.items()))
     yield BEHIND.family(((hop.source, hop.target), hop.behind_s) for hop in hops)
     yield GAPS.family(((hop.source, hop.target), hop.gaps) for hop in hops)
+    yield LOST.family(
+        ((hop.source, hop.target, table), lost.rows) for hop in hops for table, lost in hop.lost.items()
+    )
     yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in known)
     yield from _collect_slots(known)
     yield from _collect_subscriptions(view, hops)

@@ -89,6 +89,7 @@ MOTIVOS = {
     "recusada": "o armazenamento não aceita a miniatura",
 }
 SENTENCES = {
+    CheckKind.LOST_ROWS: "{count} linhas de {subject} em {target} faltam ou não valem mais (visto: {since})",
     CheckKind.SLOT_LEFT: "No ritmo atual a fila {subject} se perde em {hours} h",
     CheckKind.DISK_LEFT: "No ritmo atual o disco de {subject} enche em {hours} h",
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
@@ -101,6 +102,7 @@ SENTENCES = {
     CheckKind.MINIATURAS_REFUSED: "{count} fotos sem miniatura: {motivo}",
 }
 SENTENCES_FOR_ONE = {
+    CheckKind.LOST_ROWS: "1 linha de {subject} em {target} falta ou não vale mais (visto: {since})",
     CheckKind.DEAD_LETTERS: "1 registro do SGP que não pôde ser lido",
     CheckKind.UNSYNCED: "1 pessoa precisa trocar a senha no SGP para entrar pelo celular",
     CheckKind.CREDENCIAIS_PENDING: "1 pessoa ativa ainda não pode entrar pelo celular",

@@ -36,6 +36,7 @@ class CheckKind(StrEnum):
     """What was looked at."""
 
     ROAD = "road"
+    LOST_ROWS = "lost_rows"
     SLOT_LEFT = "slot_left"
     DISK_LEFT = "disk_left"
     ROOM = "room"
@@ -67,6 +68,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
     roads = [_check_road(name, found) for name, found in measured.items()]
     logins = [_check_logins(view, name, found) for name, found in measured.items()]
     others = [
+        *_check_lost(view),
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
@@ -113,6 +115,17 @@ def _check_logins(view: View, name: str, measured: Measurement) -> Check | None:
         return Check(CheckKind.LOGINS_REFUSED, name, Level.CRITICAL, {"limit": limit_h})
     level = Level.OK if trust.left_s > bound_s * LOGINS_WARNING else Level.WARNING
     return Check(CheckKind.LOGINS, name, level, {"hours": trust.left_s / HOUR_S, "limit": limit_h})
+
+
+def _check_lost(view: View) -> Iterable[Check]:
+    for hop in view.hops:
+        for table, lost in sorted(hop.lost.items()):
+            values: dict[str, float | str | None] = {
+                "count": lost.rows,
+                "target": hop.target,
+                "since": f"{lost.seen_at.astimezone():%d %b %H:%M:%S}",
+            }
+            yield Check(CheckKind.LOST_ROWS, table, Level.CRITICAL, values)
 
 
 def _check_left(view: View) -> Iterable[Check]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from db.freshness import FRESH_S, HopState
 from publications.declare.declaration import Export, Intake
 from publications.watch.follower import Sight
+from publications.watch.losses import UNPROVEN_S, Losses, LostRows
 from publications.watch.reading import Beat, EndpointReading, SubscriptionState
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
@@ -44,12 +45,24 @@ class HopView:
     """How many times changes were lost on it; None where that can't be seen."""
     gaps_hidden: bool
     """Its target was read, and not they: `ponte migrate` or `ponte apply` was not there yet."""
+    lost: Mapping[str, LostRows] = field(default_factory=dict)
+    """By table, what its target should show and does not; only on the way to a subscriber."""
+    unproven: bool = False
+    """It runs, and what arrived could not be compared for a while."""
 
 
 def view_hop(
-    hop: Intake | Export, sights: Mapping[str, Sight], window: str, past: Sequence[WalSample]
+    hop: Intake | Export,
+    sights: Mapping[str, Sight],
+    window: str,
+    past: Sequence[WalSample],
+    losses: Losses | None = None,
 ) -> HopView:
-    """Bring together what its two ends show. past: what the history knows of its source's WAL."""
+    """Bring together what its two ends show. past: what the history knows of its source's WAL.
+
+    losses: None where it is not compared.
+    """
+    compared = losses or Losses()
     source, target = sights[hop.source], sights[hop.target]
     slot = source.reading.slot(hop.slot) if source.reading else None
     subscription = target.reading.subscription(hop.subscription) if target.reading else None
@@ -76,7 +89,9 @@ def view_hop(
         complete=_is_complete(hop, subscription),
         beat_lost=_is_beat_lost(state, slot, source, target),
         gaps=target.gaps,
-        gaps_hidden=target.reading is not None and target.gaps is None,
+        gaps_hidden=(target.reading is not None and target.gaps is None) or compared.hidden,
+        lost=compared.tables,
+        unproven=state is HopState.RUNNING and compared.unproven_s > UNPROVEN_S,
     )
 
 

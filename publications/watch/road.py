@@ -12,10 +12,12 @@ from typing import Self
 from pydantic import SecretStr
 
 from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
+from publications.decide.wanted import derive_hops
 from publications.declare.declaration import Declaration
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
+from publications.watch.losses import LossFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
 
 PATIENCE_S = 6.0
@@ -113,24 +115,35 @@ class Watch:
             unanswered_s=UNANSWERED_S,
         )
         self._followers = {intake.source: source, intake.target: window, **subscribers}
+        self._losses = {
+            hop.target: LossFollower(
+                hop, self._exports[hop.target].slot, source=dsns[intake.target], target=dsns[hop.target]
+            )
+            for hop in derive_hops(declaration, {})
+            if hop.target in self._exports
+        }
 
     def __enter__(self) -> Self:
-        for follower in self._followers.values():
+        for follower in self._threads:
             follower.start()
         return self
+
+    @property
+    def _threads(self) -> list[Follower | LossFollower]:
+        return [*self._followers.values(), *self._losses.values()]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for follower in self._followers.values():
+        for follower in self._threads:
             follower.stop()
-        for follower in self._followers.values():
+        for follower in self._threads:
             follower.join(0.2)
 
     def look_first(self) -> View:
         """Wait until every database was tried once, or is late, and look."""
         deadline = time.monotonic() + PATIENCE_S
-        for follower in self._followers.values():
+        for follower in self._threads:
             follower.wait_first(max(0.0, deadline - time.monotonic()))
         return self.look()
 
@@ -155,7 +168,8 @@ class Watch:
     ) -> SubscriberView:
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
         vitrine = age_samples(past.vitrine, window.past_read_s)
-        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine)
+        losses = self._losses[name].look()
+        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, losses)
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
@@ -170,9 +184,9 @@ class Watch:
             skew_s=_skew_s(source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
-            changes_lost=bool(intake.gaps or export.gaps),
+            changes_lost=bool(intake.gaps or export.gaps or export.lost),
             copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
-            blind=any(sight.blind for sight in (source, window, subscriber)),
+            blind=export.unproven or any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
         return SubscriberView(name, seen, intake, export)

@@ -316,3 +316,17 @@ def test_a_tables_part_is_found_by_the_table() -> None:
         assert part.table == name
     assert find_table(PUBLICATIONS["pub_pedidos"], IMAGENS) is None
     assert find_table(None, PEDIDOS) is None
+
+
+def test_a_table_that_lost_rows_is_copied_alone_and_not_again_while_it_is_marked() -> None:
+    lost = replace(TARGET, subscriptions={"sub_vps": SUBSCRIPTION}, lost=frozenset({PEDIDOS}))
+    wanted = {"vitrine": SOURCE, "vps": TARGET}
+    steps = diff_flow(HOP, wanted, {"vitrine": SOURCE, "vps": lost})
+    assert [(type(step), step.table) for step in steps] == [  # type: ignore[attr-defined]
+        (MarkBackfill, PEDIDOS),
+        (CopyAgain, PEDIDOS),
+        (Backfill, PEDIDOS),
+    ]
+    swept = replace(lost, tables={PEDIDOS: TableSpec(PEDIDOS, {}, ("id",), pending=frozenset({SWEEP}))})
+    again = diff_flow(HOP, wanted, {"vitrine": SOURCE, "vps": swept})
+    assert not any(isinstance(step, CopyAgain) for step in again)

@@ -1,0 +1,1 @@
+"""Prove that what arrived is what was sent."""
