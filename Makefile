@@ -29,8 +29,8 @@ status: setup ## ask each part of the dev stack whether it runs
 	@$(BIN)/python -m infra.devstack status
 
 .PHONY: test
-test: setup ## run the tests; PONTE_PG_BINDIR selects another PostgreSQL, ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: setup ## run the tests; PONTE_PG_BINDIR selects SGP's and the VPS's PostgreSQL, ARGS="-m server" what it can change
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-unit
 test-unit: setup ## run the tests that start no server
@@ -50,6 +50,11 @@ check: setup ## format, lint, types, layers
 .PHONY: bench
 bench: setup ## measure ratios beside the peers; ARGS="--json --only NAME"
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+.PHONY: mutants
+mutants: setup ## put small faults in and count those that a test notices (half an hour); ARGS=--json
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --group mutants
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 .PHONY: clean
 clean: ## delete .venv and the caches; the dev stack's data goes with 'make down ARGS=--wipe'

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from db.errors import PonteError, SettingsError
-from publications.commands import FAILED, OK, USAGE, talk
-from publications.declaration import DEFAULT_PATH
+from db.endings import Parser, run_program
+from db.extras import need
+from db.reasons import explain
+from publications.commands import OK
+from publications.declaration import VARIABLE
 
 UNKNOWN = 3
 """The exit code of a monitoring plugin that could not look."""
@@ -22,54 +24,50 @@ Command = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = sys.argv[1:] if argv is None else list(argv)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
+    logging.getLogger("publications").addHandler(logging.NullHandler())  # the panel sets up its own
     return _run_plugin(given) if "--nagios" in given else _run(given)
 
 
 def _run_plugin(argv: Sequence[str]) -> int:
     """Run as a monitoring plugin: whatever ends it otherwise would be taken for a warning or worse."""
     try:
-        return _run(argv)
+        arguments = _parser().parse_args(argv)
+        run: Command = arguments.run
+        return run(arguments)
     except SystemExit as ended:
         if not ended.code:
             return OK
         print("PONTE UNKNOWN - wrong usage: see 'ponte status --help'")
-    except Exception as error:  # noqa: BLE001  # its name is told, and its text may hold a secret
-        print(f"PONTE UNKNOWN - {type(error).__name__}")
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # a plugin says all in its line
+        print(f"PONTE UNKNOWN - {explain(error).fact}")
     return UNKNOWN
 
 
 def _run(argv: Sequence[str]) -> int:
-    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
     arguments = _parser().parse_args(argv)
     run: Command = arguments.run
-    try:
-        return run(arguments)
-    except PonteError as error:
-        if arguments.verbose:
-            talk.print_exception()
-        talk.print(f"ponte: {error}", markup=False, soft_wrap=True)
-        return USAGE if isinstance(error, SettingsError) else FAILED
-    except KeyboardInterrupt:
-        talk.print("ponte: stopped; run the same command again to go on")
-        return FAILED
+    return run_program(lambda: run(arguments), name="ponte", verbose=arguments.verbose)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ponte", description="Carry SGP's orders to the VPS.")
+    parser = Parser(prog="ponte", description="Carry SGP's orders to the VPS.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
-    parser.add_argument(
-        "--declaration", type=Path, default=DEFAULT_PATH, help="what leaves (default: sgp.toml)"
-    )
+    _take_declaration(parser, default=None)
+    after = Parser(add_help=False)
+    _take_declaration(after, default=argparse.SUPPRESS)  # else it would undo one given before the command
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    one = commands.add_parser("migrate", help="bring the window's tables up to date on both ends")
+    one = commands.add_parser(
+        "migrate", parents=[after], help="bring the window's tables up to date on both ends"
+    )
     one.add_argument("--sql", action="store_true", help="print the SQL instead")
     one.set_defaults(run=_later("road", "migrate_all"))
-    one = commands.add_parser("plan", help="compare the declaration with the databases")
+    one = commands.add_parser("plan", parents=[after], help="compare the declaration with the databases")
     shape = one.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one object for programs")
     shape.add_argument("--sql", action="store_true", help="exactly what apply would run")
     one.set_defaults(run=_later("road", "make_plan"))
-    one = commands.add_parser("apply", help="make the databases agree with the declaration")
+    one = commands.add_parser("apply", parents=[after], help="make the databases agree with the declaration")
     one.add_argument("--allow-drop", action="store_true", help="also take away what is not declared")
     one.add_argument("--no-wait", action="store_true", help="do not wait until the tables are copied")
     one.set_defaults(run=_later("road", "apply_plan"))
@@ -77,33 +75,54 @@ def _parser() -> argparse.ArgumentParser:
         "migrate-helper", help="take a column out before SGP's own migration, put it back"
     )
     steps = one.add_subparsers(required=True, metavar="STEP")
-    step = steps.add_parser("release", help="stop sending a column, so that SGP may change or drop it")
+    step = steps.add_parser(
+        "release", parents=[after], help="stop sending a column, so that SGP may change or drop it"
+    )
     step.add_argument("column", help="such as pedidos.valor_frete")
     step.set_defaults(run=_later("road", "release_column"))
-    step = steps.add_parser("restore", help="send it again and fill what was missed: the same as apply")
+    step = steps.add_parser(
+        "restore", parents=[after], help="send it again and fill what was missed: the same as apply"
+    )
     step.set_defaults(run=_later("road", "apply_plan"), allow_drop=False, no_wait=False)
-    one = commands.add_parser("status", help="how fresh the VPS is, why, and what to do")
+    one = commands.add_parser("status", parents=[after], help="how fresh the VPS is, why, and what to do")
     shape = one.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one object for programs")
     shape.add_argument("--nagios", action="store_true", help="a monitoring plugin's line and exit code")
     one.set_defaults(run=_later("watch", "show_status"))
-    one = commands.add_parser("lag", help="how far each hop is behind, and for how long that can go on")
+    one = commands.add_parser(
+        "lag", parents=[after], help="how far each hop is behind, and for how long that can go on"
+    )
     shape = one.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one object for programs")
     shape.add_argument("--watch", action="store_true", help="look again and again until Ctrl-C")
     one.set_defaults(run=_later("watch", "show_lag"))
-    one = commands.add_parser("panel", help="serve the shop's panel, its metrics, and keep the history")
+    one = commands.add_parser(
+        "panel", parents=[after], help="serve the shop's panel, its metrics, and keep the history"
+    )
     one.set_defaults(run=_later("watch", "serve_panel"))
+    one = commands.add_parser("explain", help="what an alert or a cause means and what to do")
+    one.add_argument("name", nargs="?", help="such as PonteSlotLost or slot_lost; none lists them")
+    one.set_defaults(run=_later("explain", "explain"))
+    one = commands.add_parser("declaration", parents=[after], help="print the declaration")
+    one.add_argument("--starting", action="store_true", help="the one that a shop starts from")
+    one.set_defaults(run=_later("road", "print_declaration"))
     one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
     one.set_defaults(run=_later("road", "print_schema"))
     return parser
+
+
+def _take_declaration(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    parser.add_argument(
+        "--declaration", type=Path, metavar="FILE", default=default, help=f"what may leave; else {VARIABLE}"
+    )
 
 
 def _later(module: str, name: str) -> Command:
     """Return a command that loads what it needs when it is run: to look at the road takes no migrations."""
 
     def run(arguments: argparse.Namespace) -> int:
-        command: Command = getattr(import_module(f"publications.commands.{module}"), name)
+        with need("ops"):
+            command: Command = getattr(import_module(f"publications.commands.{module}"), name)
         return command(arguments)
 
     return run

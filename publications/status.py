@@ -19,7 +19,7 @@ FACTS: dict[Cause, tuple[str, str]] = {
     Cause.WINDOW_DOWN: ("the vitrine does not answer", "start the vitrine's PostgreSQL"),
     Cause.SLOT_LOST: (
         "a slot is lost: its WAL was removed",
-        "drop its subscription and slot, then run 'ponte apply': it copies over what is there",
+        "drop it as 'ponte explain PonteSlotLost' says, then run 'ponte apply': it copies over what is there",
     ),
     Cause.CHANGES_LOST: (
         "changes were lost on the way, and nothing sends them again",
@@ -115,7 +115,11 @@ def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
         f"HINT: {FACTS[cause][1]}"
         for cause in dict.fromkeys(cause for _, found in roads for cause in found.causes)
     ]
-    away = [f"{name}: {sight.failure}" for name, sight in view.sights.items() if sight.failure]
+    away = [
+        f"{sight.failure}\nHINT: {sight.hint}" if sight.hint else sight.failure
+        for sight in view.sights.values()
+        if sight.failure
+    ]
     return Group(
         *lines,
         *advice,

@@ -3,6 +3,8 @@
 pytest_plugins = [
     "tests.fix_lifetime",
     "tests.fix_tiers",
+    "tests.fix_declaration",
+    "tests.fix_isolation",
     "tests.fix_tools",
     "tests.fix_clusters",
     "tests.fix_road",
@@ -12,4 +14,6 @@ pytest_plugins = [
     "tests.fix_watch",
     "tests.fix_breaks",
     "tests.fix_browser",
+    "tests.fix_mistakes",
+    "tests.fix_wheel",
 ]

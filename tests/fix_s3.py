@@ -58,7 +58,7 @@ def run_s3(folder: Path) -> Iterator[S3Server]:
         yield server
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         log.close()
 
 

@@ -15,12 +15,12 @@ from multiprocessing import Pipe
 import uvicorn
 
 from db import lifetime
+from db.listening import BACKLOG, listen
 from vps_readapi.app import ReadApi, create_app
 from vps_readapi.loops import find_loop
 from vps_readapi.settings import ApiSettings
 
 STOP_TIMEOUT_S = 5
-BACKLOG = 2048
 RESTART_PAUSE_S = 1.0
 
 
@@ -39,12 +39,24 @@ class Server(uvicorn.Server):
 
 def serve(settings: ApiSettings) -> int:
     """Serve until told to stop; return 0, or 1 if it could not start."""
+    check_places(settings)
+    listener = listen(settings.host, settings.port, source="PONTE_API_")
     if settings.processes > 1:
-        return _supervise(settings)
-    return serve_here(settings, None)
+        return _supervise(settings, listener)
+    return serve_here(settings, listener)
 
 
-def serve_here(settings: ApiSettings, listener: socket.socket | None) -> int:
+def check_places(settings: ApiSettings) -> None:
+    """Try what the application opens as it starts, where a refusal can still be told in a sentence."""
+    if settings.metrics_port:
+        for place in range(settings.processes):
+            port = settings.metrics_port + place
+            listen(settings.metrics_host, port, source="PONTE_API_METRICS_").close()
+    if settings.sgp_url:
+        settings.originals_dir.mkdir(parents=True, exist_ok=True)
+
+
+def serve_here(settings: ApiSettings, listener: socket.socket) -> int:
     """Run the server in this process."""
     config = uvicorn.Config(
         create_app(settings),
@@ -65,7 +77,7 @@ def serve_here(settings: ApiSettings, listener: socket.socket | None) -> int:
         contextlib.suppress(KeyboardInterrupt, SystemExit),  # uvicorn's ways to end
         asyncio.Runner(loop_factory=find_loop()) as runner,
     ):
-        runner.run(server.serve([listener] if listener else None))
+        runner.run(server.serve([listener]))
     return 0 if server.started else 1
 
 
@@ -80,9 +92,9 @@ def _find_protocol() -> type[asyncio.Protocol]:
     return HotProtocol
 
 
-def _supervise(settings: ApiSettings) -> int:
+def _supervise(settings: ApiSettings, listener: socket.socket) -> int:
     """Run several processes on one socket; replace those that end, stop them all when told to."""
-    listener = _listen(settings)
+    listener.set_inheritable(True)
     stopping = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
@@ -133,13 +145,3 @@ def _stop_all(workers: list[_Worker]) -> int:
             worker.process.kill()
             worker.process.wait()
     return 0
-
-
-def _listen(settings: ApiSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    if sys.platform != "win32":  # there the option would let another program take the port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((settings.host, settings.port))
-    listener.listen(BACKLOG)
-    return listener

@@ -13,19 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.console import Console
 
-from db.engines import connect
-from db.errors import PonteError
-from infra.devstack.demo import Demo, introduce
-from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError
-from infra.devstack.ports import read_ports
-from infra.devstack.postgres import runtime_root
-from infra.devstack.stack import CLUSTERS, Stack, StackSettings
-from infra.devstack.state import is_running, read_state, wait_until
-from infra.devstack.supervisor import ControlServer, send_command
+from db.endings import Parser, run_program
+from db.extras import need
+
+with need("devstack"):
+    from rich.console import Console
+
+    from db.engines import connect
+    from infra.devstack.demo import Demo, introduce
+    from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, RuntimeRootError
+    from infra.devstack.ports import read_ports
+    from infra.devstack.postgres import runtime_root
+    from infra.devstack.stack import CLUSTERS, Stack, StackSettings
+    from infra.devstack.state import is_running, read_state, wait_until
+    from infra.devstack.supervisor import ControlServer, send_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DEV_ROOT = "PONTE_DEV_ROOT"
 LINK_MODES = ("cut", "deafen", "slow", "heal")
 
 talk = Console(stderr=True, highlight=False)
@@ -35,18 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 failed with two lines on stderr."""
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
-        return run(arguments)
-    except (PonteError, DevstackError) as error:
-        _say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        _say("stopped")
-        return 130
+    return run_program(lambda: run(arguments), verbose=arguments.verbose)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="devstack", description="The whole of Ponte on this machine.")
+    parser = Parser(prog="devstack", description="The whole of Ponte on this machine.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("up", help="run until Ctrl-C or 'down'").set_defaults(run=_up)
     down = commands.add_parser("down", help="stop what runs")
@@ -69,8 +68,13 @@ def _say(text: str) -> None:
 
 
 def _root() -> Path:
-    """Return where the stack's data lies: below the repository, or below PONTE_DEV_ROOT."""
-    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", REPOSITORY)))
+    """Return where the stack's data lies: below PONTE_DEV_ROOT, else the repository, else where it is run."""
+    home = REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else Path.cwd()
+    given = Path(os.environ.get(DEV_ROOT) or home)
+    if not given.is_dir():
+        hint = f"make that folder, or unset {DEV_ROOT}"
+        raise RuntimeRootError(f"{DEV_ROOT} names {given}, which is no folder", hint)
+    return runtime_root(given)
 
 
 def _make_stack() -> Stack:

@@ -14,11 +14,11 @@ import pytest
 import vps_readapi.client
 from db import lifetime
 from infra.tools.catalog import npm
-from tests.fix_api import RunningApi, beat, make_token, make_window, run_api, run_cluster, write_session
+from tests.fix_api import RunningApi, Windows, beat, make_token, run_api, write_session
 from tests.fix_tools import need_tool
 from vps_readapi.client.__main__ import describe
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.any_version, pytest.mark.timeout(300)]
 
 SOURCE = Path(vps_readapi.client.__file__).parent
 PARTS = ("package.json", "tsconfig.json", "openapi.json")
@@ -60,11 +60,9 @@ console.log(JSON.stringify(asked));
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[tuple[RunningApi, str]]:
-    with run_cluster() as cluster:
-        dsn = make_window(cluster, "vps", pedidos=20)
-        with run_api(dsn) as running:
-            yield running, dsn
+def api(windows: Windows) -> Iterator[tuple[RunningApi, str]]:
+    with windows.open(pedidos=20) as dsn, run_api(dsn) as running:
+        yield running, dsn
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +127,7 @@ def test_the_client_is_built_and_works(built: Path, api: tuple[RunningApi, str])
     assert node.stderr.readline() == "open\n"
     with write_session(dsn) as writer:
         writer.execute("UPDATE vitrine.pedidos SET observacao = 'x', versao = 2 WHERE id = 7")
-    out, err = node.communicate(timeout=30)
+    out, err = node.communicate(timeout=60)
     assert node.returncode == 0, err
     assert out.strip() == '[20,1,true,"fresh","Pedido não encontrado",["pulso","pedidos",7],401]'
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from db import lifetime
-from infra.devstack.bindirs import find_bindirs
 from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root, server_version
+from tests.fix_wheel import Environments, Installed
 from tests.ports import find_free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,19 +28,21 @@ ORDERS = 520
 
 
 class Devstack:
-    """The command, in a folder and on ports of its own."""
+    """The command, in a folder and on ports of its own: the repository's, or an installed one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, installed: Installed | None = None) -> None:
         self.root = root
+        self.python = installed.program("python") if installed else sys.executable
+        self.cwd = root if installed else REPOSITORY
         self.base = find_free_ports(len(fields(Ports)))[0] - 1
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end; stdout and stderr are kept apart."""
-        environment = {**os.environ, "PONTE_DEV_ROOT": str(self.root), "PONTE_DEV_PORT_BASE": str(self.base)}
+        ours = {"PONTE_DEV_ROOT": str(self.root), "PONTE_DEV_PORT_BASE": str(self.base)}
         return subprocess.run(
-            lifetime.tie([sys.executable, "-m", "infra.devstack", *arguments]),
-            cwd=REPOSITORY,
-            env=environment,
+            lifetime.tie([self.python, "-m", "infra.devstack", *arguments]),
+            cwd=self.cwd,
+            env={**os.environ, "PYTHONPATH": "", **ours},
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
@@ -49,8 +51,11 @@ class Devstack:
 
 
 @pytest.fixture(scope="module")
-def devstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
-    one = Devstack(tmp_path_factory.mktemp("devstack"))
+def devstack(
+    bindirs: dict[str, Path], environments: Environments, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Devstack]:
+    """Give the installed one, with nothing but what its extra brings."""
+    one = Devstack(tmp_path_factory.mktemp("devstack"), environments["devstack"])
     yield one
     one.run("down", "--wipe")
     shutil.rmtree(runtime_root(one.root), ignore_errors=True)
@@ -80,7 +85,9 @@ def test_a_taken_port_is_said_in_two_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(devstack: Devstack) -> None:
+def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(
+    devstack: Devstack, bindirs: dict[str, Path]
+) -> None:
     first, talk = demo(devstack)
     assert first["pedidos"] == dict.fromkeys(("sgp", "vitrine", "vps"), ORDERS)
     for name in ("visible_ms", "served_ms"):
@@ -89,7 +96,6 @@ def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(devst
     assert first["pending_after_cut"] == 0
     assert first["waiting_during_cut"] > 0
     assert first["served_during_cut"] == ORDERS
-    bindirs = find_bindirs(os.environ, devstack.root)
     assert first["postgresql"] == {name: server_version(bindir) for name, bindir in bindirs.items()}
     assert "filling SGP" in talk
     second, talk = demo(devstack)

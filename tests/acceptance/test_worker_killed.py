@@ -17,7 +17,7 @@ from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg, worker_dsn
 from tests.fix_road import Road
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.any_version, pytest.mark.timeout(240)]
 
 KILLS = 3
 PHOTOS = 40
@@ -72,7 +72,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(shop: Shop) -> None
         rest = "SELECT count(*) FROM worker.photos WHERE next_at IS NOT NULL"
         shop.road.wait(lambda: shop.road.run("vitrine", rest) == [(0,)], "an empty queue")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     verdicts = [shop.verdict(one) for one in ids]
     assert {(verdict or ())[:1] for verdict in verdicts} == {("pronta",)}
     kept = {path.relative_to(shop.folder).as_posix() for path in shop.folder.rglob("*.webp")}

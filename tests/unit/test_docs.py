@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from db.settings import PonteSettings
 from db.window import TABLES
 from infra.devstack import errors, ports
+from publications import declaration
 from thumbnail_worker import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
@@ -21,6 +23,7 @@ SETTINGS = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
 
 def variables(settings: type[PonteSettings]) -> set[str]:
     prefix = settings.model_config.get("env_prefix", "")
+    assert settings.model_fields
     return {
         str(field.validation_alias or f"{prefix}{name}").upper()
         for name, field in settings.model_fields.items()
@@ -56,15 +59,16 @@ def test_the_readme_points_to_what_exists() -> None:
 
 def test_the_readmes_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    named = re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {"demo", "test", "up"} <= set(named)
+    assert [one for one in named if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
 
 
 def test_the_glossary_has_each_term_once_and_the_windows_words() -> None:
     terms = re.findall(
         r"^\| ([^|]+?) \|", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
     )
-    assert len(terms) == len(set(terms))
+    assert len(terms) == len(set(terms)) > len(TABLES)
     spoken = {"imagens": "imagem", "credenciais": "credencial", "revogacoes": "revogacao"}
     assert {spoken.get(table, table.removesuffix("s")) for table in TABLES} <= set(terms)
 
@@ -73,4 +77,17 @@ def test_the_workers_metrics_are_described_and_no_other() -> None:
     text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
     [section] = re.findall(r"^## Worker\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     names = {value for value in vars(metrics).values() if str(value).startswith("ponte_worker_")}
+    assert len(names) > 5
     assert set(re.findall(r"^\| `(ponte_worker_\w+)`", section, re.MULTILINE)) == names
+
+
+def test_every_extra_is_described_and_no_other() -> None:
+    text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(re.findall(r"^\| .* \| `sgp-ponte\[(\w+)\]`", text, re.MULTILINE)) == set(
+        declared["optional-dependencies"]
+    )
+
+
+def test_the_declarations_variable_is_described() -> None:
+    assert f"| `{declaration.VARIABLE}` |" in SETTINGS

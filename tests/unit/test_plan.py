@@ -15,12 +15,13 @@ from publications.changes import (
     CreateRole,
     CreateSubscription,
     EmptyColumns,
+    Phase,
     RefreshSubscription,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SettleSubscription,
 )
-from publications.declaration import Declaration, read_declaration
+from publications.declaration import STARTING_PATH, Declaration, read_declaration
 from publications.diff import diff_endpoint
 from publications.plan import Plan, make_plan
 from publications.render import describe, statements, to_json, to_script, to_text
@@ -32,7 +33,7 @@ PEDIDOS = TableName("vitrine", "pedidos")
 
 @pytest.fixture
 def declaration() -> Declaration:
-    return read_declaration()
+    return read_declaration(STARTING_PATH)
 
 
 @pytest.fixture
@@ -223,5 +224,10 @@ def test_plans_are_text_and_json(declaration: Declaration, wanted: dict[str, End
 def test_every_kind_of_change_has_its_words_and_phase() -> None:
     kinds = Change.__subclasses__()
     assert len(kinds) > 20
-    assert all(kind.__doc__ for kind in kinds)
-    assert all(isinstance(kind.consequence, Consequence) for kind in kinds)
+    written_by_dataclass = [kind for kind in kinds if str(kind.__doc__).startswith(f"{kind.__name__}(")]
+    assert written_by_dataclass == [], "it has no words of its own"
+    assert [kind for kind in kinds if "phase" not in vars(kind) and kind.phase is not Phase.ROLES] == []
+    assert {kind.phase for kind in kinds} == set(Phase) - {Phase.NARROWINGS}
+    assert {kind.consequence for kind in kinds} == set(Consequence)
+    taken_away = {kind.__name__ for kind in kinds if kind.drops}
+    assert taken_away == {kind.__name__ for kind in kinds if kind.__name__.startswith("Drop")}
