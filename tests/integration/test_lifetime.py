@@ -83,6 +83,13 @@ def is_at_work(process: psutil.Process) -> bool:
     return sum(process.cpu_times()[:2]) > 0.2
 
 
+def is_program(process: psutil.Process) -> bool:
+    """Tell whether it is a module's process; before it is tied it does not look like that."""
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()[1:2] == ["-m"]
+    return False
+
+
 def assert_gone(processes: list[psutil.Process]) -> None:
     try:
         assert wait_until(lambda: not any(map(runs, processes)), DEADLINE_S), processes
@@ -216,7 +223,7 @@ def test_the_apis_processes_and_their_checkers_that_are_stopped(
         parent = psutil.Process(api.process.pid)
 
         def find_family() -> list[psutil.Process]:
-            return [one for one in parent.children(recursive=True) if "-m" in one.cmdline()]
+            return list(filter(is_program, parent.children(recursive=True)))
 
         assert wait_until(lambda: len(find_family()) == 4, DEADLINE_S), "two that answer, two that check"
         family = find_family()
