@@ -19,9 +19,18 @@ from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
 from publications.backfill import STAGE, backfill_statements, stage_query
 from publications.catalog import read_copying, read_subscriptions
-from publications.changes import Backfill, Change, CreateRole, EmptyColumns, SettleSubscription
+from publications.changes import (
+    Backfill,
+    Change,
+    CreateRole,
+    CreateSubscription,
+    EmptyColumns,
+    Phase,
+    SettleSubscription,
+)
 from publications.ddl import to_sql
 from publications.plan import Plan
+from publications.reachable import require_reach
 from publications.session import Reading, Session
 from publications.settings import password_variable
 from publications.wanted import derive_options
@@ -88,9 +97,13 @@ def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
         reading = session.read()
         plan = _allowed(reading, allow_drop=allow_drop)
         _check_passwords(session, plan)
+        first_slot = next((step for step in plan.steps if step.phase >= Phase.SLOTS), None)
         for step in plan.steps:
+            if step is first_slot:
+                _require_reach(session, plan)
             report(step)
-            run_step(session, step)
+            with session.telling(step.endpoint):
+                run_step(session, step)
         write_fingerprints(session)
         left = _allowed(session.read(), allow_drop=allow_drop)
     if left.steps:
@@ -101,6 +114,14 @@ def apply(session: Session, *, allow_drop: bool, report: Report) -> Plan:
             " somebody is changing the databases at this moment",
         )
     return plan
+
+
+def _require_reach(session: Session, plan: Plan) -> None:
+    """Make no slot for a subscription that could not be made: it would keep WAL that nobody fetches."""
+    for step in plan.steps:
+        if isinstance(step, CreateSubscription):
+            with session.telling(step.endpoint):
+                require_reach(session, step)
 
 
 def settle(session: Session) -> None:

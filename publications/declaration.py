@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from db.errors import PonteError, SettingsError
+from db.errors import SettingsError, word
 from publications.locate import find_line
 
 STARTING_PATH = Path(__file__).with_name("sgp.toml")
@@ -26,7 +26,7 @@ Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
 """Groups that show how a server does; those that show or change its data can't be declared."""
 
 
-class DeclarationError(PonteError):
+class DeclarationError(SettingsError):
     """The declaration can't be read or contradicts itself."""
 
 
@@ -187,7 +187,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DeclarationError(f"{path} is not UTF-8", "save it as UTF-8") from error
     except OSError as error:
-        raise DeclarationError(f"{path} can't be read: {error.strerror}", HOW_TO_GIVE) from error
+        raise DeclarationError(f"{path} can't be read: {word(error)}", HOW_TO_GIVE) from error
 
 
 def parse_declaration(text: str, *, origin: str) -> Declaration:

@@ -17,6 +17,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from db.engines import Connection, connect
+from db.errors import PonteError
+from db.outage import Outage
+from db.reasons import explain_failure
 from publications.history import Past, read_past, read_silence_s
 from publications.lag import (
     Backlog,
@@ -29,6 +32,7 @@ from publications.lag import (
     read_reading,
 )
 from publications.probe import probe
+from publications.settings import watch_variable
 from publications.slots import WalSample
 from publications.tracks import Tracks
 
@@ -97,7 +101,9 @@ class Sight:
     silence_s: float | None = None
     """For how long nothing had been written into the history when we began; None if nothing ever was."""
     failure: str = ""
-    """Why it could not be read, in PostgreSQL's words; empty if it could."""
+    """Why it could not be read; empty if it could."""
+    hint: str = ""
+    """What to do about that."""
 
 
 class Follower:
@@ -131,6 +137,8 @@ class Follower:
         self._backlog_tried_at = self._backlog_at = -math.inf
         self._past_tried_at = self._bound_tried_at = self._gaps_tried_at = -math.inf
         self._failures = 0
+        self._endured = Outage()
+        self._explained: tuple[object, PonteError] = (None, PonteError(""))
         self._past_at = 0.0
         self._tracks = Tracks(slots)
         self._stopping = threading.Event()
@@ -263,7 +271,8 @@ class Follower:
         """Go on where only a statement failed. Raise the error where the connection did."""
         if conn.closed:
             raise error
-        log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
+        if self._endured.fails(error.sqlstate):
+            log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
 
     def _take(self, reading: EndpointReading, began: float) -> None:
         with self._lock:
@@ -287,19 +296,30 @@ class Follower:
                 failing=self._tracks.find_failing(reading, now),
                 replaced={**before.replaced, **self._tracks.find_replaced(reading)},
                 failure="",
+                hint="",
             )
 
     def _fail(self, error: psycopg.Error, conn: Connection | None) -> Connection | None:
         """Note why; return the connection if it still is one: then the server answered, and only that."""
-        said = " ".join(str(error).split("\n", maxsplit=1)[0].split())
         alive = conn is not None and not conn.closed
         with self._lock:
-            self._sight = replace(self._sight, failure=said or type(error).__name__)
             if alive:
                 self._answered_at = time.monotonic()
             else:
                 self._failures += 1
+        told = self._explain(error)
+        with self._lock:
+            self._sight = replace(self._sight, failure=told.fact, hint=told.hint)
         return conn if alive else None
+
+    def _explain(self, error: psycopg.Error) -> PonteError:
+        """Find out why, unless the same was found out just now: a look must not wait for it each time."""
+        kind = (type(error), str(error))
+        if kind != self._explained[0]:
+            source = watch_variable(self.endpoint)
+            told = explain_failure(error, self._dsn.get_secret_value(), name=self.endpoint, source=source)
+            self._explained = (kind, told)
+        return self._explained[1]
 
 
 def open_link(dsn: SecretStr) -> Connection:

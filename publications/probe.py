@@ -32,7 +32,7 @@ def probe(conninfo: Mapping[str, object]) -> None:
             if not sock.recv(1):
                 raise psycopg.OperationalError("the server closed the connection at once")
     except TimeoutError as error:
-        raise psycopg.OperationalError(f"no answer in {SILENCE_S:.0f} s") from error
+        raise psycopg.errors.ConnectionTimeout(f"no answer in {SILENCE_S:.0f} s") from error
     except OSError as error:
         raise psycopg.OperationalError(f"no connection: {error.strerror or error}") from error
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import psycopg
-
-from db.engines import Connection, connect
+from db.engines import Connection
 from db.errors import PonteError
+from db.migrate import History
+from db.reasons import UnreachableError, explained, open_database
+from db.versions import require_newest
 from publications.catalog import normalise_filters, read_endpoint, read_source, read_types
 from publications.declaration import Declaration
 from publications.findings import FindingError, find_findings
@@ -20,11 +22,11 @@ from publications.privacy import RefusalError
 from publications.refusals import Situation, find_refusals
 from publications.settings import PublicationsSettings, dsn_variable
 from publications.spec import EndpointSpec, TableName
-from publications.wanted import HEARTBEAT, SourceTables, derive_hops, derive_kept, derive_wanted
+from publications.wanted import HEARTBEAT, Filter, SourceTables, derive_hops, derive_kept, derive_wanted
 
 
-class EndpointUnreachableError(PonteError):
-    """A database does not answer."""
+class RightsError(PonteError):
+    """The database answers, and would not let us work."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Session:
         self.settings = settings
         self.connections: dict[str, Connection] = {}
         self._partial = partial
-        self._away: dict[str, EndpointUnreachableError] = {}
+        self._away: dict[str, UnreachableError] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -71,7 +73,7 @@ class Session:
     def _open(self, endpoint: str) -> None:
         try:
             self.connections[endpoint] = self._connect(endpoint)
-        except EndpointUnreachableError as error:
+        except UnreachableError as error:
             self._away[endpoint] = error
             if not self._partial or len(self._away) == len(self.declaration.endpoints):
                 raise
@@ -88,37 +90,44 @@ class Session:
         self.connections.clear()
 
     def _connect(self, endpoint: str) -> Connection:
+        source = dsn_variable(endpoint)
+        connection = open_database(self.settings.dsn(endpoint), name=endpoint, source=source)
         try:
-            return connect(self.settings.dsn(endpoint))
-        except psycopg.OperationalError as error:
-            raise EndpointUnreachableError(
-                f"endpoint {endpoint} can't be reached: {str(error).splitlines()[0]}",
-                f"check {dsn_variable(endpoint)} and that the server runs",
-            ) from error
+            _check_rights(connection, endpoint, source)
+            if endpoint in (histories := find_histories(self.declaration)):
+                with self.telling(endpoint):
+                    require_newest(connection, histories[endpoint], endpoint)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def telling(self, endpoint: str) -> AbstractContextManager[None]:
+        """Have what the endpoint's database refuses in the block raised as a sentence that names it."""
+        return explained(endpoint, dsn_variable(endpoint))
 
     def read(self) -> Reading:
         """Compare the declaration with every database."""
         declaration = self.declaration
         source = self._read_source()
-        filters = {
-            key: value
-            for endpoint, conn in self.connections.items()
-            for key, value in normalise_filters(conn, declaration, endpoint).items()
-        }
+        filters: dict[tuple[TableName, str], Filter] = {}
+        for endpoint, conn in self.connections.items():
+            with self.telling(endpoint):
+                filters |= normalise_filters(conn, declaration, endpoint)
         wanted = derive_wanted(declaration, source=source, conninfos=self.settings.conninfos, filters=filters)
         hops = derive_hops(declaration, filters)
         # Who receives is read first: a copy that ends meanwhile does not look like a slot left over.
-        live = {name: wanted[name] for name in self._away} | {
-            name: read_endpoint(
-                conn,
-                name,
-                roles=wanted[name].roles.keys(),
-                tables=self._tables(name),
-                published=self._published(name),
-                kept=derive_kept(declaration, name),
-            )
-            for name, conn in reversed(self.connections.items())
-        }
+        live = {name: wanted[name] for name in self._away}
+        for name, conn in reversed(self.connections.items()):
+            with self.telling(name):
+                live[name] = read_endpoint(
+                    conn,
+                    name,
+                    roles=wanted[name].roles.keys(),
+                    tables=self._tables(name),
+                    published=self._published(name),
+                    kept=derive_kept(declaration, name),
+                )
         seen = Situation(declaration, live, self._read_facts(), source, filters)
         plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
@@ -140,16 +149,17 @@ class Session:
             yield FindingError(f"{error.fact}; {name} is left out and taken to be as declared", error.hint)
 
     def _read_facts(self) -> dict[str, EndpointFacts]:
-        return {name: assume_facts() for name in self._away} | {
-            name: read_facts(
-                conn,
-                written=self._written(name),
-                published=self._published(name),
-                role=next((hop.role for hop in self.declaration.hops if hop.source == name), ""),
-                columns=read_types(conn, {*self._written(name), *self._published(name)}),
-            )
-            for name, conn in self.connections.items()
-        }
+        facts = {name: assume_facts() for name in self._away}
+        for name, conn in self.connections.items():
+            with self.telling(name):
+                facts[name] = read_facts(
+                    conn,
+                    written=self._written(name),
+                    published=self._published(name),
+                    role=next((hop.role for hop in self.declaration.hops if hop.source == name), ""),
+                    columns=read_types(conn, {*self._written(name), *self._published(name)}),
+                )
+        return facts
 
     def _written(self, endpoint: str) -> list[TableName]:
         return [
@@ -171,3 +181,21 @@ class Session:
             if hop.source == endpoint
             for table in hop.tables
         ]
+
+
+def find_histories(declaration: Declaration) -> dict[str, History]:
+    """Return the migrations of each endpoint that holds the window."""
+    subscribers = {export.target: History.VPS for export in declaration.active_exports}
+    return {declaration.intake.target: History.INTRANET, **subscribers}
+
+
+def _check_rights(connection: Connection, endpoint: str, source: str) -> None:
+    """Ask what the server tells of each session by itself. Raise RightsError."""
+    told = connection.info.parameter_status
+    if told("in_hot_standby") == "on":
+        raise RightsError(f"{endpoint} is a standby and takes no changes", f"name the primary in {source}")
+    if told("is_superuser") == "off":
+        raise RightsError(
+            f"role {connection.info.user} on {endpoint} is no superuser",
+            f"name one in {source}: others can't read subscriptions, nor make roles and slots",
+        )

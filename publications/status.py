@@ -115,7 +115,11 @@ def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
         f"HINT: {FACTS[cause][1]}"
         for cause in dict.fromkeys(cause for _, found in roads for cause in found.causes)
     ]
-    away = [f"{name}: {sight.failure}" for name, sight in view.sights.items() if sight.failure]
+    away = [
+        f"{sight.failure}\nHINT: {sight.hint}" if sight.hint else sight.failure
+        for sight in view.sights.values()
+        if sight.failure
+    ]
     return Group(
         *lines,
         *advice,

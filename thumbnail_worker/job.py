@@ -14,6 +14,8 @@ from typing import LiteralString
 import psycopg
 
 from db.errors import PonteError
+from db.outage import Outage
+from db.reasons import explain
 from thumbnail_worker.events import log
 
 _FIRST_PAUSE_S = 0.5
@@ -43,29 +45,28 @@ class Job(ABC):
 
 def keep_running(job: Job, stop: Event) -> None:
     """Run the job at its cadence until `stop` is set; after a failure sooner, then ever more rarely."""
-    failures = 0
+    outage = Outage()
     while not stop.is_set():
         started = monotonic()
-        if try_run(job, stop, failures=failures) and _try_wait(job, stop, started + job.interval_s):
-            failures = 0
-        else:
-            failures += 1
-            stop.wait(choose_pause_s(failures))
+        if not (try_run(job, stop, outage) and _try_wait(job, stop, outage, started + job.interval_s)):
+            stop.wait(choose_pause_s(outage.failures))
     job.close()
 
 
-def try_run(job: Job, stop: Event, *, failures: int = 0) -> bool:
-    """Run the job once and tell whether it went well; a failure is logged and its connections closed.
+def try_run(job: Job, stop: Event, outage: Outage) -> bool:
+    """Run the job once and tell whether it went well; after a failure its connections are closed.
 
-    failures: how many runs before this one failed in a row.
+    What fails again and again is logged at growing distance, and so is its end.
     """
     try:
         job.run(stop)
     except Exception as error:  # noqa: BLE001 - a job that meets a bug must not end, nor end the others
-        _give_up(job, error, failures=failures + 1)
+        _give_up(job, error, outage)
         return False
-    if failures:
-        log("job_recovered", job=job.name, failures=failures)
+    failures = outage.failures
+    lasted_s = outage.works()
+    if lasted_s is not None:
+        log("job_recovered", job=job.name, failures=failures, after_s=round(lasted_s, 1))
     return True
 
 
@@ -78,8 +79,9 @@ def choose_pause_s(failures: int) -> float:
 def describe_error(error: Exception) -> dict[str, object]:
     """Return what may be logged of an error: its kind and place, not its text, which may quote a row."""
     fields: dict[str, object] = {"error": type(error).__name__}
-    if isinstance(error, PonteError):
-        fields |= {"fact": error.fact, "hint": error.hint}
+    if isinstance(error, (PonteError, psycopg.Error)):
+        told = explain(error)
+        fields |= {"fact": told.fact, "hint": told.hint}
     if isinstance(error, psycopg.Error) and error.sqlstate:
         fields["sqlstate"] = error.sqlstate
     frames = traceback.extract_tb(error.__traceback__)
@@ -88,15 +90,17 @@ def describe_error(error: Exception) -> dict[str, object]:
     return fields
 
 
-def _try_wait(job: Job, stop: Event, until: float) -> bool:
+def _try_wait(job: Job, stop: Event, outage: Outage, until: float) -> bool:
     try:
         job.wait(stop, max(0.0, until - monotonic()))
     except Exception as error:  # noqa: BLE001 - as in try_run
-        _give_up(job, error, failures=1)
+        _give_up(job, error, outage)
         return False
     return True
 
 
-def _give_up(job: Job, error: Exception, *, failures: int) -> None:
-    log("job_failed", level=logging.ERROR, job=job.name, failures=failures, **describe_error(error))
+def _give_up(job: Job, error: Exception, outage: Outage) -> None:
+    fields = describe_error(error)
+    if outage.fails(tuple(fields.items())):
+        log("job_failed", level=logging.ERROR, job=job.name, failures=outage.failures, **fields)
     job.close()

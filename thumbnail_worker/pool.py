@@ -6,29 +6,17 @@ Not concurrent.futures: there, one process that dies or is killed fails the phot
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import queue
-import signal
+import subprocess
 import sys
 import threading
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 
+from db import lifetime
 from thumbnail_worker.errors import Motivo
-from thumbnail_worker.making import (
-    Limits,
-    Read,
-    Rejected,
-    Reply,
-    Task,
-    Unreadable,
-    make_renditions,
-    read_photo,
-)
-from thumbnail_worker.media import Media
-from thumbnail_worker.render import arm_pixel_guard
+from thumbnail_worker.making import Limits, Read, Rejected, Reply, Task, Unreadable
 
-_SPAWN = multiprocessing.get_context("spawn")  # the only way that Windows has, and clean everywhere
 _START_S = 60.0
 _END_S = 5.0
 """A process in the middle of a read from a dead share can't even be killed: it is left to end by itself."""
@@ -86,7 +74,7 @@ class _Renderer:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._process: SpawnProcess | None = None
+        self._process: lifetime.Child | None = None
         self._line: Connection | None = None
         self._ready = False
 
@@ -123,18 +111,20 @@ class _Renderer:
             self._ready = False
         if process is not None:
             process.kill()
-            process.join(_END_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
         if line is not None:
             line.close()
 
     def _open(self) -> Connection:
         if self._line is not None:
             return self._line
-        ours, theirs = _SPAWN.Pipe()
-        process = _SPAWN.Process(target=_run, args=(theirs, self._limits), name="render", daemon=True)
-        process.start()
-        theirs.close()
-        self._process, self._line = process, ours
+        ours, theirs = Pipe()
+        with theirs:
+            command = [sys.executable, "-m", "thumbnail_worker.renderer", str(theirs.fileno())]
+            self._process = lifetime.start(command, handles=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        self._line = ours
+        ours.send(self._limits)
         return ours
 
     def _await_start(self, line: Connection) -> bool:
@@ -150,33 +140,3 @@ class _Renderer:
             return None
         said: Reply | Read = line.recv()
         return said
-
-
-def _run(line: Connection, limits: Limits) -> None:
-    """Serve as one process, until the other end of the line is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's matter
-    _limit_memory(limits.memory_mb)
-    arm_pixel_guard(limits.max_pixels)
-    media = Media(limits.media_root, max_bytes=limits.max_bytes)
-    with contextlib.suppress(EOFError, OSError):
-        line.send("ready")
-        while True:
-            _serve(line, media, line.recv())
-
-
-def _serve(line: Connection, media: Media, task: Task) -> None:
-    got = read_photo(media, task)
-    if isinstance(got, tuple):
-        read, content = got
-        line.send(read)
-        got = make_renditions(task, read, content)
-    line.send(got)
-
-
-def _limit_memory(memory_mb: int) -> None:
-    """Have a photo that wants more meet a MemoryError; on Windows only the limit of pixels holds."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415
-
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))

@@ -10,7 +10,7 @@ import psycopg
 from pydantic import SecretStr
 
 from db.engines import Connection, connect
-from thumbnail_worker.errors import UnreachableError
+from db.reasons import UnreachableError, explain_unreached
 
 APPLICATION = "ponte-worker"
 _STOP_CHECK_S = 0.5
@@ -27,6 +27,7 @@ class Session:
         self._conninfo = conninfo
         self._on_open = on_open
         self._connection: Connection | None = None
+        self._told: tuple[str, UnreachableError] | None = None
 
     def connection(self) -> Connection:
         """Return the open connection, in autocommit. Raise UnreachableError if none can be had."""
@@ -46,12 +47,15 @@ class Session:
         try:
             return connect(self._conninfo.get_secret_value(), application=APPLICATION)
         except psycopg.OperationalError as error:
-            # Before there is a session there are no rows: libpq's words name the host and the reason.
-            reason = " ".join(str(error).split())
-            raise UnreachableError(
-                f"the database {self._database} can't be reached: {reason}",
-                f"check PONTE_WORKER_{self._database.upper()}_DSN and that the server is up",
-            ) from error
+            raise self._explain(error) from error
+
+    def _explain(self, error: psycopg.OperationalError) -> UnreachableError:
+        """Find out why, unless the same was found out the last time."""
+        if self._told is None or str(error) != self._told[0]:
+            source = f"PONTE_WORKER_{self._database.upper()}_DSN"
+            dsn = self._conninfo.get_secret_value()
+            self._told = (str(error), explain_unreached(error, dsn, name=self._database, source=source))
+        return self._told[1]
 
 
 def wait_for_notice(connection: Connection, stop: Event, seconds: float) -> None:

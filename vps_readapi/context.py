@@ -25,6 +25,7 @@ from vps_readapi.events import Events
 from vps_readapi.limits import Limits
 from vps_readapi.live.cache import OriginalCache
 from vps_readapi.live.originals import Originals
+from vps_readapi.losses import Losses
 from vps_readapi.media import MediaLinks, Remote
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
@@ -120,7 +121,8 @@ async def open_logins(settings: ApiSettings, tokens: Tokens) -> AsyncIterator[tu
         settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
     )
     written = Database(engine)
-    telling = asyncio.create_task(keep_told(written, settings.auth_max_offline * 3600))
+    losses = Losses("logins", settings.auth_dsn.get_secret_value(), source="PONTE_API_AUTH_DSN")
+    telling = asyncio.create_task(keep_told(written, settings.auth_max_offline * 3600, losses))
     ledger = Ledger(written, key=_key(settings.credential_key))
     try:
         async with open_checks(_checker_settings(settings)) as checks:

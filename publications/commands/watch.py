@@ -7,13 +7,12 @@ import contextlib
 import os
 import time
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
-from db.errors import PonteError
 from publications import report
 from publications.checks import Check, Level, check_recording, check_view, find_worst
-from publications.commands import OK, PENDING
+from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
 from publications.settings import WatchSettings, read_watch_dsns
 from publications.status import hops_table, to_renderable
@@ -24,13 +23,7 @@ PIPE_WIDTH = 240
 
 def show_status(arguments: argparse.Namespace) -> int:
     """Show how fresh the VPS is, why, and what to do."""
-    try:
-        view, checks = _look(arguments)
-    except PonteError as error:
-        if not arguments.nagios:
-            raise
-        print(f"PONTE UNKNOWN - {error.fact}")
-        return int(Level.UNKNOWN)
+    view, checks = _look(arguments)
     if arguments.nagios:
         print(report.to_nagios(view, checks))
         return int(find_worst(checks))
@@ -79,7 +72,7 @@ def _watch_lag(arguments: argparse.Namespace) -> int:
         with (
             contextlib.suppress(KeyboardInterrupt),
             Live(
-                to_renderable(view, check_view(view)), console=Console(markup=False), auto_refresh=False
+                to_renderable(view, check_view(view)), console=Screen(markup=False), auto_refresh=False
             ) as live,
         ):
             while True:
@@ -91,6 +84,6 @@ def _watch_lag(arguments: argparse.Namespace) -> int:
 
 def show(shown: RenderableType) -> None:
     """Print on stdout, in a pipe without breaking lines."""
-    out = Console(highlight=False, markup=False)
-    pipe = Console(highlight=False, markup=False, width=PIPE_WIDTH)
+    out = Screen(highlight=False, markup=False)
+    pipe = Screen(highlight=False, markup=False, width=PIPE_WIDTH)
     out.print(shown, soft_wrap=True) if out.is_terminal else pipe.print(shown, soft_wrap=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from db import lifetime
 from db.freshness import POLL_STALE_S, Cause
 from publications.checks import Level
 from publications.declaration import STARTING_PATH
@@ -64,7 +64,7 @@ def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad)
     # A terminal does not ignore Ctrl-C, whatever runs these tests does.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        process = subprocess.Popen(
+        process = lifetime.start(
             command, stdout=far, stderr=far, env={**inherited, **variables, "TERM": "xterm", "COLUMNS": "160"}
         )
     finally:
@@ -73,7 +73,7 @@ def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad)
     while shown.count(b"vps: OK") < 2:
         shown += os.read(near, 65536)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     os.close(far)
     os.close(near)
 

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from pydantic import SecretStr
 
+from db import lifetime
 from db.engines import connect
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
@@ -68,7 +69,9 @@ def time_names() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         noted = Path(folder) / "noted.xml"
         subprocess.run(
-            [sys.executable, "-m", "pytest", *MODULES, "-k", CHOSEN, "-q", f"--junitxml={noted}"],
+            lifetime.tie(
+                [sys.executable, "-m", "pytest", *MODULES, "-k", CHOSEN, "-q", f"--junitxml={noted}"]
+            ),
             check=True,
             stdout=sys.stderr,
         )

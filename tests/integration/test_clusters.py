@@ -71,7 +71,7 @@ def other(spec: ClusterSpec) -> Iterator[Cluster]:
 
 def ask(cluster: Cluster, statement: str) -> str:
     """Run a statement as superuser and return the first value of its answer, or nothing."""
-    with psycopg.connect(cluster.conninfo(connect_timeout=10), autocommit=True) as connection:
+    with psycopg.connect(cluster.conninfo(connect_timeout=60), autocommit=True) as connection:
         answer = connection.execute(statement.encode())
         row = answer.fetchone() if answer.description else None
     return "" if row is None else str(row[0])
@@ -96,7 +96,7 @@ def test_start_makes_a_cluster_with_the_promised_settings(cluster: Cluster) -> N
 
 def test_only_the_password_opens_and_ctrl_c_does_not_reach(cluster: Cluster) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(cluster.conninfo(password="wrong", connect_timeout=10))
+        psycopg.connect(cluster.conninfo(password="wrong", connect_timeout=60))
     pid = identify(cluster).pid
     assert os.name == "nt" or os.getsid(pid) == pid
 
@@ -124,7 +124,7 @@ def test_changed_settings_restart_what_runs(cluster: Cluster) -> None:
     assert ask(changed, "show work_mem") == "5MB"
     assert ask(changed, "show cluster_name") == "it's"
     with pytest.raises(psycopg.OperationalError, match="refused"):
-        psycopg.connect(cluster.conninfo(connect_timeout=10))
+        psycopg.connect(cluster.conninfo(connect_timeout=60))
 
 
 def test_stop_ends_although_a_session_is_busy(cluster: Cluster) -> None:

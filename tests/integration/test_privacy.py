@@ -75,9 +75,10 @@ def find_secrets(road: Road) -> dict[str, bytes]:
     return {what: secret.encode() for what, secret in secrets.items()}
 
 
-@pytest.fixture
-def busy_road(road: Road) -> Road:
-    """The road with credentials on it, after changes of public and of secret columns."""
+@pytest.fixture(scope="module")
+def busy_road(mended_road: Road) -> Road:
+    """The module's road with credentials on it, after changes of public and of secret columns."""
+    road = mended_road
     sgp, vitrine = (SecretStr(road.servers.clusters[name].conninfo(name)) for name in ("sgp", "vitrine"))
     job = CredentialsJob(
         WorkerSession("sgp", sgp),

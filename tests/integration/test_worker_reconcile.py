@@ -22,7 +22,7 @@ from thumbnail_worker.session import Session
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.any_version]
 
 
 @pytest.fixture(scope="module")

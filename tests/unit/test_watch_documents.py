@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -19,6 +18,7 @@ from db.metrics import MetricSpec
 from publications import metrics as watch
 from publications.cli import _parser
 from publications.settings import WatchSettings
+from tests.fix_tools import need_tool
 from thumbnail_worker.errors import Motivo
 from thumbnail_worker.metrics import WorkerMetrics
 from vps_readapi import metrics as api
@@ -220,13 +220,16 @@ def test_every_rule_has_a_case() -> None:
     assert list(KILLS) == [rule["alert"] for rule in read_rules()]
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
 def test_alerts_fire_for_what_kills_and_are_quiet_on_an_idle_shop_at_night(tmp_path: Path) -> None:
     cases = [make_case("an idle shop at night", {}, set())]
     cases += [make_case(name, series, {name} | ALSO.get(name, set())) for name, series in KILLS.items()]
     file = tmp_path / "cases.yml"
     file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": cases}))
     done = subprocess.run(
-        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60
+        [need_tool("promtool"), "test", "rules", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr

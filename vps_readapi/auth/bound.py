@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from vps_readapi.database import Database, DatabaseTimeoutError
+from vps_readapi.losses import Losses
 from vps_readapi.queries import tell_offline_bound
 
 AGAIN_S = 600.0
 """A database that is restored meanwhile has an older word."""
 RETRY_S = 30.0
 
-log = logging.getLogger(__name__)
 
-
-async def keep_told(database: Database, bound_s: float) -> None:
+async def keep_told(database: Database, bound_s: float, losses: Losses) -> None:
     """Write it down again and again, until cancelled; without it everything else works."""
     while True:
         try:
             await database.fetch(tell_offline_bound(bound_s))
         except (SQLAlchemyError, DatabaseTimeoutError, OSError) as error:
-            log.warning("offline_bound_untold error=%s", type(error).__name__)
+            losses.lost(error)
             await asyncio.sleep(RETRY_S)
         else:
+            losses.back()
             await asyncio.sleep(AGAIN_S)

@@ -24,6 +24,10 @@ class Shelf:
 
     root: Path
 
+    def prepare(self) -> None:
+        """Make the folder for what arrives. Raise OSError where nothing can be written."""
+        (self.root / _INCOMING).mkdir(parents=True, exist_ok=True)
+
     @contextmanager
     def receive(self, chave: str) -> Iterator[BinaryIO]:
         """Give a file to write to; it gets its name when the block ends, and is gone if it fails."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import BinaryIO
-
-import httpx
+from typing import TYPE_CHECKING, BinaryIO
 
 from vps_readapi.errors import RETRY_AFTER, ProblemError
 from vps_readapi.live.cache import OriginalCache
+
+if TYPE_CHECKING:
+    import httpx
 
 _CONNECT_S = 3.0
 _TURN_S = 30.0
@@ -37,6 +38,9 @@ class Originals:
         self, url: str, cache: OriginalCache, *, max_bytes: int, timeout_s: float, connections: int
     ) -> None:
         """url: where SGP answers, such as http://100.64.0.2:8000; connections: how many at the same time."""
+        import httpx  # noqa: PLC0415  # most of an API's are without originals, and it is a fifth of their start
+
+        self._faults = (httpx.HTTPError, TimeoutError)
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
@@ -78,7 +82,7 @@ class Originals:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._download(imagem_id)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except self._faults as error:
             raise ProblemError(503, AWAY, RETRY_AFTER) from error
         except OSError as error:
             log.warning("original_not_kept", extra={"fields": {"errno": error.errno}})
