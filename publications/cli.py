@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from db.endings import OK, Parser, run_program
+from db.endings import Parser, run_program
+from db.extras import need
 from db.reasons import explain
-from publications.declaration import VARIABLE
+from publications.commands import OK
+from publications.declare.declaration import VARIABLE
 
 UNKNOWN = 3
 """The exit code of a monitoring plugin that could not look."""
@@ -119,7 +121,8 @@ def _later(module: str, name: str) -> Command:
     """Return a command that loads what it needs when it is run: to look at the road takes no migrations."""
 
     def run(arguments: argparse.Namespace) -> int:
-        command: Command = getattr(import_module(f"publications.commands.{module}"), name)
+        with need("ops"):
+            command: Command = getattr(import_module(f"publications.commands.{module}"), name)
         return command(arguments)
 
     return run

@@ -10,13 +10,14 @@ import time
 from rich.console import RenderableType
 from rich.live import Live
 
-from publications import report
-from publications.checks import Check, Level, check_recording, check_view, find_worst
+from db.extras import need
 from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
+from publications.faces import machine as report
+from publications.faces.terminal import hops_table, to_renderable
 from publications.settings import WatchSettings, read_watch_dsns
-from publications.status import hops_table, to_renderable
-from publications.watch import View, Watch, look_once
+from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
+from publications.watch.road import View, Watch, look_once
 
 PIPE_WIDTH = 240
 
@@ -48,8 +49,9 @@ def show_lag(arguments: argparse.Namespace) -> int:
 
 def serve_panel(arguments: argparse.Namespace) -> int:
     """Serve the shop's panel."""
-    # Half a second of web server that the other commands do not need.
-    from publications.panel.server import serve  # noqa: PLC0415
+    with need("ops"):
+        # Half a second of web server that the other commands do not need.
+        from publications.panel.server import serve  # noqa: PLC0415
 
     declaration = read_given(arguments)
     return serve(declaration, read_watch_dsns(declaration, os.environ), WatchSettings.load())

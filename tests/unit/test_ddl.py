@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from publications import changes as all_changes
-from publications.backfill import backfill_script, backfill_statements, stage_query, wait_script
-from publications.changes import (
+from publications.ddl.backfill import backfill_script, backfill_statements, stage_query, wait_script
+from publications.ddl.to_sql import to_sql
+from publications.decide import changes as all_changes
+from publications.decide.changes import (
     AddColumn,
     AddGrants,
     AlterColumnType,
@@ -45,8 +46,7 @@ from publications.changes import (
     SetTrigger,
     StartHeart,
 )
-from publications.ddl import to_sql
-from publications.spec import (
+from publications.decide.spec import (
     COPY,
     SWEEP,
     ColumnSpec,

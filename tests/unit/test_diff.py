@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from publications.changes import (
+from publications.decide.changes import (
     AddColumn,
     AddGrants,
     AlterColumnType,
@@ -43,9 +43,9 @@ from publications.changes import (
     StartHeart,
     published_more,
 )
-from publications.diff import diff_endpoint
-from publications.plan import Plan, make_plan
-from publications.spec import (
+from publications.decide.diff import diff_endpoint
+from publications.decide.plan import Plan, make_plan
+from publications.decide.spec import (
     ColumnSpec,
     EndpointSpec,
     GrantKind,
