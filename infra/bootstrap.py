@@ -54,7 +54,7 @@ def install() -> None:
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     run(*pip, "--upgrade", "pip>=25.1")
-    run(*pip, "--constraint", ROOT / "constraints.txt", "--group", "dev", "--editable", ROOT)
+    run(*pip, "--constraint", ROOT / "constraints.txt", "--group", "dev", "--editable", f"{ROOT}[devstack]")
 
 
 def run(*command: str | Path) -> None:

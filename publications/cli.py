@@ -11,7 +11,7 @@ from pathlib import Path
 
 from db.errors import PonteError, SettingsError
 from publications.commands import FAILED, OK, USAGE, talk
-from publications.declaration import DEFAULT_PATH
+from publications.declaration import VARIABLE
 
 UNKNOWN = 3
 """The exit code of a monitoring plugin that could not look."""
@@ -57,19 +57,21 @@ def _run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ponte", description="Carry SGP's orders to the VPS.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
-    parser.add_argument(
-        "--declaration", type=Path, default=DEFAULT_PATH, help="what leaves (default: sgp.toml)"
-    )
+    _take_declaration(parser, default=None)
+    after = argparse.ArgumentParser(add_help=False)
+    _take_declaration(after, default=argparse.SUPPRESS)  # else it would undo one given before the command
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    one = commands.add_parser("migrate", help="bring the window's tables up to date on both ends")
+    one = commands.add_parser(
+        "migrate", parents=[after], help="bring the window's tables up to date on both ends"
+    )
     one.add_argument("--sql", action="store_true", help="print the SQL instead")
     one.set_defaults(run=_later("road", "migrate_all"))
-    one = commands.add_parser("plan", help="compare the declaration with the databases")
+    one = commands.add_parser("plan", parents=[after], help="compare the declaration with the databases")
     shape = one.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one object for programs")
     shape.add_argument("--sql", action="store_true", help="exactly what apply would run")
     one.set_defaults(run=_later("road", "make_plan"))
-    one = commands.add_parser("apply", help="make the databases agree with the declaration")
+    one = commands.add_parser("apply", parents=[after], help="make the databases agree with the declaration")
     one.add_argument("--allow-drop", action="store_true", help="also take away what is not declared")
     one.add_argument("--no-wait", action="store_true", help="do not wait until the tables are copied")
     one.set_defaults(run=_later("road", "apply_plan"))
@@ -77,26 +79,46 @@ def _parser() -> argparse.ArgumentParser:
         "migrate-helper", help="take a column out before SGP's own migration, put it back"
     )
     steps = one.add_subparsers(required=True, metavar="STEP")
-    step = steps.add_parser("release", help="stop sending a column, so that SGP may change or drop it")
+    step = steps.add_parser(
+        "release", parents=[after], help="stop sending a column, so that SGP may change or drop it"
+    )
     step.add_argument("column", help="such as pedidos.valor_frete")
     step.set_defaults(run=_later("road", "release_column"))
-    step = steps.add_parser("restore", help="send it again and fill what was missed: the same as apply")
+    step = steps.add_parser(
+        "restore", parents=[after], help="send it again and fill what was missed: the same as apply"
+    )
     step.set_defaults(run=_later("road", "apply_plan"), allow_drop=False, no_wait=False)
-    one = commands.add_parser("status", help="how fresh the VPS is, why, and what to do")
+    one = commands.add_parser("status", parents=[after], help="how fresh the VPS is, why, and what to do")
     shape = one.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one object for programs")
     shape.add_argument("--nagios", action="store_true", help="a monitoring plugin's line and exit code")
     one.set_defaults(run=_later("watch", "show_status"))
-    one = commands.add_parser("lag", help="how far each hop is behind, and for how long that can go on")
+    one = commands.add_parser(
+        "lag", parents=[after], help="how far each hop is behind, and for how long that can go on"
+    )
     shape = one.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one object for programs")
     shape.add_argument("--watch", action="store_true", help="look again and again until Ctrl-C")
     one.set_defaults(run=_later("watch", "show_lag"))
-    one = commands.add_parser("panel", help="serve the shop's panel, its metrics, and keep the history")
+    one = commands.add_parser(
+        "panel", parents=[after], help="serve the shop's panel, its metrics, and keep the history"
+    )
     one.set_defaults(run=_later("watch", "serve_panel"))
+    one = commands.add_parser("explain", help="what an alert or a cause means and what to do")
+    one.add_argument("name", nargs="?", help="such as PonteSlotLost or slot_lost; none lists them")
+    one.set_defaults(run=_later("explain", "explain"))
+    one = commands.add_parser("declaration", parents=[after], help="print the declaration")
+    one.add_argument("--starting", action="store_true", help="the one that a shop starts from")
+    one.set_defaults(run=_later("road", "print_declaration"))
     one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
     one.set_defaults(run=_later("road", "print_schema"))
     return parser
+
+
+def _take_declaration(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    parser.add_argument(
+        "--declaration", type=Path, metavar="FILE", default=default, help=f"what may leave; else {VARIABLE}"
+    )
 
 
 def _later(module: str, name: str) -> Command:

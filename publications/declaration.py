@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from db.errors import PonteError
+from db.errors import PonteError, SettingsError
 from publications.locate import find_line
 
-DEFAULT_PATH = Path(__file__).with_name("sgp.toml")
+STARTING_PATH = Path(__file__).with_name("sgp.toml")
+"""What a shop starts from and what the dev stack carries; no command reads it unless it is named."""
+VARIABLE = "PONTE_DECLARATION"
+HOW_TO_GIVE = f"give --declaration FILE or set {VARIABLE}"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
@@ -159,14 +163,31 @@ class Declaration(_Model):
         return (self.intake.source, self.intake.target, *(export.target for export in self.active_exports))
 
 
-def read_declaration(path: Path = DEFAULT_PATH) -> Declaration:
+def find_declaration(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the shop's file: the one given, else PONTE_DECLARATION's. Raise SettingsError without any."""
+    if given is not None:
+        return given
+    if environ.get(VARIABLE):
+        return Path(environ[VARIABLE])
+    raise SettingsError(
+        "no declaration is given: what may leave stands in a file of the shop's",
+        f"{HOW_TO_GIVE}; 'ponte declaration --starting > sgp.toml' writes one to begin with",
+    )
+
+
+def read_declaration(path: Path) -> Declaration:
     """Read and check the file. Raise DeclarationError with the first fault's place and meaning."""
+    return parse_declaration(read_text(path), origin=path.name)
+
+
+def read_text(path: Path) -> str:
+    """Return the file as it stands. Raise DeclarationError if it can't be read."""
     try:
-        return parse_declaration(path.read_text(encoding="utf-8"), origin=path.name)
+        return path.read_text(encoding="utf-8-sig")  # Notepad puts a mark in front
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{path} is not UTF-8", "save it as UTF-8") from error
     except OSError as error:
-        raise DeclarationError(
-            f"{path} can't be read: {error.strerror}", "give another with --declaration"
-        ) from error
+        raise DeclarationError(f"{path} can't be read: {error.strerror}", HOW_TO_GIVE) from error
 
 
 def parse_declaration(text: str, *, origin: str) -> Declaration:

@@ -83,14 +83,12 @@ def _find_restored(
     The target was read first, so it can't seem ahead because of what came meanwhile.
     """
     source, target = live[hop.source].position, live[hop.target].position
-    anew = (
-        f"drop {hop.subscription} and {hop.slot} as docs/runbook.md says at PonteSlotLost, run 'ponte apply'"
-    )
+    anew = f"drop {hop.subscription} and {hop.slot} as 'ponte explain PonteSlotLost' says, run 'ponte apply'"
     if hop.source == declaration.intake.target:
         intake = declaration.intake
         anew = (
             f"let a beat pass and run 'ponte apply': it copies what {intake.source} does not send again; then"
-            f" give out newer versions as docs/adr/0003-versao.md says; then {anew}"
+            f" give out newer versions as 'ponte explain PonteChangesLost' says; then {anew}"
         )
     if _is_ahead(target.held_versao, source.given_versao):
         yield FindingError(

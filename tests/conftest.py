@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fix_tiers",
     "tests.fix_isolation",
+    "tests.fix_declaration",
     "tests.fix_clusters",
     "tests.fix_road",
     "tests.fix_windows",
@@ -11,4 +12,5 @@ pytest_plugins = [
     "tests.fix_watch",
     "tests.fix_breaks",
     "tests.fix_browser",
+    "tests.fix_wheel",
 ]

@@ -297,12 +297,13 @@ def api_environment(dsn: str, port: int, *, password: str = EASY, **settings: st
 
 
 @contextmanager
-def run_api(dsn: str, **settings: str) -> Iterator[RunningApi]:
-    """Run the API for the length of a block, as its users do."""
+def run_api(dsn: str, *, python: str = sys.executable, **settings: str) -> Iterator[RunningApi]:
+    """Run the API for the length of a block, as its users do; `python` says which installed one."""
     port = find_free_port()
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "vps_readapi"],
+            [python, "-m", "vps_readapi"],
+            cwd=None if python == sys.executable else Path(python).parent,
             env=api_environment(dsn, port, **settings),
             stdout=log,
             stderr=log,

@@ -21,7 +21,7 @@ from infra.devstack.postgres import find_server_user
 from infra.devstack.state import wait_until
 from publications.apply import apply, wait_for_copies
 from publications.changes import Change
-from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration, read_declaration
+from publications.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.plan import Plan
 from publications.render import describe
 from publications.session import Reading, Session
@@ -124,7 +124,7 @@ def _fetch(conn: Connection, statement: str, parameters: Sequence[object]) -> li
 
 def with_filter(where: str) -> Declaration:
     """Return the declaration with a filter on the orders that the VPS gets."""
-    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    text = STARTING_PATH.read_text(encoding="utf-8")
     mark = 'publication = "pub_vps_pedidos"\n'
     assert mark in text
     return parse_declaration(text.replace(mark, f'{mark}where = """{where}"""\n'), origin="test")
@@ -142,7 +142,7 @@ def _passfile(root: Path, name: str, port: int) -> Path:
 @contextmanager
 def open_road(databases: Servers, server_root: Path) -> Iterator[Road]:
     """Have everything but what `ponte apply` makes, over databases that are there."""
-    declaration = read_declaration()
+    declaration = read_declaration(STARTING_PATH)
     link = Link(target=(HOST, PORTS["vitrine"]))
     link.start()
     ports = {"sub_intake": PORTS["sgp"], "sub_vps": link.port, "sub_other": link.port}

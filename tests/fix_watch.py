@@ -31,6 +31,7 @@ from infra.devstack.link import Link
 from infra.devstack.state import wait_until
 from publications import metrics
 from publications.cli import main
+from publications.declaration import STARTING_PATH
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
 from publications.settings import watch_variable
@@ -205,7 +206,7 @@ class WatchedRoad:
                 patch.delenv(name)
             for name, value in variables.items():
                 patch.setenv(name, value)
-            code = main(list(arguments))
+            code = main([*arguments, "--declaration", str(STARTING_PATH)])
         return code, out.getvalue()
 
     def read_faces(self) -> dict[str, Face]:

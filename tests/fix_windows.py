@@ -10,7 +10,7 @@ from db.engines import Connection
 from publications.catalog import read_source
 from publications.changes import CreateTable
 from publications.ddl import to_sql
-from publications.declaration import read_declaration
+from publications.declaration import STARTING_PATH, read_declaration
 from publications.spec import TableName
 from publications.wanted import derive_wanted
 from tests.fix_clusters import Servers
@@ -22,7 +22,7 @@ ALONE = "alone"
 @pytest.fixture(scope="module")
 def landing_database(servers: Servers) -> Iterator[str]:
     """The vitrine with the landing tables that `ponte apply` makes for this SGP; gives its name."""
-    declaration = read_declaration()
+    declaration = read_declaration(STARTING_PATH)
     names = [TableName.parse(table.name) for table in declaration.intake.tables]
     with servers.connect("sgp", servers.templates["sgp"]) as sgp:
         source = read_source(sgp, names)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 
 from db.errors import PonteError
-from vps_readapi.logs import set_up_logging
-from vps_readapi.server import serve
-from vps_readapi.settings import ApiSettings
+from db.extras import need
+
+with need("api"):
+    from vps_readapi.logs import set_up_logging
+    from vps_readapi.server import serve
+    from vps_readapi.settings import ApiSettings
 
 
 def main() -> int:

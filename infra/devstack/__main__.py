@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.console import Console
 
-from db.engines import connect
 from db.errors import PonteError
-from infra.devstack.demo import Demo, introduce
-from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError
-from infra.devstack.ports import read_ports
-from infra.devstack.postgres import runtime_root
-from infra.devstack.stack import CLUSTERS, Stack, StackSettings
-from infra.devstack.state import is_running, read_state, wait_until
-from infra.devstack.supervisor import ControlServer, send_command
+from db.extras import need
+
+with need("devstack"):
+    from rich.console import Console
+
+    from db.engines import connect
+    from infra.devstack.demo import Demo, introduce
+    from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError
+    from infra.devstack.ports import read_ports
+    from infra.devstack.postgres import runtime_root
+    from infra.devstack.stack import CLUSTERS, Stack, StackSettings
+    from infra.devstack.state import is_running, read_state, wait_until
+    from infra.devstack.supervisor import ControlServer, send_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LINK_MODES = ("cut", "deafen", "slow", "heal")
@@ -69,8 +73,9 @@ def _say(text: str) -> None:
 
 
 def _root() -> Path:
-    """Return where the stack's data lies: below the repository, or below PONTE_DEV_ROOT."""
-    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", REPOSITORY)))
+    """Return where the stack's data lies: below PONTE_DEV_ROOT, else the repository, else where it is run."""
+    home = REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else Path.cwd()
+    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", home)))
 
 
 def _make_stack() -> Stack:

@@ -22,6 +22,7 @@ from infra.devstack.clusters import HOST, Cluster
 from infra.devstack.errors import DevstackError
 from infra.devstack.seed import DEMO_LOGIN, change_order
 from infra.devstack.state import wait_until
+from publications.declaration import STARTING_PATH
 
 ROUNDS = 50
 CUT_CHANGES = 3
@@ -274,5 +275,5 @@ def introduce(api_url: str, ports: dict[str, int], *, root: object) -> Iterator[
         yield f"{name:<8} {HOST}:{port}"
     username, password = DEMO_LOGIN
     yield f'log in   POST {api_url}/auth/login  {{"username": "{username}", "password": "{password}"}}'
-    yield f"by hand  PONTE_SECRETS_DIR={root}/secrets/ponte ponte plan"
-    yield f"watch    PONTE_SECRETS_DIR={root}/secrets/watch ponte status"
+    yield f"by hand  PONTE_SECRETS_DIR={root}/secrets/ponte ponte plan --declaration {STARTING_PATH}"
+    yield f"watch    PONTE_SECRETS_DIR={root}/secrets/watch ponte status --declaration {STARTING_PATH}"

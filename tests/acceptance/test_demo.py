@@ -18,6 +18,7 @@ import pytest
 from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root, server_version
+from tests.fix_wheel import Environments, Installed
 from tests.ports import find_free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -26,19 +27,21 @@ ORDERS = 520
 
 
 class Devstack:
-    """The command, in a folder and on ports of its own."""
+    """The command, in a folder and on ports of its own: the repository's, or an installed one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, installed: Installed | None = None) -> None:
         self.root = root
+        self.python = installed.program("python") if installed else sys.executable
+        self.cwd = root if installed else REPOSITORY
         self.base = find_free_ports(len(fields(Ports)))[0] - 1
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end; stdout and stderr are kept apart."""
-        environment = {**os.environ, "PONTE_DEV_ROOT": str(self.root), "PONTE_DEV_PORT_BASE": str(self.base)}
+        ours = {"PONTE_DEV_ROOT": str(self.root), "PONTE_DEV_PORT_BASE": str(self.base)}
         return subprocess.run(
-            [sys.executable, "-m", "infra.devstack", *arguments],
-            cwd=REPOSITORY,
-            env=environment,
+            [self.python, "-m", "infra.devstack", *arguments],
+            cwd=self.cwd,
+            env={**os.environ, "PYTHONPATH": "", **ours},
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
@@ -47,8 +50,11 @@ class Devstack:
 
 
 @pytest.fixture(scope="module")
-def devstack(bindirs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
-    one = Devstack(tmp_path_factory.mktemp("devstack"))
+def devstack(
+    bindirs: dict[str, Path], environments: Environments, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Devstack]:
+    """Give the installed one, with nothing but what its extra brings."""
+    one = Devstack(tmp_path_factory.mktemp("devstack"), environments["devstack"])
     yield one
     one.run("down", "--wipe")
     shutil.rmtree(runtime_root(one.root), ignore_errors=True)

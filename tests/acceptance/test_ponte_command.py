@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from publications.cli import main
+from publications.declaration import STARTING_PATH
 from publications.settings import conninfo_variable, dsn_variable, password_variable
 from tests.fix_road import Road
 
@@ -56,7 +57,7 @@ def test_a_missing_setting_is_named(
     for name in list(os.environ):
         if name.startswith("PONTE_"):
             monkeypatch.delenv(name)
-    assert main(["plan"]) == 2
+    assert main(["plan", "--declaration", str(STARTING_PATH)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert "PONTE_SGP_DSN" in said.err

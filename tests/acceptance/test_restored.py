@@ -96,7 +96,7 @@ def test_a_vps_that_was_put_back_is_named_and_copied_again(watched_road: Watched
 
 
 def test_a_vitrine_that_was_put_back_is_named_and_copied_again(watched_road: WatchedRoad) -> None:
-    """First what SGP does not send again, then, as docs/runbook.md says, what the VPS takes for old."""
+    """What SGP does not send again; then, as the runbook says, what the VPS takes for old."""
     with put_back(watched_road, "vitrine"):
         work(watched_road, "mais tarde", ORDERS - 1, 900002)
         watched_road.road.link.cut()  # else the VPS may find, in the middle of an apply, what it lost

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from db.freshness import POLL_STALE_S, Cause
 from publications.checks import Level
+from publications.declaration import STARTING_PATH
 from publications.settings import watch_variable
 from publications.watch import Watch
 from tests.fix_breaks import FRESH, SILENT, SLACK_S, TWO_BEATS_S, wait_faces
@@ -59,7 +60,7 @@ def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad)
     near, far = pty.openpty()
     variables = {watch_variable(name): dsn.get_secret_value() for name, dsn in watched_road.dsns.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PONTE_")}
-    command = [sys.executable, "-m", "publications.cli", "lag", "--watch"]
+    command = [sys.executable, "-m", "publications", "lag", "--watch", "--declaration", str(STARTING_PATH)]
     # A terminal does not ignore Ctrl-C, whatever runs these tests does.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:

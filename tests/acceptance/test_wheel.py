@@ -1,64 +1,29 @@
-"""What people install: the wheel holds all that is not Python, and works away from the repository."""
+"""What people install: the wheel holds all that is not Python, and all that its hints name."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import ast
+import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from publications.cli import _parser
+from publications.runbook import split_entries
+from tests.fix_wheel import REPOSITORY
+
+pytestmark = pytest.mark.acceptance
+
 PACKAGES = ("db", "publications", "vps_readapi", "thumbnail_worker", "infra")
 DATA = {".sql", ".toml", ".mako", ".html", ".json", ".css", ".js", ".svg", ".yml"}
-TIMEOUT_S = 110
-
-PROBE = """
-import sys
-from pathlib import Path
-import db, publications, vps_readapi, thumbnail_worker, infra
-import publications.cli, vps_readapi.__main__, thumbnail_worker.__main__, infra.devstack.__main__
-from db.migrate import History, emit_sql
-from db.sqlfile import read_blocks
-from publications.declaration import read_declaration
-read_declaration()
-for package in (db, publications, vps_readapi, thumbnail_worker, infra):
-    assert Path(package.__file__).is_relative_to(sys.argv[1]), package.__file__
-for package, name in (("publications", "catalog"), ("thumbnail_worker", "queries"), ("db", "published")):
-    read_blocks(package, name)
-for history in History:
-    emit_sql(history)
-"""
-
-
-def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def join_paths(first: Path) -> str:
-    """Put a folder before what the environment has already."""
-    return os.pathsep.join(filter(None, [str(first), os.environ.get("PYTHONPATH", "")]))
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", REPOSITORY, "--no-deps", "-q", "-w", folder, cwd=folder)
-    [path] = folder.glob("sgp_ponte-*.whl")
-    return path
+LEFT_OUT = {"infra/bootstrap.py"}
+BROUGHT = {"publications/runbook.md"}
+"""What lies elsewhere in the repository."""
+DOCUMENT = re.compile(r"\bdocs/|\b[\w-]+\.md\b")
+COMMAND = re.compile(r"(?:['`]|^|runbook: )ponte ([a-z-]+)(?: (Ponte\w+))?", re.MULTILINE)
+MODULE = re.compile(r"\bpython -m ([\w.]+)")
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
@@ -68,17 +33,56 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     data = {name for name in present if Path(name).suffix in DATA}
     assert {Path(name).suffix for name in data} >= {".sql", ".toml", ".mako", ".html", ".css", ".js"}
     assert data - held == set()
-    assert {name for name in present if name.endswith(".py")} - held == set()
+    assert {name for name in present if name.endswith(".py")} - held == LEFT_OUT
+    assert held >= BROUGHT
     foreign = {name for name in held if name.split("/")[0] not in PACKAGES and ".dist-info/" not in name}
     assert foreign == set()
 
 
-def test_the_wheel_works_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
-    target = tmp_path / "site"
-    pip = (sys.executable, "-m", "pip", "install", "--no-deps", "--no-compile", "-q", "--target", target)
-    run(*pip, wheel, cwd=tmp_path)
-    environment = {"PYTHONPATH": join_paths(target), "PYTHONDONTWRITEBYTECODE": "1"}
-    printed = run(sys.executable, "-c", PROBE, target, cwd=tmp_path, **environment)
-    assert "CREATE TABLE vitrine.pedidos" in printed
-    usage = run(sys.executable, "-m", "publications.cli", "--help", cwd=tmp_path, **environment)
-    assert "plan" in usage
+def read_sayings(wheel: Path) -> Iterator[tuple[str, str]]:
+    """Yield what the installed files say to people, each with its file: strings but docstrings, and texts."""
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            text = archive.read(name).decode(errors="replace")
+            if name.endswith(".py"):
+                yield from ((name, said) for said in read_strings(text))
+            elif name.endswith((".yml", ".service", ".timer", ".conf", ".env", ".html", ".toml")):
+                yield name, text
+
+
+def read_strings(source: str) -> Iterator[str]:
+    """Yield the strings of a module, the parts of an f-string joined, without docstrings."""
+    tree = ast.parse(source)
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone | parts:
+            yield node.value
+
+
+def test_no_hint_and_no_rule_names_a_document_that_stays_in_the_repository(wheel: Path) -> None:
+    named = [(name, said) for name, said in read_sayings(wheel) if DOCUMENT.search(said)]
+    assert {name for name, _ in named} == {"publications/runbook.py"}, named
+
+
+def test_every_command_that_a_hint_or_a_rule_names_is_there(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        entries = split_entries(archive.read("publications/runbook.md").decode())
+    usage = _parser().format_help()
+    sayings = [*read_sayings(wheel), *entries.items()]
+    found = [(name, one) for name, said in sayings for one in COMMAND.findall(said)]
+    commands = {(name, command) for name, (command, _) in found}
+    explained = {entry for _, (_, entry) in found} - {""}
+    assert len(commands) > 30
+    assert {one for one in commands if not re.search(rf"^ +{one[1]} ", usage, re.MULTILINE)} == set()
+    assert {"PonteSlotLost", "PonteChangesLost"} <= explained <= set(entries)
+
+
+def test_every_program_that_a_hint_or_a_unit_names_is_there(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    named = {module for _, said in read_sayings(wheel) for module in MODULE.findall(said)}
+    assert named >= {"vps_readapi", "vps_readapi.ingest", "thumbnail_worker", "infra.devstack"}
+    paths = {module: module.replace(".", "/") for module in named}
+    assert {one for one, path in paths.items() if not held & {f"{path}.py", f"{path}/__main__.py"}} == set()

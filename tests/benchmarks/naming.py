@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import pytest
 
 from db.freshness import Cause
+from publications.declaration import STARTING_PATH
 from publications.settings import watch_variable
 from tests.fix_breaks import FAILURES
 from tests.fix_watch import WatchedRoad
@@ -44,7 +45,7 @@ def ask_command(seen: WatchedRoad, verb: str) -> set[str]:
     """Run `ponte` as an operator does."""
     watched = {watch_variable(name): dsn.get_secret_value() for name, dsn in seen.dsns.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PONTE_")}
-    command = [sys.executable, "-m", "publications.cli", verb, "--json"]
+    command = [sys.executable, "-m", "publications", verb, "--json", "--declaration", str(STARTING_PATH)]
     said = subprocess.run(command, env={**inherited, **watched}, capture_output=True, check=False)
     return set(json.loads(said.stdout)["subscribers"]["vps"]["causes"])
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from publications.cli import main
-from publications.declaration import DEFAULT_PATH
+from publications.declaration import STARTING_PATH
 from publications.settings import conninfo_variable, dsn_variable, password_variable
 from tests.fix_road import Road
 
@@ -30,10 +30,11 @@ def environment(unapplied_road: Road, monkeypatch: pytest.MonkeyPatch) -> Road:
 
 
 def read_two_lines(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """Return the fact and the hint; fail if more or less was said, or anything on stdout."""
+    """Return the fact and the hint; fail if more was said than what was read, or anything on stdout."""
     said = capsys.readouterr()
     assert said.out == ""
-    fact, hint = said.err.splitlines()
+    read, fact, hint = said.err.splitlines()
+    assert read == f"declaration: {STARTING_PATH}"
     assert fact.startswith("ponte: ")
     assert hint.startswith("HINT: ")
     return fact, hint
@@ -85,7 +86,7 @@ def test_what_is_secret_is_refused(
     environment: Road, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     declaration = tmp_path / "leaky.toml"
-    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    text = STARTING_PATH.read_text(encoding="utf-8")
     mark = '"is_active"]\n\n[[intake.tables]]'
     assert mark in text
     declaration.write_text(text.replace(mark, mark.replace("]", ', "password_plain"]', 1)), encoding="utf-8")

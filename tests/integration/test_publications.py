@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from publications.apply import BusyError, run_step
 from publications.changes import DropSlot, RefreshSubscription
-from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
+from publications.declaration import STARTING_PATH, Declaration, parse_declaration
 from publications.release import release
 from publications.render import describe
 from publications.spec import SlotSpec
@@ -141,7 +141,7 @@ def test_a_column_can_be_released_for_sgps_migration_and_restored(road: Road) ->
 
 def test_a_newly_declared_column_is_filled_without_a_copy(road: Road) -> None:
     without = parse_declaration(
-        DEFAULT_PATH.read_text(encoding="utf-8")
+        STARTING_PATH.read_text(encoding="utf-8")
         .replace('"forma_envio", "financeiro"', '"financeiro"')
         .replace('"observacao", "forma_envio",\n  "financeiro"', '"observacao",\n  "financeiro"'),
         origin="test",
@@ -200,7 +200,7 @@ member_of = ["pg_monitor"]
 @contextmanager
 def second_subscriber(road: Road) -> Iterator[str]:
     """Have another database on the VPS's server; gives the declaration with its export."""
-    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    text = STARTING_PATH.read_text(encoding="utf-8")
     assert ROLES in text
     road.servers.clusters["other"] = road.servers.clusters["vps"]
     with road.servers.clone("vps", "other"):
@@ -233,7 +233,7 @@ def test_a_second_subscriber_has_its_own_view_and_is_removed_cleanly(road: Road)
 
 def test_an_active_slot_is_never_dropped_by_force(road: Road) -> None:
     """A subscriber that was taken out of the declaration and still follows."""
-    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    text = STARTING_PATH.read_text(encoding="utf-8")
     renamed = parse_declaration(text.replace('"slot_vps"', '"slot_new"'), origin="test")
     with road.session(renamed) as session, pytest.raises(BusyError, match="slot_vps"):
         run_step(session, DropSlot("vitrine", SlotSpec("slot_vps")))

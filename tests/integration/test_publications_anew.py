@@ -12,7 +12,7 @@ import pytest
 
 from publications.apply import apply
 from publications.changes import AddGrants, Change
-from publications.declaration import DEFAULT_PATH, parse_declaration
+from publications.declaration import STARTING_PATH, parse_declaration
 from publications.render import describe
 from tests.fix_gaps import HOPS, Killed, beat_at, lose_changes, read_notes
 from tests.fix_road import Road
@@ -26,7 +26,7 @@ KILLED_APPLY = """
 import os, signal, sys, json  # as a user's command would be: a process of its own
 from pydantic import SecretStr
 from publications.apply import apply
-from publications.declaration import read_declaration
+from publications.declaration import STARTING_PATH, read_declaration
 from publications.session import Session
 from publications.settings import PublicationsSettings
 
@@ -44,7 +44,7 @@ def report(step):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Session(read_declaration(), settings) as session:
+with Session(read_declaration(STARTING_PATH), settings) as session:
     apply(session, allow_drop=False, report=report)
 """
 
@@ -108,7 +108,7 @@ def _run_apply(given: object, steps: int) -> int:
 
 def test_a_count_that_is_sent_later_leaves_no_gap(unapplied_road: Road) -> None:
     """An upgrade with beats under way that don't have it yet."""
-    road, text = unapplied_road, DEFAULT_PATH.read_text(encoding="utf-8")
+    road, text = unapplied_road, STARTING_PATH.read_text(encoding="utf-8")
     assert '"landings", ' in text
     older = parse_declaration(text.replace('"landings", ', ""), origin="test")
     road.apply(older)

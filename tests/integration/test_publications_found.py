@@ -61,7 +61,7 @@ def test_a_window_from_a_backup_is_found_by_its_versions(road: Road) -> None:
     assert [finding.fact for finding in found] == [
         "vps holds newer versions than vitrine has given out: vitrine was put back to an earlier moment"
     ]
-    assert "0003-versao" in found[0].hint
+    assert "PonteChangesLost" in found[0].hint
 
 
 @pytest.mark.parametrize(

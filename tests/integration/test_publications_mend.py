@@ -6,7 +6,7 @@ import pytest
 
 from db.errors import PonteError
 from publications.apply import BusyError, RefusedError, apply, hold_lock
-from publications.declaration import DEFAULT_PATH, parse_declaration
+from publications.declaration import STARTING_PATH, parse_declaration
 from publications.render import describe
 from tests.fix_road import Road, with_filter
 
@@ -233,7 +233,7 @@ def test_a_reason_to_refuse_is_named_and_nothing_is_touched(road: Road, reason: 
 
 
 def test_what_is_not_public_is_refused(road: Road) -> None:
-    text = DEFAULT_PATH.read_text(encoding="utf-8").replace(
+    text = STARTING_PATH.read_text(encoding="utf-8").replace(
         'columns = ["id", "username", "is_admin", "setor", "is_active"]',
         'columns = ["id", "username", "updated_at", "password_hash", "apelido"]',
     )

@@ -6,7 +6,7 @@ import pytest
 
 from publications.apply import BusyError, OutdatedError, run_step
 from publications.changes import Backfill
-from publications.declaration import DEFAULT_PATH, Declaration, parse_declaration
+from publications.declaration import STARTING_PATH, Declaration, parse_declaration
 from publications.render import describe, to_script
 from publications.spec import TableName
 from tests.fix_road import Road
@@ -65,7 +65,7 @@ PHONE = "telefone_cliente"
 
 def with_secret_phone(*, exported: bool) -> Declaration:
     """Return the declaration with the telephone numbers made secret, still in the export or not."""
-    text = DEFAULT_PATH.read_text(encoding="utf-8").replace(f'"{PHONE}", ', "", 2 if exported else 3)
+    text = STARTING_PATH.read_text(encoding="utf-8").replace(f'"{PHONE}", ', "", 2 if exported else 3)
     return parse_declaration(
         text.replace('secret = ["tipo_pagamento"', f'secret = ["{PHONE}", "tipo_pagamento"'), origin="test"
     )
@@ -97,7 +97,7 @@ def test_a_column_made_secret_is_emptied_everywhere(road: Road, exported: bool) 
 
 def test_a_column_that_is_public_and_not_sent_stays(road: Road) -> None:
     """As when SGP has dropped it: nobody could bring it back."""
-    text = DEFAULT_PATH.read_text(encoding="utf-8").replace(f'"{PHONE}", ', "<kept>", 1)
+    text = STARTING_PATH.read_text(encoding="utf-8").replace(f'"{PHONE}", ', "<kept>", 1)
     unsent = text.replace(f'"{PHONE}", ', "", 1).replace("<kept>", f'"{PHONE}", ')
     before = count_phones(road)
     road.apply(parse_declaration(unsent, origin="test"))

@@ -22,6 +22,7 @@ from publications import metrics
 from publications.checks import CheckKind, Level, check_recording, check_view, find_worst
 from publications.cli import main
 from publications.commands.watch import show
+from publications.declaration import STARTING_PATH
 from publications.follower import Sight, open_link
 from publications.history import read_day, read_past, read_silence_s, read_turns, thin, write_measurement
 from publications.panel.page import make_page
@@ -263,9 +264,9 @@ def test_without_its_connections_the_command_says_which_are_missing(
 ) -> None:
     for name in [name for name in os.environ if name.startswith("PONTE_")]:
         monkeypatch.delenv(name)
-    assert main(["status"]) == 2
+    assert main(["status", "--declaration", str(STARTING_PATH)]) == 2
     assert "PONTE_WATCH_SGP_DSN, PONTE_WATCH_VITRINE_DSN, PONTE_WATCH_VPS_DSN" in capsys.readouterr().err
-    assert main(["status", "--nagios"]) == Level.UNKNOWN
+    assert main(["status", "--nagios", "--declaration", str(STARTING_PATH)]) == Level.UNKNOWN
     assert capsys.readouterr().out.startswith("PONTE UNKNOWN - not set: ")
 
 
@@ -277,7 +278,7 @@ def test_a_plugin_that_fails_is_unknown_and_never_a_warning(
     assert main(["lag", "--nagios"]) == Level.UNKNOWN
     assert main(["status", "--nagios", "--help"]) == 0
     assert capsys.readouterr().out.startswith("PONTE UNKNOWN - wrong usage")
-    monkeypatch.setattr("publications.commands.watch.read_declaration", lambda _: 1 / 0)
+    monkeypatch.setattr("publications.commands.watch.read_given", lambda _: 1 / 0)
     assert main(["status", "--nagios"]) == Level.UNKNOWN
     assert capsys.readouterr().out == "PONTE UNKNOWN - ZeroDivisionError\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from publications.declaration import (
-    DEFAULT_PATH,
+    STARTING_PATH,
     DeclarationError,
     make_schema,
     parse_declaration,
@@ -16,7 +16,7 @@ from publications.declaration import (
 )
 from publications.locate import find_line
 
-TEXT = DEFAULT_PATH.read_text(encoding="utf-8")
+TEXT = STARTING_PATH.read_text(encoding="utf-8")
 
 
 def line_of(text: str, piece: str) -> int:
@@ -82,7 +82,7 @@ def test_a_file_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_the_committed_schema_is_the_models() -> None:
-    committed = json.loads(DEFAULT_PATH.with_name("sgp.schema.json").read_text(encoding="utf-8"))
+    committed = json.loads(STARTING_PATH.with_name("sgp.schema.json").read_text(encoding="utf-8"))
     assert committed == make_schema(), "run: ponte schema > publications/sgp.schema.json"
 
 

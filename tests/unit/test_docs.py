@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from db.settings import PonteSettings
 from db.window import TABLES
 from infra.devstack import errors, ports
+from publications import declaration
 from thumbnail_worker import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
@@ -74,3 +76,15 @@ def test_the_workers_metrics_are_described_and_no_other() -> None:
     [section] = re.findall(r"^## Worker\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     names = {value for value in vars(metrics).values() if str(value).startswith("ponte_worker_")}
     assert set(re.findall(r"^\| `(ponte_worker_\w+)`", section, re.MULTILINE)) == names
+
+
+def test_every_extra_is_described_and_no_other() -> None:
+    text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(re.findall(r"^\| .* \| `sgp-ponte\[(\w+)\]`", text, re.MULTILINE)) == set(
+        declared["optional-dependencies"]
+    )
+
+
+def test_the_declarations_variable_is_described() -> None:
+    assert f"| `{declaration.VARIABLE}` |" in SETTINGS

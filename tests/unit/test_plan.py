@@ -20,7 +20,7 @@ from publications.changes import (
     SetSubscriptionPublications,
     SettleSubscription,
 )
-from publications.declaration import Declaration, read_declaration
+from publications.declaration import STARTING_PATH, Declaration, read_declaration
 from publications.diff import diff_endpoint
 from publications.plan import Plan, make_plan
 from publications.render import describe, statements, to_json, to_script, to_text
@@ -32,7 +32,7 @@ PEDIDOS = TableName("vitrine", "pedidos")
 
 @pytest.fixture
 def declaration() -> Declaration:
-    return read_declaration()
+    return read_declaration(STARTING_PATH)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from publications.declaration import read_declaration
+from publications.declaration import STARTING_PATH, read_declaration
 from publications.preflight import EndpointFacts
 from publications.refusals import Situation, find_refusals
 from publications.spec import EndpointSpec, Room, TableName
@@ -24,7 +24,7 @@ GOOD = EndpointFacts(
 
 def situation(**facts: EndpointFacts) -> Situation:
     """A shop without replication yet, on good servers but for those given."""
-    declaration = read_declaration()
+    declaration = read_declaration(STARTING_PATH)
     source = {
         TableName.parse(table.name): {column: SourceColumn("text", built_in=True) for column in table.columns}
         for table in declaration.intake.tables

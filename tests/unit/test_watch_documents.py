@@ -82,7 +82,7 @@ def test_every_rule_has_an_entry_in_the_runbook_and_no_other_has() -> None:
     names = [rule["alert"] for rule in read_rules()]
     assert re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE) == names
     for rule in read_rules():
-        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook"] == f"ponte explain {rule['alert']}"
         assert rule["labels"]["severity"] in {"warning", "critical"}
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from vps_readapi.app import create_app
-from vps_readapi.settings import ApiSettings
+from db.extras import need
+
+with need("api"):
+    from vps_readapi.app import create_app
+    from vps_readapi.settings import ApiSettings
 
 
 def describe() -> str:

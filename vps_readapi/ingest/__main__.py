@@ -6,12 +6,15 @@ import contextlib
 import signal
 import sys
 
-import uvicorn
-
 from db.errors import PonteError
-from vps_readapi.ingest.app import create_ingest
-from vps_readapi.ingest.settings import IngestSettings
-from vps_readapi.logs import set_up_logging
+from db.extras import need
+
+with need("api"):
+    import uvicorn
+
+    from vps_readapi.ingest.app import create_ingest
+    from vps_readapi.ingest.settings import IngestSettings
+    from vps_readapi.logs import set_up_logging
 
 STOP_TIMEOUT_S = 5
 KEEP_ALIVE_S = 65
