@@ -13,7 +13,7 @@ from db.endings import Parser, run_program
 from db.extras import need
 from db.reasons import explain
 from publications.commands import OK
-from publications.declaration import VARIABLE
+from publications.declare.declaration import VARIABLE
 
 UNKNOWN = 3
 """The exit code of a monitoring plugin that could not look."""

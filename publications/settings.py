@@ -20,7 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from db.errors import SettingsError
 from db.settings import PREFIX, PonteSettings, read_secret
-from publications.declaration import Declaration
+from publications.declare.declaration import Declaration
 
 
 @dataclass(frozen=True)

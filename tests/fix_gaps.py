@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from publications.apply import apply
-from publications.changes import Change
+from publications.act.apply import apply
+from publications.decide.changes import Change
 from tests.fix_road import Road
 
 

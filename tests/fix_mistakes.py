@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db.engines import Connection
 from infra.devstack.clusters import HOST
-from publications.declaration import STARTING_PATH, VARIABLE
+from publications.declare.declaration import STARTING_PATH, VARIABLE
 from publications.settings import conninfo_variable, dsn_variable, password_variable, watch_variable
 from tests.fix_clusters import NAMES, PASSWORD, Servers, clone_all
 from tests.fix_road import ROLE_PASSWORD, Road, open_road

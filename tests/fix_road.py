@@ -19,12 +19,12 @@ from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
 from infra.devstack.postgres import find_server_user
 from infra.devstack.state import wait_until
-from publications.apply import apply, wait_for_copies
-from publications.changes import Change
-from publications.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
-from publications.plan import Plan
-from publications.render import describe
-from publications.session import Reading, Session
+from publications.act.apply import apply, wait_for_copies
+from publications.act.endpoints import Reading, Session
+from publications.commands.plan_text import describe
+from publications.decide.changes import Change
+from publications.decide.plan import Plan
+from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.settings import PublicationsSettings
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
 

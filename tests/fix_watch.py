@@ -29,20 +29,20 @@ from db.offline import MAX_OFFLINE_VARIABLE
 from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
 from infra.devstack.state import wait_until
-from publications import metrics
 from publications.cli import main
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
+from publications.panel import metrics
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
 from publications.settings import watch_variable
-from publications.watch import Watch
+from publications.watch.road import Watch
 from tests.fix_api import RunningApi, run_api
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
 from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road, open_road
 from tests.ports import find_free_port
-from thumbnail_worker.heartbeat import HeartbeatJob
-from thumbnail_worker.job import keep_running
-from thumbnail_worker.session import Session
+from thumbnail_worker.connection import Session
+from thumbnail_worker.jobs.heartbeat import HeartbeatJob
+from thumbnail_worker.jobs.job import keep_running
 
 BEAT_S = 2.0
 HEADLINE = re.compile(r'<span class="palavra">Sincronização: ([^<]+)</span>')

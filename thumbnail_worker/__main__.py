@@ -12,7 +12,7 @@ from db.extras import need
 with need("worker"):
     from thumbnail_worker.commands import backfill, reconcile, status
     from thumbnail_worker.events import start_logging
-    from thumbnail_worker.reconcile import GRACE_S
+    from thumbnail_worker.reconcile.heal import GRACE_S
     from thumbnail_worker.settings import WorkerSettings
     from thumbnail_worker.worker import build_jobs, run_once, run_service
 

@@ -12,22 +12,22 @@ from uuid import uuid4
 from db.outage import Outage
 from db.reasons import explain_port
 from db.sqlfile import read_blocks
-from thumbnail_worker.backlog import Backlog
-from thumbnail_worker.credentials import CredentialsJob
-from thumbnail_worker.darkroom import Darkroom
-from thumbnail_worker.dead_letters import DeadLettersJob
+from thumbnail_worker.connection import Session
 from thumbnail_worker.events import log
-from thumbnail_worker.heartbeat import HeartbeatJob
-from thumbnail_worker.job import Job, keep_running, try_run
-from thumbnail_worker.making import Limits
-from thumbnail_worker.media import Media
-from thumbnail_worker.metrics import LOOPBACK, WorkerMetrics
-from thumbnail_worker.miniaturas import MiniaturasJob
-from thumbnail_worker.pool import RenderPool
-from thumbnail_worker.published import PublishedJob
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.revocations import RevocationsJob
-from thumbnail_worker.session import Session
+from thumbnail_worker.jobs.credentials import CredentialsJob
+from thumbnail_worker.jobs.dead_letters import DeadLettersJob
+from thumbnail_worker.jobs.fingerprints import PublishedJob
+from thumbnail_worker.jobs.heartbeat import HeartbeatJob
+from thumbnail_worker.jobs.job import Job, keep_running, try_run
+from thumbnail_worker.jobs.revocations import RevocationsJob
+from thumbnail_worker.photos.darkroom import Darkroom
+from thumbnail_worker.photos.job import MiniaturasJob
+from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.metrics import LOOPBACK, WorkerMetrics
+from thumbnail_worker.photos.originals import Media
+from thumbnail_worker.photos.pool import RenderPool
+from thumbnail_worker.photos.queue import Backlog
+from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.settings import StorageKind, WorkerSettings
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage

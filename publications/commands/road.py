@@ -11,14 +11,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from db.migrate import History, emit_sql, migrate
 from db.reasons import explained, open_database
 from db.versions import list_versions, refuse_newer
-from publications.apply import apply, settle, wait_for_copies
-from publications.changes import Change
+from publications.act.apply import apply, settle, wait_for_copies
+from publications.act.endpoints import Session, find_histories
+from publications.act.release import release
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.commands.given import find_given, read_given
-from publications.declaration import STARTING_PATH, make_schema, read_text
-from publications.release import release
-from publications.render import describe, to_json, to_script, to_text
-from publications.session import Session, find_histories
+from publications.commands.plan_text import describe, to_json, to_script, to_text
+from publications.decide.changes import Change
+from publications.declare.declaration import STARTING_PATH, make_schema, read_text
 from publications.settings import dsn_variable, read_settings
 
 

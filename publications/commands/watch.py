@@ -11,13 +11,13 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from db.extras import need
-from publications import report
-from publications.checks import Check, Level, check_recording, check_view, find_worst
 from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
+from publications.faces import machine as report
+from publications.faces.terminal import hops_table, to_renderable
 from publications.settings import WatchSettings, read_watch_dsns
-from publications.status import hops_table, to_renderable
-from publications.watch import View, Watch, look_once
+from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
+from publications.watch.road import View, Watch, look_once
 
 PIPE_WIDTH = 240
 

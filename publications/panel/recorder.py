@@ -16,9 +16,9 @@ from db.engines import Connection, connect
 from db.freshness import Cause, FreshnessState
 from db.outage import Outage
 from db.reasons import explain_failure
-from publications.history import Piece, Turn, read_day, read_turns, thin, write_measurement
 from publications.settings import watch_variable
-from publications.watch import View
+from publications.watch.history import Piece, Turn, read_day, read_turns, thin, write_measurement
+from publications.watch.road import View
 
 APPLICATION = "ponte-panel"
 READ_S = 30.0

@@ -10,11 +10,11 @@ import uvicorn
 from pydantic import SecretStr
 
 from db.listening import listen
-from publications.declaration import Declaration
+from publications.declare.declaration import Declaration
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
 from publications.settings import WatchSettings
-from publications.watch import Watch
+from publications.watch.road import Watch
 
 
 def serve(declaration: Declaration, dsns: Mapping[str, SecretStr], settings: WatchSettings) -> int:

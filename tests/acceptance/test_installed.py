@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from publications.cli import _parser
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 from tests.fix_wheel import Environments
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]

@@ -19,7 +19,7 @@ from db.engines import connect
 from infra.devstack.clusters import HOST, Cluster
 from infra.devstack.state import wait_until
 from publications.cli import main
-from publications.declaration import STARTING_PATH, VARIABLE
+from publications.declare.declaration import STARTING_PATH, VARIABLE
 from tests.fix_api import run_cluster
 from tests.fix_mistakes import FAILED, Mistake, Stage, check_told, run_here
 

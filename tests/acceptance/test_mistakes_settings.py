@@ -11,7 +11,7 @@ import pytest
 
 from infra.devstack.clusters import HOST
 from publications.cli import main
-from publications.declaration import STARTING_PATH, VARIABLE
+from publications.declare.declaration import STARTING_PATH, VARIABLE
 from tests.fix_mistakes import (
     FAILED,
     USAGE,

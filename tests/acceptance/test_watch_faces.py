@@ -12,14 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from db import lifetime
 from db.freshness import POLL_STALE_S, Cause
-from publications.checks import Level
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 from publications.settings import watch_variable
-from publications.watch import Watch
+from publications.watch.checks import Level
+from publications.watch.road import Watch
 from tests.fix_breaks import FRESH, SILENT, SLACK_S, TWO_BEATS_S, wait_faces
 from tests.fix_browser import ALL_LOOKS, Browser
 from tests.fix_watch import BEAT_S, MAX_OFFLINE_H, Face, Panel, Sampler, WatchedRoad, fetch
 from vps_readapi import metrics
+from vps_readapi.front.metrics import REQUESTS
 
 pytestmark = pytest.mark.acceptance
 
@@ -84,9 +85,7 @@ def test_the_apis_numbers_say_what_its_headers_say(watched_road: WatchedRoad) ->
     samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
     [state] = [one.labels["state"] for one in samples if one.name == metrics.STATE.name and one.value == 1]
     assert state == watched_road.read_api().state
-    counted = [
-        one for one in samples if one.name == metrics.REQUESTS.name and one.labels["route"] == "/saude/viva"
-    ]
+    counted = [one for one in samples if one.name == REQUESTS.name and one.labels["route"] == "/saude/viva"]
     assert counted[0].value > 0
     named = {one.name for one in metrics.ALL}
     assert named <= {one.name for one in samples}

@@ -28,9 +28,9 @@ from infra.devstack.stack import Stack
 from infra.devstack.state import wait_until
 from tests.benchmarks.road import start_stack
 from tests.ports import find_free_port
-from thumbnail_worker.making import Limits, Made, Task
-from thumbnail_worker.pool import RenderPool
-from thumbnail_worker.render import arm_pixel_guard, render
+from thumbnail_worker.photos.messages import Limits, Made, Task
+from thumbnail_worker.photos.pool import RenderPool
+from thumbnail_worker.photos.render import arm_pixel_guard, render
 
 SIZE = (4000, 3000)
 ROUNDS = 25

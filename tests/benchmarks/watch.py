@@ -25,7 +25,7 @@ from infra.devstack.postgres import runtime_root
 from infra.devstack.stack import Stack, StackSettings
 from infra.devstack.state import wait_until
 from publications.settings import read_watch_dsns
-from publications.watch import Watch
+from publications.watch.road import Watch
 from tests.fix_watch import Heart
 from tests.ports import find_free_ports
 

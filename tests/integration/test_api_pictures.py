@@ -27,8 +27,8 @@ from tests.fix_api import (
 from tests.fix_photos import draw_jpeg
 from tests.fix_s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, run_s3
 from tests.ports import find_free_port
-from vps_readapi.media import MediaLinks
-from vps_readapi.presign import Bucket
+from vps_readapi.pictures.links import MediaLinks
+from vps_readapi.pictures.presign import Bucket
 
 pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.timeout(600)]
 

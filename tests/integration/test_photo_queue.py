@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from tests.fix_clusters import Servers
-from thumbnail_worker.backlog import LEASE_S, Backlog, Claim
+from thumbnail_worker.connection import Session
 from thumbnail_worker.errors import Motivo
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.render import Rendered
-from thumbnail_worker.session import Session
+from thumbnail_worker.photos.queue import LEASE_S, Backlog, Claim
+from thumbnail_worker.photos.recipe import Recipe
+from thumbnail_worker.photos.render import Rendered
 
 RECIPE = Recipe((640, 1600), "40:89:1536:30")
 MADE = Rendered(b"webp!", 640, 480)

@@ -19,8 +19,8 @@ from db.credentials import CredentialKeys
 from infra.devstack.seed import CANARIES, ITEM_CANARIES, insert_order
 from tests.fix_clusters import PASSWORD
 from tests.fix_road import ROLE_PASSWORD, Road
-from thumbnail_worker.credentials import CredentialsJob
-from thumbnail_worker.session import Session as WorkerSession
+from thumbnail_worker.connection import Session as WorkerSession
+from thumbnail_worker.jobs.credentials import CredentialsJob
 
 EXPORT_ROLE = "ponte_export_vps"
 CANARY = re.compile(rb"CANARIO-[0-9A-Za-z_.-]+?-[0-9a-f]{12}")

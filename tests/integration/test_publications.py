@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from publications.apply import BusyError, run_step
-from publications.changes import DropSlot, RefreshSubscription
-from publications.declaration import STARTING_PATH, Declaration, parse_declaration
-from publications.release import release
-from publications.render import describe
-from publications.spec import SlotSpec
+from publications.act.apply import BusyError, run_step
+from publications.act.release import release
+from publications.commands.plan_text import describe
+from publications.decide.changes import DropSlot, RefreshSubscription
+from publications.decide.spec import SlotSpec
+from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
 from tests.fix_road import Road, with_filter
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from db import lifetime
-from publications.apply import apply
-from publications.changes import AddGrants, Change
-from publications.declaration import STARTING_PATH, parse_declaration
-from publications.render import describe
+from publications.act.apply import apply
+from publications.commands.plan_text import describe
+from publications.decide.changes import AddGrants, Change
+from publications.declare.declaration import STARTING_PATH, parse_declaration
 from tests.fix_gaps import HOPS, Killed, beat_at, lose_changes, read_notes
 from tests.fix_road import Road
 
@@ -26,9 +26,9 @@ def plan_lines(road: Road) -> list[str]:
 KILLED_APPLY = """
 import os, signal, sys, json  # as a user's command would be: a process of its own
 from pydantic import SecretStr
-from publications.apply import apply
-from publications.declaration import read_declaration
-from publications.session import Session
+from publications.act.apply import apply
+from publications.declare.declaration import STARTING_PATH, read_declaration
+from publications.act.endpoints import Session
 from publications.settings import PublicationsSettings
 
 given = json.load(sys.stdin)
@@ -45,7 +45,7 @@ def report(step):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Session(read_declaration(), settings) as session:
+with Session(read_declaration(STARTING_PATH), settings) as session:
     apply(session, allow_drop=False, report=report)
 """
 

@@ -9,8 +9,8 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from db.reasons import UnreachableError
-from publications.render import describe
-from publications.session import Reading, Session
+from publications.act.endpoints import Reading, Session
+from publications.commands.plan_text import describe
 from tests.fix_road import Road
 from tests.ports import find_free_ports
 

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from publications.apply import NotConvergedError, apply, wait_for_copies
-from publications.changes import Change, CloseGap, CopyAgain
-from publications.declaration import Declaration, parse_declaration
-from publications.render import describe
+from publications.act.apply import NotConvergedError, apply, wait_for_copies
+from publications.commands.plan_text import describe
+from publications.decide.changes import Change, CloseGap, CopyAgain
+from publications.declare.declaration import Declaration, parse_declaration
 from tests.fix_gaps import (
     HOPS,
     Killed,

@@ -15,10 +15,10 @@ from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg
 from tests.fix_road import Road
 from thumbnail_worker.errors import Motivo, PhotosStoppedError, StorageError, StorageRefusedError
-from thumbnail_worker.making import Made, Rejected, Reply, Task
-from thumbnail_worker.miniaturas import MiniaturasJob
-from thumbnail_worker.pool import RenderDiedError
-from thumbnail_worker.recipe import Recipe
+from thumbnail_worker.photos.job import MiniaturasJob
+from thumbnail_worker.photos.messages import Made, Rejected, Reply, Task
+from thumbnail_worker.photos.pool import RenderDiedError
+from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.storage import StoredObject
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
@@ -379,7 +379,7 @@ def test_how_long_a_photo_waits_is_told_however_often_it_is_put_off(shop: Shop) 
 
 
 def test_a_long_round_looks_around(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thumbnail_worker.miniaturas._SWEEP_INTERVAL_S", 0.0)
+    monkeypatch.setattr("thumbnail_worker.photos.job._SWEEP_INTERVAL_S", 0.0)
     ids = [shop.add(draw_jpeg(80 + number)) for number in range(4)]
     shop.wait_queued(*ids)
     shown: list[float] = []

@@ -21,7 +21,7 @@ from vps_readapi.memory.bodies import (
     Body,
     make_etag,
 )
-from vps_readapi.visibility import MONEY, NOTHING, PHONE
+from vps_readapi.pedidos.visibility import MONEY, NOTHING, PHONE
 
 CONTENT = b'{"cliente":"' + b"Fulano de Tal " * 60 + b'"}'
 NAMES = {GZIP: b"gzip", BROTLI: b"br", ZSTD: b"zstd"}

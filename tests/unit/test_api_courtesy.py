@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from infra.devstack.state import wait_until
-from vps_readapi.auth.courtesy import A_LITTLE, LOWEST, Courtesy, make_way
+from vps_readapi.auth.niceness import A_LITTLE, LOWEST, Courtesy, make_way
 
 pytestmark = [
     pytest.mark.unit,

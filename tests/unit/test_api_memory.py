@@ -16,16 +16,16 @@ from vps_readapi.memory.bodies import LARGE_BYTES, ZSTD, Body
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.memory import MAX_TOGETHER, Memory
 from vps_readapi.memory.people import People
-from vps_readapi.memory.plan import LIST, Plan
 from vps_readapi.memory.sql import Changes, Clock
-from vps_readapi.visibility import MONEY, NOTHING, VisibilityPolicy
+from vps_readapi.memory.wanted import LIST, Wanted
+from vps_readapi.pedidos.visibility import MONEY, NOTHING, VisibilityPolicy
 
 T = TypeVar("T")
 TOKEN = Verified(Claims(1, "ana"), 2**40, 0, None, b"digest")
 Load = Callable[[Sequence[int]], Awaitable[dict[int, Body]]]
 
 
-def plan(target: int = 7, **changes: Any) -> Plan:
+def wanted(target: int = 7, **changes: Any) -> Wanted:
     usual: dict[str, Any] = {
         "coding": 0,
         "etags": frozenset(),
@@ -33,7 +33,7 @@ def plan(target: int = 7, **changes: Any) -> Plan:
         "is_head": False,
         "cors": b"",
     }
-    return Plan(target=target, token=TOKEN, **(usual | changes))
+    return Wanted(target=target, token=TOKEN, **(usual | changes))
 
 
 def changes(*pedidos: int, everything: bool = False, clock: Clock | None = None) -> Changes:
@@ -69,7 +69,6 @@ def make_memory(load: Load, *, budget_bytes: int = 10**6) -> Memory:
 
     return Memory(
         "",
-        plans=None,  # type: ignore[arg-type]  # it parses requests, and nobody asks here
         people=People(VisibilityPolicy.of()),
         load=load,
         listing=Listing(read_ids, max_orders=9),
@@ -101,7 +100,7 @@ def version(body: Body | None) -> int | None:
 @contextlib.asynccontextmanager
 async def asking(memory: Memory, *targets: int) -> Any:
     """Have orders asked for, in tasks that have begun."""
-    tasks = [asyncio.create_task(memory.read(plan(one), NOTHING)) for one in targets]
+    tasks = [asyncio.create_task(memory.read(wanted(one), NOTHING)) for one in targets]
     await asyncio.sleep(0)
     yield tasks
 
@@ -113,7 +112,7 @@ def test_many_who_ask_for_one_order_share_its_reading() -> None:
         async with asking(memory, 7, 7, 7) as tasks:
             database.let_go(0)
             found = [version(await task) for task in tasks]
-        found.append(version(await memory.read(plan(7), NOTHING)))
+        found.append(version(await memory.read(wanted(7), NOTHING)))
         return found, database.asked
 
     assert run(ask()) == ([0, 0, 0, 0], [[7]])
@@ -130,7 +129,7 @@ def test_a_reading_that_a_change_made_stale_is_joined_by_nobody_and_kept_for_nob
                 database.let_go(0)
                 database.let_go(1)
                 old, new = version(await before), version(await after)
-        return old, new, version(await memory.read(plan(7), NOTHING)), database.asked
+        return old, new, version(await memory.read(wanted(7), NOTHING)), database.asked
 
     assert run(ask()) == (0, 1, 1, [[7], [7]])
 
@@ -148,7 +147,7 @@ def test_what_was_being_read_when_it_changed_is_not_kept(how: str) -> None:
                 memory._apply(changes(7, everything=how == "everything"))
             database.let_go(0)
             await task
-        return memory.recall(plan(7), NOTHING), memory.held[1]
+        return memory.recall(wanted(7), NOTHING), memory.held[1]
 
     assert run(ask()) == (None, 0)
 
@@ -158,7 +157,7 @@ def test_a_change_drops_the_orders_that_it_names_and_no_other() -> None:
     for one in (1, 2, 3):
         memory._keep(one, Body(b"{}"))
     memory._apply(changes(2))
-    assert [memory.recall(plan(one), NOTHING) is not None for one in (1, 2, 3)] == [True, False, True]
+    assert [memory.recall(wanted(one), NOTHING) is not None for one in (1, 2, 3)] == [True, False, True]
     assert memory.held == (2, 4)
     memory._apply(changes(everything=True))
     assert memory.held == (0, 0)
@@ -190,7 +189,7 @@ def test_those_who_wait_are_told_of_a_failure_and_the_next_is_read_again() -> No
         memory = make_memory(load)
         async with asking(memory, 1, 2) as tasks:
             told: list[object] = list(await asyncio.gather(*tasks, return_exceptions=True))
-        body = await memory.read(plan(1), NOTHING)
+        body = await memory.read(wanted(1), NOTHING)
         return [*map(type, told), body is not None, memory._loading]
 
     assert run(ask()) == [OSError, OSError, True, {}]
@@ -230,10 +229,10 @@ def test_beyond_the_budget_the_order_that_was_read_longest_ago_goes() -> None:
         for one in (1, 2, 3):
             memory._keep(one, Body(b"x" * 10))
         assert memory.held == (3, 30), "what fits was not kept"
-        await memory.read(plan(1), NOTHING)
+        await memory.read(wanted(1), NOTHING)
         memory._keep(4, Body(b"x" * 10))
         assert memory.held == (3, 30)
-        return [memory.recall(plan(one), NOTHING) is not None for one in (1, 2, 3, 4)]
+        return [memory.recall(wanted(one), NOTHING) is not None for one in (1, 2, 3, 4)]
 
     assert run(ask()) == [True, False, True, True]
 
@@ -243,7 +242,7 @@ def test_one_order_larger_than_the_budget_is_kept_alone() -> None:
     memory._keep(1, Body(b"x" * 10))
     memory._keep(2, Body(b"x" * 50))
     assert memory.held == (1, 50)
-    assert memory.recall(plan(2), NOTHING) is not None
+    assert memory.recall(wanted(2), NOTHING) is not None
     memory._keep(2, Body(b"x" * 20))
     assert memory.held == (1, 20)
 
@@ -252,10 +251,10 @@ def test_what_the_asker_may_not_see_is_not_in_what_he_gets() -> None:
     async def ask() -> list[bytes]:
         memory = make_memory(Database().load)
         memory._keep(7, Body(b'{"valor_total":"5.00"}'))
-        recalled, read = memory.recall(plan(), MONEY), await memory.read(plan(), MONEY)
+        recalled, read = memory.recall(wanted(), MONEY), await memory.read(wanted(), MONEY)
         assert recalled is not None
         assert read is not None
-        whole = memory.recall(plan(), NOTHING)
+        whole = memory.recall(wanted(), NOTHING)
         assert whole is not None
         return [recalled.identity, read.identity, whole.identity]
 
@@ -269,7 +268,7 @@ def test_a_large_body_is_packed_before_it_is_given_out() -> None:
     async def ask() -> bool:
         memory = make_memory(Database().load)
         memory._keep(7, Body(b"x" * LARGE_BYTES))
-        body = await memory.read(plan(coding=ZSTD), NOTHING)
+        body = await memory.read(wanted(coding=ZSTD), NOTHING)
         return body is not None and body.is_ready(ZSTD)
 
     assert run(ask())
@@ -278,12 +277,12 @@ def test_a_large_body_is_packed_before_it_is_given_out() -> None:
 def test_the_list_is_recalled_by_what_is_hidden_in_it() -> None:
     memory = make_idle_memory()
     memory._listing.bodies = {NOTHING: Body(b"[1]"), MONEY: Body(b"[2]")}
-    found = [memory.recall(plan(LIST), hidden) for hidden in (NOTHING, MONEY, 2)]
+    found = [memory.recall(wanted(LIST), hidden) for hidden in (NOTHING, MONEY, 2)]
     assert [one.identity if one else None for one in found] == [b"[1]", b"[2]", None]
     memory._apply(changes())
-    assert memory.recall(plan(LIST), NOTHING) is not None, "nothing changed"
+    assert memory.recall(wanted(LIST), NOTHING) is not None, "nothing changed"
     memory._apply(changes(5))
-    assert memory.recall(plan(LIST), NOTHING) is None
+    assert memory.recall(wanted(LIST), NOTHING) is None
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -296,7 +295,7 @@ def test_who_demands_fresher_data_than_there_is_gets_none_of_it(
     memory = make_idle_memory()
     memory._replace_people({"usuarios": {"1": ["ana", False, "geral", 0]}})
     memory._apply(changes(clock=Clock(NOW, NOW, NOW.replace(second=30))))
-    assert (memory.admit(plan(max_age_s=max_age_s)) is not None) is admitted
+    assert (memory.admit(wanted(max_age_s=max_age_s)) is not None) is admitted
 
 
 def test_nobody_is_known_and_nothing_is_fresh_once_all_is_forgotten() -> None:
@@ -304,9 +303,9 @@ def test_nobody_is_known_and_nothing_is_fresh_once_all_is_forgotten() -> None:
     memory._replace_people({"usuarios": {"1": ["ana", False, "geral", 0]}})
     memory._apply(changes(clock=Clock(NOW, NOW, NOW)))
     memory._keep(7, Body(b"{}"))
-    assert memory.admit(plan()) is not None
+    assert memory.admit(wanted()) is not None
     memory._forget_everything()
-    assert memory.admit(plan()) is None
+    assert memory.admit(wanted()) is None
     assert memory.clock.arrival() is None
     assert memory.held == (0, 0)
 

@@ -15,8 +15,8 @@ from typing import BinaryIO
 import pytest
 
 from vps_readapi.errors import ProblemError
-from vps_readapi.live.cache import OriginalCache
-from vps_readapi.live.originals import Originals
+from vps_readapi.pictures.original_cache import OriginalCache
+from vps_readapi.pictures.originals import Originals
 
 pytestmark = pytest.mark.unit
 
@@ -134,7 +134,7 @@ def test_two_come_at_a_time_as_they_are(sgp: Sgp, tmp_path: Path) -> None:
 
 
 def test_whose_turn_does_not_come_is_told(sgp: Sgp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vps_readapi.live.originals._TURN_S", 0.01)
+    monkeypatch.setattr("vps_readapi.pictures.originals._TURN_S", 0.01)
     sgp.uplink.clear()
 
     async def run() -> list[object]:

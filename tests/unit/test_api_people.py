@@ -10,7 +10,7 @@ import pytest
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.memory import people
 from vps_readapi.memory.people import USUAL_COST, People, Person
-from vps_readapi.visibility import MONEY, NOTHING, VisibilityPolicy
+from vps_readapi.pedidos.visibility import MONEY, NOTHING, VisibilityPolicy
 
 NOW_S = 1_000
 FOUND = {

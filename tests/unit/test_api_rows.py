@@ -12,7 +12,7 @@ import pytest
 from vps_readapi.memory import listing
 from vps_readapi.memory.bodies import LARGE_BYTES, Body
 from vps_readapi.memory.listing import CHUNK, ForgottenError, Listing, TooManyError
-from vps_readapi.visibility import MONEY, NOTHING
+from vps_readapi.pedidos.visibility import MONEY, NOTHING
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import pytest
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.people import USUAL_COST, People
-from vps_readapi.visibility import MONEY, NOTHING, PHONE, VisibilityPolicy, hide
+from vps_readapi.pedidos.visibility import MONEY, NOTHING, PHONE, VisibilityPolicy, hide
 
 pytestmark = pytest.mark.unit
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from publications import changes as all_changes
-from publications.backfill import backfill_script, backfill_statements, stage_query, wait_script
-from publications.changes import (
+from publications.ddl.backfill import backfill_script, backfill_statements, stage_query, wait_script
+from publications.ddl.to_sql import to_sql
+from publications.decide import changes as all_changes
+from publications.decide.changes import (
     AddColumn,
     AddGrants,
     AlterColumnType,
@@ -45,8 +46,7 @@ from publications.changes import (
     SetTrigger,
     StartHeart,
 )
-from publications.ddl import to_sql
-from publications.spec import (
+from publications.decide.spec import (
     COPY,
     SWEEP,
     ColumnSpec,
@@ -188,6 +188,13 @@ SQL: dict[str, tuple[Change, list[str]]] = {
     "revoke columns": (
         RevokeGrants("e", COLUMNS),
         ['REVOKE SELECT ("id", "nr") ON TABLE "v"."pedidos" FROM "ana"'],
+    ),
+    "revoke whole table": (
+        RevokeGrants("e", (grant("select", GrantKind.TABLE, "v.pedidos"),), COLUMNS, atomic=True),
+        [
+            'REVOKE SELECT ON TABLE "v"."pedidos" FROM "ana"',
+            'GRANT SELECT ("id", "nr") ON TABLE "v"."pedidos" TO "ana"',
+        ],
     ),
     "create table": (CreateTable("e", TABLE), MADE),
     "create table with its row": (CreateTable("e", replace(TABLE, filled=True)), [*MADE, HEART]),

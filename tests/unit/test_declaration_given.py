@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from publications.cli import main
-from publications.declaration import STARTING_PATH, VARIABLE
+from publications.declare.declaration import STARTING_PATH, VARIABLE
 
 pytestmark = pytest.mark.unit
 

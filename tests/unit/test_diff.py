@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from publications.changes import (
+from publications.decide.changes import (
     AddColumn,
     AddGrants,
     AlterColumnType,
@@ -43,9 +43,9 @@ from publications.changes import (
     StartHeart,
     published_more,
 )
-from publications.diff import diff_endpoint
-from publications.plan import Plan, make_plan
-from publications.spec import (
+from publications.decide.diff import diff_endpoint
+from publications.decide.plan import Plan, make_plan
+from publications.decide.spec import (
     ColumnSpec,
     EndpointSpec,
     GrantKind,
@@ -149,6 +149,19 @@ def test_a_grant_too_many_of_any_kind_is_taken_back(extra: GrantSpec) -> None:
     assert diff(grants=frozenset({GRANT, extra})) == [RevokeGrants("e", (extra,))]
     assert diff_endpoint(replace(WANTED, grants=frozenset({GRANT, extra})), WANTED) == [
         AddGrants("e", (extra,))
+    ]
+
+
+def test_what_goes_with_a_grant_on_the_whole_table_is_given_again_at_once() -> None:
+    columns = (replace(COLUMN, column="id"), COLUMN)
+    others = {replace(COLUMN, privilege="update"), replace(COLUMN, target="v.imagens")}
+    wanted = replace(WANTED, grants=frozenset({*columns, *others, replace(COLUMN, role="ponte_b")}))
+    [step] = diff_endpoint(wanted, replace(wanted, grants=wanted.grants | {GRANT}))
+    assert step == RevokeGrants("e", (GRANT,), columns, atomic=True)
+    assert not RevokeGrants("e", (GRANT,)).atomic
+    taken = replace(COLUMN, column="more")
+    assert diff_endpoint(wanted, replace(wanted, grants=wanted.grants | {taken})) == [
+        RevokeGrants("e", (taken,))
     ]
 
 

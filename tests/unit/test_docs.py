@@ -11,8 +11,8 @@ import pytest
 from db.settings import PonteSettings
 from db.window import TABLES
 from infra.devstack import errors, ports
-from publications import declaration
-from thumbnail_worker import metrics
+from publications.declare import declaration
+from thumbnail_worker.photos import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
 from vps_readapi.settings import ApiSettings

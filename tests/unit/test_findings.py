@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from publications.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
-from publications.findings import find_findings
-from publications.spec import (
+from publications.decide.findings import find_findings
+from publications.decide.spec import (
     EndpointSpec,
     Position,
     PublicationSpec,
@@ -18,7 +17,8 @@ from publications.spec import (
     SubscriptionSpec,
     TableName,
 )
-from publications.wanted import SourceColumn, SourceTables
+from publications.decide.wanted import SourceColumn, SourceTables
+from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
 
 NAMES = ("sgp", "vitrine", "vps")
 ANEW = "drop {subscription} and {slot} as 'ponte explain PonteSlotLost' says, run 'ponte apply'"

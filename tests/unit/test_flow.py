@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from publications.changes import Backfill, Change, CloseGap, CopyAgain, EmptyColumns, MarkBackfill, NoteGap
-from publications.flow import diff_flow, find_table
-from publications.spec import (
+from publications.decide.changes import (
+    Backfill,
+    Change,
+    CloseGap,
+    CopyAgain,
+    EmptyColumns,
+    MarkBackfill,
+    NoteGap,
+)
+from publications.decide.row_moves import diff_flow, find_table
+from publications.decide.spec import (
     COPY,
     SWEEP,
     ColumnSpec,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from db.errors import PonteError
-from publications.changes import (
+from publications.commands.plan_text import describe, statements, to_json, to_script, to_text
+from publications.decide.changes import (
     Change,
     Consequence,
     CopyAgain,
@@ -21,12 +22,11 @@ from publications.changes import (
     SetSubscriptionPublications,
     SettleSubscription,
 )
-from publications.declaration import STARTING_PATH, Declaration, read_declaration
-from publications.diff import diff_endpoint
-from publications.plan import Plan, make_plan
-from publications.render import describe, statements, to_json, to_script, to_text
-from publications.spec import EndpointSpec, PublishedTableSpec, SlotSpec, TableName
-from publications.wanted import Filter, derive_hops, derive_wanted
+from publications.decide.diff import diff_endpoint
+from publications.decide.plan import Plan, make_plan
+from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec, TableName
+from publications.decide.wanted import Filter, derive_hops, derive_wanted
+from publications.declare.declaration import STARTING_PATH, Declaration, read_declaration
 
 PEDIDOS = TableName("vitrine", "pedidos")
 

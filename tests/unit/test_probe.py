@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from publications import probe as probing
-from publications.probe import SSL_REQUEST, probe
+from publications.watch import probe as probing
+from publications.watch.probe import SSL_REQUEST, probe
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from packaging.utils import canonicalize_name
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vps_readapi import hot, server
+from vps_readapi import server
+from vps_readapi.front import short_way as hot
 
 pytestmark = pytest.mark.unit
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from publications.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
-from publications.preflight import EndpointFacts, assume_facts
-from publications.refusals import Situation, find_refusals
-from publications.spec import (
+from publications.decide.facts import EndpointFacts, assume_facts
+from publications.decide.refusals import Situation, find_refusals
+from publications.decide.spec import (
     EndpointSpec,
     IdentitySpec,
     PublicationSpec,
@@ -21,7 +20,8 @@ from publications.spec import (
     SubscriptionSpec,
     TableName,
 )
-from publications.wanted import Filter, SourceColumn, derive_wanted
+from publications.decide.wanted import Filter, SourceColumn, derive_wanted
+from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
 
 GOOD = EndpointFacts(
     version_num=180006,

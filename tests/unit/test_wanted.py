@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from publications.declaration import Declaration
-from publications.spec import (
+from publications.decide.spec import (
     ColumnSpec,
     GrantKind,
     GrantSpec,
@@ -21,7 +20,7 @@ from publications.spec import (
     TableName,
     TriggerSpec,
 )
-from publications.wanted import (
+from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
     SourceColumn,
@@ -30,6 +29,7 @@ from publications.wanted import (
     derive_options,
     derive_wanted,
 )
+from publications.declare.declaration import Declaration
 
 EVERYTHING = ("insert", "update", "delete")
 USERS, BEAT = TableName("public", "user"), TableName("ponte", "heartbeat")

@@ -15,12 +15,12 @@ import yaml
 
 from db.freshness import Cause, FreshnessState
 from db.metrics import MetricSpec
-from publications import metrics as watch
 from publications.cli import _parser
+from publications.panel import metrics as watch
 from publications.settings import WatchSettings
 from tests.fix_tools import need_tool
 from thumbnail_worker.errors import Motivo
-from thumbnail_worker.metrics import WorkerMetrics
+from thumbnail_worker.photos.metrics import WorkerMetrics
 from vps_readapi import metrics as api
 from vps_readapi.auth.checks import Refused
 from vps_readapi.auth.metrics import logins_refused
@@ -33,7 +33,7 @@ RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
 METRICS = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
 DASHBOARD = json.loads((ROOT / "infra/grafana/ponte.json").read_text(encoding="utf-8"))
 NAME = re.compile(r"\bponte_[a-z_]+")
-ELSEWHERE = ("vps_readapi.auth.metrics", "thumbnail_worker.metrics")
+ELSEWHERE = ("vps_readapi.auth.metrics", "thumbnail_worker.photos.metrics")
 """Modules that name metrics in constants of their own."""
 
 

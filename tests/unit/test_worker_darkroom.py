@@ -9,13 +9,22 @@ from typing import Any, cast
 
 import pytest
 
-from thumbnail_worker.backlog import Claim
-from thumbnail_worker.darkroom import Darkroom, Delayed, Outcome, Stored
 from thumbnail_worker.errors import Motivo, StorageError, StorageRefusedError
-from thumbnail_worker.making import Made, Read, Rejected, Reply, RootAway, Task, Unchanged, Unreadable
-from thumbnail_worker.pool import RenderDiedError, RenderPool
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.render import Rendered
+from thumbnail_worker.photos.darkroom import Darkroom, Delayed, Outcome, Stored
+from thumbnail_worker.photos.messages import (
+    Made,
+    Read,
+    Rejected,
+    Reply,
+    RootAway,
+    Task,
+    Unchanged,
+    Unreadable,
+)
+from thumbnail_worker.photos.pool import RenderDiedError, RenderPool
+from thumbnail_worker.photos.queue import Claim
+from thumbnail_worker.photos.recipe import Recipe
+from thumbnail_worker.photos.render import Rendered
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
 DIGEST = "d" * 64

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from thumbnail_worker.drift import HEALED, Drift, Finding, Photo, compare, count, is_unlikely
+from thumbnail_worker.reconcile.compare import HEALED, Drift, Finding, Photo, compare, count, is_unlikely
 
 DIGEST = "0123456789abcdef"
 KEY, LARGE = f"7/{DIGEST}-w1-640.webp", f"7/{DIGEST}-w1-1600.webp"

@@ -12,9 +12,9 @@ import pytest
 from db.credentials import CredentialKeys
 from db.errors import PonteError
 from db.outage import Outage
-from thumbnail_worker.credentials import seal_users
 from thumbnail_worker.events import JsonLines
-from thumbnail_worker.job import Job, choose_pause_s, keep_running, try_run
+from thumbnail_worker.jobs.credentials import seal_users
+from thumbnail_worker.jobs.job import Job, choose_pause_s, keep_running, try_run
 
 pytestmark = pytest.mark.unit
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.fix_photos import draw_jpeg
 from thumbnail_worker.errors import Motivo
-from thumbnail_worker.making import Limits, Made, Rejected, RootAway, Task, Unchanged
-from thumbnail_worker.pool import RenderDiedError, RenderPool
+from thumbnail_worker.photos.messages import Limits, Made, Rejected, RootAway, Task, Unchanged
+from thumbnail_worker.photos.pool import RenderDiedError, RenderPool
 
 pytestmark = pytest.mark.unit
 

@@ -12,16 +12,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.unit.test_worker_darkroom import DIGEST, READ, claim
-from thumbnail_worker import miniaturas
-from thumbnail_worker.backlog import Backlog, Claim, Tally
-from thumbnail_worker.darkroom import Darkroom, Delayed, Outcome, Stored
 from thumbnail_worker.errors import Motivo, PhotosStoppedError
-from thumbnail_worker.making import Rejected, Unchanged
-from thumbnail_worker.media import Media
-from thumbnail_worker.metrics import WorkerMetrics
-from thumbnail_worker.miniaturas import MiniaturasJob, choose_delay_s
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.render import Rendered
+from thumbnail_worker.photos import job as miniaturas
+from thumbnail_worker.photos.darkroom import Darkroom, Delayed, Outcome, Stored
+from thumbnail_worker.photos.job import MiniaturasJob, choose_delay_s
+from thumbnail_worker.photos.messages import Rejected, Unchanged
+from thumbnail_worker.photos.metrics import WorkerMetrics
+from thumbnail_worker.photos.originals import Media
+from thumbnail_worker.photos.queue import Backlog, Claim, Tally
+from thumbnail_worker.photos.recipe import Recipe
+from thumbnail_worker.photos.render import Rendered
 
 RENDERED = Rendered(b"webp", 640, 480)
 STORED = Stored(READ, RENDERED, "7/dddd-w1-640.webp", 4, 0.5)

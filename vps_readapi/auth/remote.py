@@ -18,7 +18,7 @@ from db import lifetime
 from db.settings import PREFIX
 from vps_readapi.auth.checker import CheckerSettings, open_checker
 from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Verdict
-from vps_readapi.auth.wire import LINE_BYTES, read_reply, write_question, write_settings
+from vps_readapi.auth.messages import LINE_BYTES, read_reply, write_question, write_settings
 
 HUNG_S = 45.0
 """A process that answers nobody for so long, while somebody waits, is replaced; a slow check takes 10 s."""

@@ -22,7 +22,7 @@ from db.reasons import explain
 from db.signing import SignatureError, Verifier
 from vps_readapi.ingest.settings import IngestSettings
 from vps_readapi.ingest.shelf import Shelf
-from vps_readapi.media import PATH, is_chave
+from vps_readapi.pictures.links import PATH, is_chave
 
 PAGE = 1000
 HINT = "compare PONTE_INGEST_KEY and the clock with those of the worker's machine"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from vps_readapi.media import is_chave
+from vps_readapi.pictures.links import is_chave
 
 _INCOMING = ".incoming"
 _LEFTOVER_S = 3600.0

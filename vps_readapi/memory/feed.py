@@ -18,8 +18,15 @@ import psycopg
 from psycopg import pq
 
 from vps_readapi.losses import Losses
+from vps_readapi.memory.connection import (
+    FeedLostError,
+    Session,
+    begin,
+    open_session,
+    read_people,
+    read_snapshot,
+)
 from vps_readapi.memory.notice import Told, is_visible, read_notice
-from vps_readapi.memory.session import FeedLostError, Session, begin, open_session, read_people, read_snapshot
 from vps_readapi.memory.sql import Changes, forget_since, read_xmin
 
 if TYPE_CHECKING:
