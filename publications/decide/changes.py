@@ -97,6 +97,9 @@ class RevokeGrants(Change):
     """Take from a role what it should not hold."""
 
     grants: tuple[GrantSpec, ...]
+    kept: tuple[GrantSpec, ...] = ()
+    """Those on columns that PostgreSQL takes back together with one on their whole table."""
+    atomic: bool = False
     phase = Phase.WITHDRAWALS
 
 
