@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import OID
 
 from db.window import define_gaps, define_window
 
@@ -43,6 +44,14 @@ dead_letters = Table(
 )
 
 gaps = define_gaps(metadata, SCHEMA)
+
+conflicts = Table(
+    "conflicts",
+    metadata,
+    Column("subscription", OID, primary_key=True),
+    Column("rows_missing", BigInteger, nullable=False),
+    schema=SCHEMA,
+)
 
 failures = Table(
     "failures",

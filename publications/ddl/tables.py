@@ -54,10 +54,11 @@ def set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
     """Attach a trigger that fires whoever writes."""
     return [
         compose(
-            "CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+            "CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH {} EXECUTE FUNCTION {}()",
             name_of(trigger.name),
             sql.SQL(trigger.event),
             table_of(table),
+            sql.SQL("STATEMENT" if trigger.event.endswith("TRUNCATE") else "ROW"),
             table_of(TableName.parse(trigger.function)),
         ),
         compose("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table_of(table), name_of(trigger.name)),

@@ -94,7 +94,7 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class TriggerSpec:
-    """A row trigger that fires whoever writes."""
+    """A trigger that fires whoever writes: for each row, or each TRUNCATE."""
 
     name: str
     function: str

@@ -181,6 +181,7 @@ def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
         columns,
         TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
         TriggerSpec("project", f"projection.{table.projection}", projects=True),
+        TriggerSpec("truncate", "projection.project_truncate", event="AFTER TRUNCATE"),
     )
 
 

@@ -21,6 +21,8 @@ HOW_TO_GIVE = f"give --declaration FILE or set {VARIABLE}"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
 Operation = Literal["insert", "update", "delete"]
+IntakeOperation = Literal["insert", "update", "delete", "truncate"]
+"""A TRUNCATE knows no filter, so it does not leave the window; SGP's empties it."""
 Columns = Annotated[tuple[Name, ...], Field(min_length=1)]
 Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
 """Groups that show how a server does; those that show or change its data can't be declared."""
@@ -75,7 +77,7 @@ class Hop(_Model):
     role: Name
     subscription: Name
     slot: Name
-    operations: tuple[Operation, ...]
+    operations: tuple[IntakeOperation, ...]
     options: Options
     connection: dict[Name, str] = Field(default_factory=dict)
     """libpq keywords of the subscription's connection string; where the source is comes from the settings."""
@@ -90,6 +92,7 @@ class Intake(Hop):
 class Export(Hop):
     """The hop from the window to one subscriber."""
 
+    operations: tuple[Operation, ...]
     tables: tuple[PublishedTable, ...]
     removed: bool = False
     """This subscriber is to have nothing any more: with --allow-drop all that served it is taken away."""

@@ -88,3 +88,39 @@ def test_a_busy_road_on_which_nothing_is_lost_is_never_said_to_lose_anything(
             assert watched_road.read_panel().causes is not None
             assert Cause.CHANGES_LOST not in (watched_road.read_panel().causes or ())
             assert watched_road.road.read().live["vps"].lost == frozenset()
+
+
+def lose_on_landing(seen: WatchedRoad) -> None:
+    """Take a row off landing alone; the update that SGP sends then finds none."""
+    seen.road.run("vitrine", "ALTER TABLE public.pedidos DISABLE TRIGGER project")
+    seen.road.run("vitrine", "DELETE FROM public.pedidos WHERE id = 5")
+    seen.road.run("vitrine", "ALTER TABLE public.pedidos ENABLE ALWAYS TRIGGER project")
+    seen.road.run("sgp", "UPDATE pedidos SET observacao = 'perdida' WHERE id = 5")
+
+
+def truncate_landing(seen: WatchedRoad) -> None:
+    seen.road.run("vitrine", "TRUNCATE public.pedidos")
+
+
+@pytest.mark.parametrize("lose", [lose_on_landing, truncate_landing])
+def test_what_was_lost_on_landing_is_named_everywhere_and_copied_again(
+    watched_road: WatchedRoad, lose: Callable[[WatchedRoad], None]
+) -> None:
+    lose(watched_road)
+    wait_faces(watched_road, FRESH, Cause.CHANGES_LOST, 2 * TWO_BEATS_S + SLACK_S)
+    watched_road.road.apply()
+    watched_road.wait_ok()
+    watched_road.road.wait_arrival()
+    held = "SELECT id, observacao FROM {}pedidos ORDER BY id"
+    orders = watched_road.road.run("sgp", held.format("public."))
+    assert watched_road.road.run("vitrine", held.format("public.")) == orders
+    assert watched_road.road.run("vps", held.format("vitrine.")) == orders
+    assert watched_road.road.digest("vps") == watched_road.road.digest("vitrine")
+    assert watched_road.road.read().plan.steps == ()
+
+
+def test_a_table_that_sgp_truncates_is_emptied_on_the_vps(watched_road: WatchedRoad) -> None:
+    watched_road.road.run("sgp", "TRUNCATE pedido_imagens")
+    watched_road.road.wait_arrival()
+    assert watched_road.road.run("vps", "SELECT id FROM vitrine.imagens") == []
+    wait_faces(watched_road, FRESH, None, TWO_BEATS_S + SLACK_S)

@@ -116,7 +116,13 @@ def test_every_metric_that_can_have_a_value_has_one(view: View) -> None:
     assert {name.removesuffix("_total") for name in (one.name for one in metrics.ALL)} == set(families)
     empty = {name for name, family in families.items() if not family.samples}
     unknown = {metrics.SLOT_SAFE.name, metrics.SLOT_LEFT.name, metrics.DISK_LEFT.name}
-    counts = {metrics.UNSYNCED.name, metrics.DEAD_LETTERS.name, metrics.REFUSED.name, metrics.MINIATURAS.name}
+    counts = {
+        metrics.LOST.name,
+        metrics.UNSYNCED.name,
+        metrics.DEAD_LETTERS.name,
+        metrics.REFUSED.name,
+        metrics.MINIATURAS.name,
+    }
     since_18 = {metrics.CONFLICTS.name.removesuffix("_total")}
     rates = {metrics.WAL_RATE.name, metrics.AS_APPLIED.name}
     assert empty <= unknown | counts | since_18 | rates

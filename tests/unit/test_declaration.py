@@ -38,9 +38,15 @@ FAULTS = {
     ),
     "wrong type": ('streaming = "off"', "streaming = 12", "intake.options.streaming", "mend that line"),
     "unknown operation": (
+        'operations = ["insert", "update", "delete", "truncate"]',
+        'operations = ["insert", "merge"]',
+        "intake.operations.1",
+        "mend that line",
+    ),
+    "a window that truncates": (
         'operations = ["insert", "update", "delete"]',
         'operations = ["insert", "truncate"]',
-        "intake.operations.1",
+        "exports.0.operations.1",
         "mend that line",
     ),
     "a filter on SGP's table": (

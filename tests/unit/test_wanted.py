@@ -252,11 +252,13 @@ def test_a_landing_table_takes_whatever_sgp_may_hold() -> None:
     assert users.triggers == {
         TriggerSpec("land", "projection.land"),
         TriggerSpec("project", "projection.project_user"),
+        TriggerSpec("truncate", "projection.project_truncate"),
     }
     kinds = {one.name: (one.event, one.projects, one.always) for one in users.triggers}
     assert kinds == {
         "land": ("BEFORE INSERT", False, True),
         "project": ("AFTER INSERT OR UPDATE OR DELETE", True, True),
+        "truncate": ("AFTER TRUNCATE", False, True),
     }
     assert not users.filled
     beat = wanted.tables[BEAT]

@@ -299,6 +299,58 @@ BEGIN
 END
 $$;
 
+-- Tell whether apply writes, and not somebody by hand.
+CREATE OR REPLACE FUNCTION projection.is_apply() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+  SELECT EXISTS (SELECT FROM pg_stat_activity AS a
+                  WHERE a.pid = pg_backend_pid() AND a.backend_type ~ '^logical replication .*worker$')
+$$;
+
+-- SGP has emptied a table: so is the window's. Where it was a hand here, SGP has the rows still, and they are noted
+-- as lost.
+CREATE OR REPLACE FUNCTION projection.project_truncate() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  landing text := TG_RELID::regclass::text;
+  beat bigint := coalesce((SELECT max(h.beat) FROM vitrine.heartbeat AS h), 0);
+BEGIN
+  IF NOT projection.is_apply() THEN
+    INSERT INTO projection.gaps (after_beat, beat) VALUES (beat, beat);
+  ELSIF projection.window_of(landing) IS NOT NULL AND landing <> 'ponte.heartbeat' THEN
+    EXECUTE format('DELETE FROM %s', projection.window_of(landing));
+    DELETE FROM projection.dead_letters AS d WHERE d.landing = TG_RELID::regclass::text;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Updates that found no row on landing are changes that were lost: the server counts them, and each beat looks.
+-- What its own removals did not find is none, nor what a crash made the server forget to have counted.
+CREATE OR REPLACE FUNCTION projection.note_conflicts(after_beat bigint, beat bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  found record;
+BEGIN
+  FOR found IN
+    SELECT s.oid AS subscription,
+           (to_jsonb(c) ->> 'confl_update_missing')::bigint
+           + coalesce((to_jsonb(c) ->> 'confl_update_deleted')::bigint, 0) AS rows_missing,
+           coalesce(held.rows_missing, 0) AS noted
+      FROM pg_subscription AS s
+      JOIN pg_stat_subscription_stats AS c ON c.subid = s.oid
+      LEFT JOIN projection.conflicts AS held ON held.subscription = s.oid
+     WHERE s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+  LOOP
+    CONTINUE WHEN found.rows_missing = found.noted;
+    IF found.rows_missing > found.noted THEN
+      INSERT INTO projection.gaps (after_beat, beat) VALUES (note_conflicts.after_beat, note_conflicts.beat);
+    END IF;
+    INSERT INTO projection.conflicts AS held VALUES (found.subscription, found.rows_missing)
+    ON CONFLICT ON CONSTRAINT conflicts_pkey DO UPDATE SET rows_missing = excluded.rows_missing;
+  END LOOP;
+END
+$$;
+
 -- SGP's worker counts its beats, and they come the way of all changes: where one is missing here, so are the
 -- changes between it and the next. Somebody put this database back to an earlier moment, or made the slot anew.
 -- `ponte apply` copies again and takes the gap away.
@@ -315,6 +367,9 @@ BEGIN
   -- Before all else: a beat that can't be projected still says what was lost before it.
   IF TG_OP = 'UPDATE' AND NEW.beat > OLD.beat + 1 AND pg_trigger_depth() = 1 THEN
     INSERT INTO projection.gaps (after_beat, beat) VALUES (OLD.beat, NEW.beat);
+  END IF;
+  IF TG_OP = 'UPDATE' AND pg_trigger_depth() = 1 THEN
+    PERFORM projection.note_conflicts(OLD.beat, NEW.beat);
   END IF;
   IF projection.is_guarded() THEN
     PERFORM projection.project_again(TG_RELID, NEW.id);
