@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from publications.act.catalog import read_version
-from publications.decide.facts import EndpointFacts
+from publications.decide.facts import EndpointFacts, UnfitKey
 from publications.decide.spec import Room, TableName
 
 _SQL = read_blocks("publications", "preflight")
@@ -47,6 +47,12 @@ def read_facts(
         loose_functions=tuple(conn.execute(_SQL["loose_functions"], [_names(written)]).fetchall()),
         nullable=frozenset(conn.execute(_SQL["nullable"], [_names(published)]).fetchall()),
         columns=columns,
+        unfit_keys=tuple(
+            UnfitKey(TableName(schema, table), constraint, fault)
+            for schema, table, constraint, fault in conn.execute(
+                _SQL["unfit_keys"], [_names({*written, *published})]
+            )
+        ),
     )
 
 

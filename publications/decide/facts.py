@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from publications.decide.spec import Room, TableName
 
 MIN_VERSION = 150000
+
+
+@dataclass(frozen=True)
+class UnfitKey:
+    """A primary key that can't name a row: unique, immediate, valid, whole and never NULL is what can."""
+
+    table: TableName
+    constraint: str | None
+    fault: Literal["missing", "deferrable", "invalid"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class EndpointFacts:
     """Table and trigger function without a search_path."""
     nullable: frozenset[tuple[str, str]] = frozenset()
     """Table and column, of published tables."""
+    unfit_keys: tuple[UnfitKey, ...] = ()
+    """Of tables that are written there or leave from there."""
     columns: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
     """The types of the published tables' columns."""
     assumed: bool = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from publications.decide.facts import MIN_VERSION, EndpointFacts
 from publications.decide.spec import EndpointSpec, Room, TableName
-from publications.decide.wanted import Filters, SourceTables
+from publications.decide.wanted import Filters, SourceTables, key_of
 from publications.declare.declaration import Declaration, Export, Intake, PublishedTable
 from publications.declare.privacy import RefusalError, check_privacy
 
@@ -36,6 +36,10 @@ class RenamedColumnError(RefusalError):
 
 class SourceIdentityError(RefusalError):
     """SGP's own table has another replica identity than its primary key, or none."""
+
+
+class UnfitKeyError(RefusalError):
+    """Rows of a table can't be named: UPDATE and DELETE fail at the source and are dropped at the target."""
 
 
 class SubscriberColumnError(RefusalError):
@@ -88,6 +92,7 @@ def find_refusals(seen: Situation) -> tuple[RefusalError, ...]:
         *_check_versions(seen),
         *_check_encodings(seen),
         *_check_source_columns(seen),
+        *_check_keys(seen),
         *_check_source_identities(seen),
         *_check_filters(seen),
         *_check_secrets(seen),
@@ -162,10 +167,32 @@ def _explain_missing(endpoint: str, table: str, column: str, new_name: str | Non
     )
 
 
+def _check_keys(seen: Situation) -> Iterable[RefusalError]:
+    for endpoint, facts in seen.facts.items():
+        for key in facts.unfit_keys:
+            name, column = key.table, key_of(key.table)
+            add = f"ADD PRIMARY KEY ({column})"
+            match key.fault:
+                case "missing":
+                    fact, hint = "has no primary key", f"ALTER TABLE {name} {add}"
+                case "deferrable":
+                    fact = f"has the deferrable primary key {key.constraint}, which can't name a row"
+                    hint = f"ALTER TABLE {name} DROP CONSTRAINT {key.constraint}, {add}"
+                case "invalid":
+                    fact = f"has the primary key {key.constraint}, whose index is not valid"
+                    hint = f"REINDEX TABLE CONCURRENTLY {name}"
+            yield UnfitKeyError(
+                f"{endpoint}'s table {name} {fact}", f"on {endpoint}: {hint}; then run 'ponte apply'"
+            )
+
+
 def _check_source_identities(seen: Situation) -> Iterable[RefusalError]:
     """Only SGP's: the window's own identities are set by the plan."""
     source = seen.declaration.intake.source
+    unfit = {key.table for key in seen.facts[source].unfit_keys}
     for name, identity in seen.live[source].identities.items():
+        if name in unfit:
+            continue
         key = {seen.live[source].keys[name]} if name in seen.live[source].keys else set()
         if identity.full or identity.columns != key or not key:
             yield SourceIdentityError(

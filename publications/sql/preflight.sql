@@ -62,3 +62,17 @@ SELECT n.nspname || '.' || c.relname, a.attname
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull AND n.nspname || '.' || c.relname = ANY (%s);
+
+-- name: unfit_keys
+-- of these tables, those whose rows have no name that replication takes: the key's constraint, if there is one, and
+-- what is the matter with it
+SELECT n.nspname, c.relname, k.conname,
+       CASE WHEN i.indexrelid IS NULL THEN 'missing'
+            WHEN NOT i.indimmediate THEN 'deferrable' ELSE 'invalid' END
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+  LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype = 'p'
+ WHERE n.nspname || '.' || c.relname = ANY (%s) AND c.relkind IN ('r', 'p')
+   AND (i.indexrelid IS NULL OR NOT (i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL))
+ ORDER BY 1, 2;

@@ -205,7 +205,27 @@ def test_a_leftover_goes_only_when_dropping_is_allowed(road: Road, kind: str) ->
     road.apply(allow_drop=True)
 
 
+def _deferrable(endpoint: str, table: str) -> tuple[str, str, str, str]:
+    key = table.split(".")[1] + "_pkey"
+    return (
+        endpoint,
+        f"ALTER TABLE {table} DROP CONSTRAINT {key}, ADD CONSTRAINT {key} PRIMARY KEY (id) DEFERRABLE",
+        f"{endpoint}'s table {table} has the deferrable primary key {key}, which can't name a row",
+        f"ALTER TABLE {table} DROP CONSTRAINT {key}, ADD PRIMARY KEY (id)",
+    )
+
+
 REFUSED = {
+    "deferrable key in SGP": _deferrable("sgp", "public.pedido_imagens"),
+    "deferrable key on landing": _deferrable("vitrine", "public.pedidos"),
+    "deferrable key in the window": _deferrable("vitrine", "vitrine.usuarios"),
+    "deferrable key on the VPS": _deferrable("vps", "vitrine.pedidos"),
+    "no key at all": (
+        "sgp",
+        "ALTER TABLE pedido_imagens DROP CONSTRAINT pedido_imagens_pkey",
+        "sgp's table public.pedido_imagens has no primary key",
+        "ALTER TABLE pedido_imagens ADD PRIMARY KEY (id)",
+    ),
     "identity of SGP's table": (
         "sgp",
         "ALTER TABLE pedidos REPLICA IDENTITY FULL",
