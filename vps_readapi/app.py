@@ -17,7 +17,7 @@ from vps_readapi.errors import install_handlers
 from vps_readapi.layer import MemoryLayer, ShortLayer
 from vps_readapi.limits import Limits
 from vps_readapi.memory.memory import Memory
-from vps_readapi.routes import auth, eventos, miniaturas, pedidos, root, saude
+from vps_readapi.routes import ao_vivo, auth, eventos, miniaturas, pedidos, root, saude
 from vps_readapi.settings import ApiSettings
 
 
@@ -68,6 +68,6 @@ def create_app(settings: ApiSettings) -> ReadApi:
         redirect_slashes=False,  # a redirect loses the Authorization header, and behind a proxy its https
     )
     install_handlers(app)
-    for part in (root, saude, auth, pedidos, eventos, miniaturas):
+    for part in (root, saude, auth, pedidos, eventos, miniaturas, ao_vivo):
         app.include_router(part.router)
     return app

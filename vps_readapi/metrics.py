@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from db.freshness import FreshnessState
 from db.metrics import MetricSpec
 from vps_readapi.events import Events
+from vps_readapi.live.asking import ANSWERS  # noqa: F401  # one of ALL
 from vps_readapi.memory.memory import Memory
 
 STATE = MetricSpec("ponte_api_state", "1 for the state that the answers' headers say", ("state",))

@@ -21,7 +21,7 @@ from vps_readapi.paging import find_last, read_page, read_pages
 from vps_readapi.places import MAX_INT4, PLACE, Place, find_place, read_place, write_place
 from vps_readapi.queries import DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
 from vps_readapi.rendering import encode_list
-from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
+from vps_readapi.schemas import ContagemJson, DiferencaJson, PedidoJson, ResumoJson, TotaisJson, TotalJson
 from vps_readapi.search import MAX_WORDS, read_words
 from vps_readapi.streaming import answer_pieces, encode_pages
 from vps_readapi.visibility import MONEY
@@ -109,6 +109,21 @@ async def read_summary(services: Used, session: Session) -> ResumoJson:
         total=_add(rows, session.hidden),
         por_status={one: _add([row for row in rows if row.status == one], session.hidden) for one in Status},
     )
+
+
+@router.get("/total")
+async def read_total(query: Annotated[FilterQuery, Query()], services: Used) -> TotalJson:
+    """Count the orders that a filter finds."""
+    rows = await services.database.fetch(sum_pedidos(query.to_filter(), time_zone=services.time_zone))
+    return TotalJson(total=sum(row.pedidos for row in rows))
+
+
+@router.get("/summary")
+async def read_counts(services: Used) -> ContagemJson:
+    """Count the orders of each status."""
+    rows = await services.database.fetch(sum_pedidos(PedidoFilter(), time_zone=services.time_zone))
+    found = dict.fromkeys(Status, 0) | {Status(row.status): row.pedidos for row in rows}
+    return ContagemJson(total=sum(found.values()), por_status=found)
 
 
 @router.get("/status/{status}", response_model=list[PedidoJson])
