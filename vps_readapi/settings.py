@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pydantic_settings import SettingsConfigDict
 
 from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
-from db.settings import PREFIX, check_key_pair
+from db.settings import PREFIX, CredentialSettings, check_key_pair
 from vps_readapi.live.settings import LiveSettings, Words
 from vps_readapi.visibility import ANY
 
@@ -44,7 +44,7 @@ def _check_time_zone(name: str) -> str:
 Key = Annotated[SecretStr, AfterValidator(_check_key)]
 
 
-class ApiSettings(LiveSettings):
+class ApiSettings(LiveSettings, CredentialSettings):
     """The settings of one API process; a field `x` is the variable `PONTE_API_X`."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}API_", populate_by_name=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from db.settings import CredentialSettings
+from db.settings import PonteSettings
 from vps_readapi.live.questions import Group
 from vps_readapi.visibility import ANY
 
@@ -31,7 +31,7 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 Names = Annotated[tuple[Annotated[str, Field(pattern=NAME)], ...], NoDecode, BeforeValidator(split_words)]
 
 
-class LiveSettings(CredentialSettings):
+class LiveSettings(PonteSettings):
     """The part of the API's settings that is about live questions; without `live_url` none is asked."""
 
     live_url: str = Field(
