@@ -1,6 +1,6 @@
 """An SGP that answers live questions well and badly: `python -m tests.sgp_server PORT LOG_FILE`.
 
-`/materiais/{id}` from 1000 on is a trick each; whatever arrives is written to the log, a line a request.
+`/materiais/{id}` is a trick for some ids from TRICKS_FROM on; what arrives is written to the log.
 """
 
 from __future__ import annotations
@@ -88,10 +88,12 @@ def write(value: Any) -> bytes:
     return with_body(json.dumps(value).encode())
 
 
+TRICKS_FROM = 1_900_000_000
+"""No fuzzer finds these by chance."""
 GOOD = json.dumps(MATERIAL).encode()
 BOMB = gzip.compress(b" " * 64_000_000, 9)
 TRICKS: dict[int, bytes] = {
-    1000: b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/trap\r\nContent-Length: 0\r\n\r\n",
+    1000: b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:PORT/trap\r\nContent-Length: 0\r\n\r\n",
     1001: with_body(BOMB, b"Content-Encoding: gzip"),
     1002: with_body(b"[" * 200_000),
     1003: with_body(b'{"id":' * 150 + b"1" + b"}" * 150),
@@ -119,7 +121,7 @@ TRICKS: dict[int, bytes] = {
     1025: with_body(b"\xff\xfe" + GOOD),
     1026: b"HTTP/1.1 204 No Content\r\n\r\n",
     1027: with_body(gzip.compress(GOOD), b"Content-Encoding: gzip"),
-    1028: b"HTTP/1.1 307 Found\r\nLocation: //127.0.0.1:%d/trap\r\nContent-Length: 0\r\n\r\n",
+    1028: b"HTTP/1.1 307 Found\r\nLocation: //127.0.0.1:PORT/trap\r\nContent-Length: 0\r\n\r\n",
     1029: b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
 }
 """What is answered at once; 1 MB is the largest answer that is taken."""
@@ -217,8 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.open.wait(30)
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         number = int(path.rpartition("/")[2]) if path.rpartition("/")[2].isdigit() else 0
-        if path.startswith("/materiais/") and number >= 1000:
-            self._trick(number)
+        if path.startswith("/materiais/") and number - TRICKS_FROM in TRICKS | ENDLESS:
+            self._trick(number - TRICKS_FROM)
             return
         self.connection.sendall(self._answer(path, number, query))
 
@@ -247,10 +249,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if number in ENDLESS:
                 ENDLESS[number](self.connection)
-            answer = TRICKS[number]
-            port = self.server.server_address[1]
-            self.connection.sendall(answer % port if b"%d" in answer else answer)
-        except (ConnectionError, KeyError):
+            else:
+                self.connection.sendall(TRICKS[number].replace(b"PORT", b"%d" % self.server.server_port))
+        except ConnectionError:
             pass
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name

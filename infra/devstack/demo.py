@@ -28,6 +28,7 @@ ROUNDS = 50
 CUT_CHANGES = 3
 DEADLINE_S = 60.0
 PAUSE_S = 3.0
+STOCK, UNASKED = "/materiais/", "/maquinas/1"
 
 
 class DemoError(DevstackError):
@@ -56,6 +57,12 @@ class DemoResult:
     travels: list[Travel] = field(default_factory=list)
     served_during_cut: int = 0
     """Orders that the API answered with while the link was cut."""
+    live: str = ""
+    """Where the answer to a live question came from: `live`."""
+    live_during_cut: str = ""
+    """The same while the link was cut: `cached`."""
+    live_unknown_during_cut: int = 0
+    """The status of the answer to one that had never been asked: 503."""
     waiting_during_cut: int = 0
     """Changes made during the cut that the VPS did not have when it ended."""
     pending_after_cut: int = 0
@@ -72,6 +79,9 @@ class DemoResult:
                 "served_ms": _spread([travel.served_ms for travel in self.travels]),
                 "changes": len(self.travels),
                 "served_during_cut": self.served_during_cut,
+                "live": self.live,
+                "live_during_cut": self.live_during_cut,
+                "live_unknown_during_cut": self.live_unknown_during_cut,
                 "waiting_during_cut": self.waiting_during_cut,
                 "pending_after_cut": self.pending_after_cut,
                 "catch_up_ms": round(self.catch_up_ms),
@@ -86,6 +96,16 @@ def _spread(values: list[float]) -> dict[str, float]:
         "median": round(median(values), 2),
         "p99": round(quantiles(values, n=100, method="inclusive")[98], 2),
     }
+
+
+@dataclass(frozen=True)
+class LiveAnswer:
+    """What came of a live question."""
+
+    status: int
+    source: str
+    age_s: int
+    content: Any
 
 
 class Client:
@@ -118,6 +138,18 @@ class Client:
         """Return one order."""
         answer: dict[str, Any] = self._call(f"/pedidos/{pedido_id}")
         return answer
+
+    def ask_live(self, path: str) -> LiveAnswer:
+        """Ask something that only SGP knows."""
+        request = urllib.request.Request(  # noqa: S310  # loopback
+            self.url + path, headers={"Authorization": f"Bearer {self._token}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                fields = answer.headers
+                return LiveAnswer(answer.status, fields["sync-source"], int(fields["age"]), json.load(answer))
+        except urllib.error.HTTPError as error:
+            return LiveAnswer(error.code, "", 0, json.load(error))
 
     def _call(self, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -157,6 +189,7 @@ class Demo:
         with self._sessions() as (sgp, vps):
             result.travels = [self._travel(sgp, vps) for _ in range(ROUNDS)]
             self._say(_describe(result.travels))
+            result.live = self._ask_live().source
             self._cut_and_catch_up(sgp, vps, result)
         return result
 
@@ -167,6 +200,7 @@ class Demo:
             rounds = 0
             while not stopping.wait(PAUSE_S):
                 travel = self._travel(sgp, vps)
+                self._ask_live()
                 self._say(
                     f"order {travel.pedido_id}: on the VPS after {travel.visible_ms:.1f} ms, "
                     f"served after {travel.served_ms:.1f} ms"
@@ -225,12 +259,25 @@ class Demo:
         self._say(
             f"the API served {result.served_during_cut} orders; {result.waiting_during_cut} changes wait"
         )
+        self._ask_while_cut(result)
         self._heal()
         healed = time.perf_counter()
         wait_until(lambda: self._pending(vps, changes) == 0, DEADLINE_S)
         result.catch_up_ms = (time.perf_counter() - healed) * 1000
         result.pending_after_cut = self._pending(vps, changes)
         self._say(f"link healed: {result.pending_after_cut} pending after {result.catch_up_ms:.0f} ms")
+
+    def _ask_live(self) -> LiveAnswer:
+        answer = self.client.ask_live(STOCK)
+        self._say(f"stock, asked of SGP: {len(answer.content)} materials, {answer.source}")
+        return answer
+
+    def _ask_while_cut(self, result: DemoResult) -> None:
+        """Ask what was asked before, and what never was."""
+        kept, unknown = self.client.ask_live(STOCK), self.client.ask_live(UNASKED)
+        result.live_during_cut, result.live_unknown_during_cut = kept.source, unknown.status
+        self._say(f"stock, asked while it is cut: {kept.source}, {kept.age_s} s old")
+        self._say(f"a machine that nobody had asked for: {unknown.status} {unknown.content.get('detail')}")
 
     def _pending(self, vps: Connection, changes: list[tuple[int, str]]) -> int:
         latest = dict(changes)

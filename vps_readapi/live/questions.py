@@ -6,16 +6,18 @@ in the settings. So there is nothing to escape, and nothing that an address coul
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, Field, JsonValue, TypeAdapter, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, TypeAdapter, WithJsonSchema
 
 from vps_readapi.live import shapes
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MAX_LOGS = 500
 MAX_OFFSET = 1_000_000
 
@@ -44,16 +46,27 @@ class QuestionSpec:
     """What is said where SGP says 404."""
 
 
+def _read_day(given: object) -> object:
+    """Take an empty text for no day; a date's other forms are none of SGP's."""
+    if given == "":
+        return None
+    if isinstance(given, str) and not _DAY.fullmatch(given):
+        raise ValueError("not a day")
+    return given
+
+
+Day = Annotated[
+    date | None,
+    BeforeValidator(_read_day),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "maxLength": 0}]}),
+]
+
+
 class Period(BaseModel):
-    """From one day to another, both included; an empty text is no day."""
+    """From one day to another, both included."""
 
-    data_inicio: date | None = None
-    data_fim: date | None = None
-
-    @field_validator("data_inicio", "data_fim", mode="before")
-    @classmethod
-    def _take_empty(cls, given: object) -> object:
-        return None if given == "" else given
+    data_inicio: Day = None
+    data_fim: Day = None
 
 
 class LogsQuery(Period):
