@@ -6,8 +6,6 @@ import json
 import random
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,20 +17,15 @@ from psycopg import sql
 from db.contract import WINDOW_CHANNEL
 from db.engines import Connection, connect
 from infra.devstack.clusters import HOST, Cluster
-from infra.devstack.errors import DevstackError
+from infra.devstack.phone import DEADLINE_S, DemoError, LiveAnswer, Phone
 from infra.devstack.seed import DEMO_LOGIN, change_order
 from infra.devstack.state import wait_until
 from publications.declaration import STARTING_PATH
 
 ROUNDS = 50
 CUT_CHANGES = 3
-DEADLINE_S = 60.0
 PAUSE_S = 3.0
 STOCK, UNASKED = "/materiais/", "/maquinas/1"
-
-
-class DemoError(DevstackError):
-    """A change did not arrive."""
 
 
 @dataclass(frozen=True)
@@ -98,67 +91,6 @@ def _spread(values: list[float]) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
-class LiveAnswer:
-    """What came of a live question."""
-
-    status: int
-    source: str
-    age_s: int
-    content: Any
-
-
-class Client:
-    """A phone: it logs in and asks for orders."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._token = ""
-
-    def log_in(self) -> None:
-        """Get a token, waiting until the credentials have arrived. Raise DemoError if they do not."""
-        if not wait_until(self._logged_in, DEADLINE_S):
-            raise DemoError("nobody can log in on the VPS", "look in worker.log and api.log")
-
-    def _logged_in(self) -> bool:
-        username, password = DEMO_LOGIN
-        try:
-            answer = self._call("/auth/login", {"username": username, "password": password})
-        except (urllib.error.URLError, OSError):
-            return False
-        self._token = answer["session_token"]
-        return True
-
-    def list_pedidos(self) -> list[dict[str, Any]]:
-        """Return the PWA's whole list."""
-        answer: list[dict[str, Any]] = self._call("/pedidos/")
-        return answer
-
-    def get_pedido(self, pedido_id: int) -> dict[str, Any]:
-        """Return one order."""
-        answer: dict[str, Any] = self._call(f"/pedidos/{pedido_id}")
-        return answer
-
-    def ask_live(self, path: str) -> LiveAnswer:
-        """Ask something that only SGP knows."""
-        request = urllib.request.Request(  # noqa: S310  # loopback
-            self.url + path, headers={"Authorization": f"Bearer {self._token}"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                fields = answer.headers
-                return LiveAnswer(answer.status, fields["sync-source"], int(fields["age"]), json.load(answer))
-        except urllib.error.HTTPError as error:
-            return LiveAnswer(error.code, "", 0, json.load(error))
-
-    def _call(self, path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
-        request = urllib.request.Request(self.url + path, data=data, headers=headers)  # noqa: S310  # loopback
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
-
-
 class Demo:
     """Changes orders in SGP and watches them arrive."""
 
@@ -177,7 +109,7 @@ class Demo:
         self._say = say
         self._rng = random.Random(1)  # noqa: S311  # which order changes
         self._marks = 0
-        self.client = Client(api_url)
+        self.client = Phone(api_url)
 
     def run_once(self) -> DemoResult:
         """Do everything one time. Raise DemoError when a change does not arrive in a minute."""

@@ -1,6 +1,6 @@
 """SGP's HTTP side, as far as live questions go: `python -m infra.devstack.sgp`, over the seeded database.
 
-It reads PONTE_SGP_DSN and PONTE_DEV_SGP_PORT. As SGP does it asks nobody for a session, and refuses a bad one.
+It reads PONTE_SGP_DSN and PONTE_DEV_SGP_PORT. Like SGP it asks nobody for a session, and refuses a bad one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ class SgpServer(ThreadingHTTPServer):
     def __init__(self, port: int, dsn: str) -> None:
         self.dsn = dsn
         super().__init__((HOST, port), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a link that breaks is meant to."""
 
     def find(self, path: str, query: dict[str, list[str]]) -> Any:
         """Return the answer; None if there is none."""
