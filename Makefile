@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## make .venv with everything that the other commands need
@@ -29,19 +29,32 @@ status: setup ## ask each part of the dev stack whether it runs
 	@$(BIN)/python -m infra.devstack status
 
 .PHONY: test
-test: setup ## run the tests; PONTE_PG_BINDIR selects another PostgreSQL, ARGS goes to pytest
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: setup ## run the tests; PONTE_PG_BINDIR selects SGP's and the VPS's PostgreSQL, ARGS="-m server" what it can change
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## run the tests that start no server
+	@$(BIN)/python -m pytest tests/unit -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+.PHONY: tools
+tools: setup ## bring what tests need beside Python's packages, once for all clones; ARGS=s3 for one
+	@$(BIN)/python -m infra.tools $(ARGS)
 
 .PHONY: check
 check: setup ## format, lint, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: bench
 bench: setup ## measure ratios beside the peers; ARGS="--json --only NAME"
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+.PHONY: mutants
+mutants: setup ## put small faults in and count those that a test notices (half an hour); ARGS=--json
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --group mutants
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 .PHONY: clean
 clean: ## delete .venv and the caches; the dev stack's data goes with 'make down ARGS=--wipe'

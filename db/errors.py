@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 class PonteError(Exception):
     """Something that the person who runs Ponte must know, and what to do about it.
@@ -20,3 +22,8 @@ class PonteError(Exception):
 
 class SettingsError(PonteError):
     """A setting is missing or wrong."""
+
+
+def word(error: OSError) -> str:
+    """Return the system's word for it, in lower case."""
+    return (error.strerror or os.strerror(error.errno or 0) or type(error).__name__).lower()

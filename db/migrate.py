@@ -130,7 +130,7 @@ def is_current(history: History, conninfo: str) -> bool:
             text("SELECT obj_description(to_regnamespace(:schema), 'pg_namespace')"),
             {"schema": _models(history).SCHEMA},
         )
-    return revision == head and noted == _describe_routines(history)
+    return revision == head and noted == describe_routines(history)
 
 
 def _read_revision(history: History, connection: Connection) -> str | None:
@@ -169,12 +169,12 @@ def _install_routines(history: History, context: MigrationContext) -> None:
         run_script(read_sql(f"db.{history.value}", name), context)
     schemas = ", ".join(f"'{schema}'" for schema in models.ROUTINE_SCHEMAS)
     run_script(_SWEEP.replace("{schemas}", schemas), context)
-    run_script(f"COMMENT ON SCHEMA {models.SCHEMA} IS '{_describe_routines(history)}'", context)
+    run_script(f"COMMENT ON SCHEMA {models.SCHEMA} IS '{describe_routines(history)}'", context)
     for script in _later(context):
         run_script(script, context)
 
 
-def _describe_routines(history: History) -> str:
+def describe_routines(history: History) -> str:
     """Return the words by which a database tells whose functions it has."""
     said = "".join(read_sql(f"db.{history.value}", name) for name in ROUTINES[history])
     return f"routines {hashlib.sha256(said.encode()).hexdigest()[:16]}"

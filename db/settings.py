@@ -5,29 +5,82 @@ A secret named `PONTE_X` may stand in the file `ponte_x` of the folder that `PON
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.credentials import CredentialKeys
-from db.errors import SettingsError
+from db.errors import SettingsError, word
+from db.permissions import is_open_to_all
 
 PREFIX = "PONTE_"
+SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 
 
 def read_secret(name: str, environ: Mapping[str, str]) -> SecretStr | None:
-    """Return one secret by its variable's name, from the environment or the secrets' folder."""
-    if name in environ:
-        return SecretStr(environ[name])
-    folder = environ.get("PONTE_SECRETS_DIR")
-    path = Path(folder, name.lower()) if folder else None
-    if path is None or not path.is_file():
+    """Return one secret by its variable's name, from the environment or the secrets' folder.
+
+    Raise SettingsError as `read_secret_file`.
+    """
+    return SecretStr(environ[name]) if name in environ else read_secret_file(name, environ)
+
+
+def read_secret_file(name: str, environ: Mapping[str, str]) -> SecretStr | None:
+    """Return what the secrets' folder holds under a variable's name.
+
+    Raise SettingsError for a folder or file that can't be read, or that everybody may read, and for a file
+    that does not hold one line.
+    """
+    folder = find_secrets_folder(environ)
+    path = folder / name.lower() if folder else None
+    if path is None or not _is_there(path):
         return None
-    return SecretStr(path.read_text(encoding="utf-8").strip())
+    return SecretStr(_read_line(path))
+
+
+def find_secrets_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder that PONTE_SECRETS_DIR names. Raise SettingsError if it can't be used."""
+    given = environ.get(SECRETS_DIR)
+    if not given:
+        return None
+    try:
+        with os.scandir(given):
+            return Path(given)
+    except OSError as error:
+        raise SettingsError(
+            f"{SECRETS_DIR} names {given}: {word(error)}",
+            "name the folder with this program's secrets, which its account may read",
+        ) from error
+
+
+def _is_there(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        path.lstat()
+        return True
+    return False
+
+
+def _read_line(path: Path) -> str:
+    """Return a file's one line without its end, and without the mark that Windows's editors put in front."""
+    try:
+        if path.is_file() and is_open_to_all(path):
+            raise SettingsError(f"the secret {path} can be read by everybody", f"run: chmod o= {path}")
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsError(f"the secret {path} is not UTF-8", "write it anew as UTF-8 text") from None
+    except OSError as error:
+        hint = "make it a file that this program's account may read"
+        raise SettingsError(f"the secret {path} can't be read: {word(error)}", hint) from error
+    line = text.removesuffix("\n").removesuffix("\r")
+    if not line or line.splitlines() != [line] or "\0" in line:
+        what = "is empty" if not line.strip() else "holds more than one line"
+        raise SettingsError(f"the secret {path} {what}", "write it in one line, and nothing else")
+    return line
 
 
 class PonteSettings(BaseSettings):
@@ -40,15 +93,27 @@ class PonteSettings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """Read the environment and the secrets' folder. Raise SettingsError naming each bad variable."""
-        folder = os.environ.get("PONTE_SECRETS_DIR")
+        secrets = cls._read_secrets(os.environ)
         try:
-            return cls(_secrets_dir=folder)
+            return cls(**secrets)
         except ValidationError as error:
             wrong = "; ".join(f"{cls._variable(e['loc'])}: {e['msg'].lower()}" for e in error.errors())
             raise SettingsError(
                 f"settings are missing or wrong: {wrong}",
-                "set them in the environment, secrets as files in PONTE_SECRETS_DIR",
+                f"set them in the environment, secrets as files in {SECRETS_DIR}",
             ) from None
+
+    @classmethod
+    def _read_secrets(cls, environ: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the folder holds of the settings that the environment leaves out, by field or alias."""
+        ignored = cls.model_config.get("env_ignore_empty")
+        found = {}
+        for name, field in cls.model_fields.items():
+            key = str(field.validation_alias or name)
+            given = environ.get(variable := cls._variable([key]))
+            if given is None or (ignored and not given):
+                found[key] = read_secret_file(variable, environ)
+        return {key: secret.get_secret_value() for key, secret in found.items() if secret is not None}
 
     @classmethod
     def _variable(cls, place: Iterable[int | str]) -> str:

@@ -59,7 +59,12 @@ def install() -> None:
 
 def run(*command: str | Path) -> None:
     """Run one command from the repository's root; what it prints on stdout goes to stderr."""
-    subprocess.run(command, check=True, cwd=ROOT, stdout=sys.stderr)
+    sys.path.insert(0, str(ROOT))
+    from db import lifetime  # noqa: PLC0415  # needs the Python that was asked for
+
+    done = subprocess.run(lifetime.tie(command), check=False, cwd=ROOT, stdout=sys.stderr)
+    if done.returncode:
+        raise subprocess.CalledProcessError(done.returncode, command)
 
 
 def fingerprint() -> str:

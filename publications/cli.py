@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from db.errors import PonteError, SettingsError
-from publications.commands import FAILED, OK, USAGE, talk
-from publications.declaration import VARIABLE
+from db.endings import Parser, run_program
+from db.extras import need
+from db.reasons import explain
+from publications.commands import OK
+from publications.declare.declaration import VARIABLE
 
 UNKNOWN = 3
 """The exit code of a monitoring plugin that could not look."""
@@ -22,43 +24,37 @@ Command = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = sys.argv[1:] if argv is None else list(argv)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
+    logging.getLogger("publications").addHandler(logging.NullHandler())  # the panel sets up its own
     return _run_plugin(given) if "--nagios" in given else _run(given)
 
 
 def _run_plugin(argv: Sequence[str]) -> int:
     """Run as a monitoring plugin: whatever ends it otherwise would be taken for a warning or worse."""
     try:
-        return _run(argv)
+        arguments = _parser().parse_args(argv)
+        run: Command = arguments.run
+        return run(arguments)
     except SystemExit as ended:
         if not ended.code:
             return OK
         print("PONTE UNKNOWN - wrong usage: see 'ponte status --help'")
-    except Exception as error:  # noqa: BLE001  # its name is told, and its text may hold a secret
-        print(f"PONTE UNKNOWN - {type(error).__name__}")
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # a plugin says all in its line
+        print(f"PONTE UNKNOWN - {explain(error).fact}")
     return UNKNOWN
 
 
 def _run(argv: Sequence[str]) -> int:
-    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised too
     arguments = _parser().parse_args(argv)
     run: Command = arguments.run
-    try:
-        return run(arguments)
-    except PonteError as error:
-        if arguments.verbose:
-            talk.print_exception()
-        talk.print(f"ponte: {error}", markup=False, soft_wrap=True)
-        return USAGE if isinstance(error, SettingsError) else FAILED
-    except KeyboardInterrupt:
-        talk.print("ponte: stopped; run the same command again to go on")
-        return FAILED
+    return run_program(lambda: run(arguments), name="ponte", verbose=arguments.verbose)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ponte", description="Carry SGP's orders to the VPS.")
+    parser = Parser(prog="ponte", description="Carry SGP's orders to the VPS.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     _take_declaration(parser, default=None)
-    after = argparse.ArgumentParser(add_help=False)
+    after = Parser(add_help=False)
     _take_declaration(after, default=argparse.SUPPRESS)  # else it would undo one given before the command
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser(
@@ -125,7 +121,8 @@ def _later(module: str, name: str) -> Command:
     """Return a command that loads what it needs when it is run: to look at the road takes no migrations."""
 
     def run(arguments: argparse.Namespace) -> int:
-        command: Command = getattr(import_module(f"publications.commands.{module}"), name)
+        with need("ops"):
+            command: Command = getattr(import_module(f"publications.commands.{module}"), name)
         return command(arguments)
 
     return run

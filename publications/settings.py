@@ -20,7 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from db.errors import SettingsError
 from db.settings import PREFIX, PonteSettings, read_secret
-from publications.declaration import Declaration
+from publications.declare.declaration import Declaration
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,13 @@ def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> Publi
             "set them in the environment or as files in PONTE_SECRETS_DIR, such as"
             " 'host=127.0.0.1 port=5432 dbname=sgp user=postgres passfile=/etc/ponte/pgpass'",
         )
+    for name, dsn in dsns.items():
+        _check_conninfo(dsn_variable(name), dsn)
     return PublicationsSettings(
-        dsns={name: dsn for name, dsn in dsns.items() if dsn},
-        conninfos={name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo},
+        dsns={name: dsn for name, dsn in dsns.items() if dsn is not None},
+        conninfos={
+            name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo is not None
+        },
         passwords=_read_passwords(declaration, environ),
     )
 
@@ -108,7 +112,7 @@ def read_watch_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dic
         )
     for name, dsn in found.items():
         _check_conninfo(watch_variable(name), dsn)
-    return {name: dsn for name, dsn in found.items() if dsn}
+    return {name: dsn for name, dsn in found.items() if dsn is not None}
 
 
 def _check_conninfo(variable: str, dsn: SecretStr | None) -> None:
@@ -142,4 +146,7 @@ def _read_passwords(declaration: Declaration, environ: Mapping[str, str]) -> dic
     roles = [(hop.source, hop.role) for hop in declaration.hops]
     roles += [(role.on, role.name) for role in declaration.roles]
     found = {(at, role): read_secret(password_variable(at, role), environ) for at, role in roles}
+    for (at, role), password in found.items():
+        if password is not None and not password.get_secret_value():
+            raise SettingsError(f"{password_variable(at, role)} is empty", "set it to that role's password")
     return {key: password for key, password in found.items() if password is not None}

@@ -1,8 +1,11 @@
 """Only the list of fixture plugins; each says what it gives."""
 
 pytest_plugins = [
+    "tests.fix_lifetime",
     "tests.fix_tiers",
     "tests.fix_declaration",
+    "tests.fix_isolation",
+    "tests.fix_tools",
     "tests.fix_clusters",
     "tests.fix_road",
     "tests.fix_windows",
@@ -11,5 +14,6 @@ pytest_plugins = [
     "tests.fix_watch",
     "tests.fix_breaks",
     "tests.fix_browser",
+    "tests.fix_mistakes",
     "tests.fix_wheel",
 ]

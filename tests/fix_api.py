@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from db import lifetime
 from db.engines import Connection, connect
 from db.migrate import History, migrate
 from infra.devstack.clusters import Cluster, ClusterSpec
@@ -52,11 +53,13 @@ ITEM: dict[str, Any] = {
 
 
 @contextmanager
-def run_cluster(parameters: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """Run a cluster for the length of a block; PONTE_PG_BINDIR chooses its version."""
+def run_cluster(
+    parameters: Mapping[str, str] | None = None, *, bindir: Path | None = None
+) -> Iterator[Cluster]:
+    """Run a cluster for the length of a block; if no binaries are given, PONTE_PG_BINDIR chooses them."""
     with tempfile.TemporaryDirectory() as repository:
         root = runtime_root(Path(repository))
-        found = reachable_bindir(find_bindir(os.environ), root, find_server_user())
+        found = bindir or reachable_bindir(find_bindir(os.environ), root, find_server_user())
         spec = ClusterSpec(
             "vps",
             root / "vps" / "data",
@@ -85,6 +88,37 @@ def make_window(cluster: Cluster, name: str, *, pedidos: int) -> str:
         if pedidos:
             fill(conn, pedidos)
     return dsn
+
+
+TEMPLATE = "window"
+
+
+class Windows:
+    """A server of the VPS's, and windows on it that are cloned from one."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._numbers = itertools.count(1)
+        make_window(cluster, TEMPLATE, pedidos=0)
+
+    @contextmanager
+    def open(self, *, pedidos: int) -> Iterator[str]:
+        """Have a window with so many orders, a life of its own; gives its superuser's connection string."""
+        name = f"{TEMPLATE}_{next(self._numbers)}"
+        self._order("CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
+        dsn = self.cluster.conninfo(name)
+        with connect(dsn) as conn:
+            conn.execute("UPDATE guard.epoca SET epoca = gen_random_uuid()")
+            fill(conn, pedidos)
+        try:
+            yield dsn
+        finally:
+            self._order("DROP DATABASE {} WITH (FORCE)", name)
+
+    def _order(self, statement: str, *names: str) -> None:
+        self.cluster.start()  # a test may have stopped it
+        with connect(self.cluster.conninfo()) as conn:
+            conn.execute(psycopg.sql.SQL(statement).format(*map(psycopg.sql.Identifier, names)))
 
 
 def _make_role(conn: Connection) -> None:
@@ -186,7 +220,7 @@ class RunningApi:
     """The API's processes, on one port."""
 
     port: int
-    process: subprocess.Popen[bytes]
+    process: lifetime.Child
     log_file: Path
 
     @property
@@ -216,7 +250,7 @@ class Client:
     """One keep-alive connection with a good session."""
 
     def __init__(self, port: int, *, token: str | None = None) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.token = token or make_token()
 
     def get(self, path: str, *, method: str = "GET", body: str | None = None, **headers: str) -> Answer:
@@ -267,7 +301,7 @@ def run_api(dsn: str, *, python: str = sys.executable, **settings: str) -> Itera
     """Run the API for the length of a block, as its users do; `python` says which installed one."""
     port = find_free_port()
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        process = subprocess.Popen(
+        process = lifetime.start(
             [python, "-m", "vps_readapi"],
             cwd=None if python == sys.executable else Path(python).parent,
             env=api_environment(dsn, port, **settings),
@@ -276,12 +310,15 @@ def run_api(dsn: str, *, python: str = sys.executable, **settings: str) -> Itera
         )
         api = RunningApi(port, process, Path(log.name))
         try:
-            if not wait_until(lambda: _is_ready(api), 60):
+            if (
+                not wait_until(lambda: _is_ready(api) or process.poll() is not None, 60)
+                or process.poll() is not None
+            ):
                 raise RuntimeError(f"the API does not start: {api.log_file.read_text()[-2000:]}")
             yield api
         finally:
             process.terminate()
-            process.wait(15)
+            process.wait(60)
 
 
 def _is_ready(api: RunningApi) -> bool:
@@ -296,7 +333,7 @@ def _is_ready(api: RunningApi) -> bool:
 
 def read_events(port: int, *, path: str = "/eventos", **headers: str) -> Iterator[dict[str, str]]:
     """Yield the events of a stream as their fields; it ends with the connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     fields = {"Authorization": f"Bearer {make_token()}"}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request("GET", path, headers=fields)

@@ -16,11 +16,13 @@ FRESH, LAGGING, SILENT = FreshnessState
 WORDS = {FRESH: "Atenção", LAGGING: "ATRASADA", SILENT: "SEM NOTÍCIAS"}
 TWO_BEATS_S = 2 * BEAT_S
 FACES = 5
+LOOK_S = 0.1
+"""How often all faces are looked at: it is work for each of them."""
 ONE_POLL_S = 1.5
 """A follower looks and the panel looks at it, each every half second, and the sampler at both."""
 CROSSING_S = 1.5
 """The last beat that arrives is so much younger than what it is to become."""
-SLACK_S = 6.0
+SLACK_S = 30.0
 """Five faces are asked one after the other, and a command that waits for a deaf link takes four seconds."""
 
 
@@ -141,7 +143,7 @@ def wait_faces(
     def agree() -> bool:
         return ask(seen.read_quick_faces) and ask(seen.read_faces) and len(since) == FACES
 
-    assert wait_until(agree, timeout_s), f"not {state}, {cause}: {faces}"
+    assert wait_until(agree, timeout_s, poll_s=LOOK_S), f"not {state}, {cause}: {faces}"
     return since
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from publications.declaration import STARTING_PATH, VARIABLE
+from publications.declare.declaration import STARTING_PATH, VARIABLE
 
 
 @pytest.fixture(autouse=True)

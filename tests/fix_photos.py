@@ -17,15 +17,15 @@ from pydantic import SecretStr
 
 from db.sqlfile import read_blocks
 from tests.fix_road import ROLE_PASSWORD, Road
-from thumbnail_worker.backlog import Backlog
-from thumbnail_worker.darkroom import Darkroom
-from thumbnail_worker.making import Limits
-from thumbnail_worker.media import Media
-from thumbnail_worker.metrics import WorkerMetrics
-from thumbnail_worker.miniaturas import MiniaturasJob
-from thumbnail_worker.pool import RenderPool
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.session import Session
+from thumbnail_worker.connection import Session
+from thumbnail_worker.photos.darkroom import Darkroom
+from thumbnail_worker.photos.job import MiniaturasJob
+from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.metrics import WorkerMetrics
+from thumbnail_worker.photos.originals import Media
+from thumbnail_worker.photos.pool import RenderPool
+from thumbnail_worker.photos.queue import Backlog
+from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg import sql
 from pydantic import SecretStr
@@ -17,11 +19,12 @@ from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
 from infra.devstack.postgres import find_server_user
 from infra.devstack.state import wait_until
-from publications.apply import apply, wait_for_copies
-from publications.changes import Change
-from publications.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
-from publications.plan import Plan
-from publications.session import Reading, Session
+from publications.act.apply import apply, wait_for_copies
+from publications.act.endpoints import Reading, Session
+from publications.commands.plan_text import describe
+from publications.decide.changes import Change
+from publications.decide.plan import Plan
+from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.settings import PublicationsSettings
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
 
@@ -39,6 +42,9 @@ class Road:
     declaration: Declaration
     settings: PublicationsSettings
     steps: list[Change] = field(default_factory=list)
+    _kept: dict[str, Connection] = field(default_factory=dict, repr=False)
+    """A session with each endpoint: opening one costs fifty times what a question does."""
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def connect(self, name: str) -> Connection:
         """Open a superuser's session on an endpoint."""
@@ -46,9 +52,29 @@ class Road:
 
     def run(self, name: str, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         """Run one statement on an endpoint and return its rows, if it has any."""
-        with self.connect(name) as conn:
-            cursor = conn.execute(statement, parameters or None)
-            return cursor.fetchall() if cursor.description else []
+        if statement.startswith("SET "):  # for itself alone
+            with self.connect(name) as conn:
+                return _fetch(conn, statement, parameters)
+        with self._one_at_a_time:
+            return _fetch(self._keep(name), statement, parameters)
+
+    def _keep(self, name: str) -> Connection:
+        """Return the endpoint's session, another one where its server has ended it."""
+        conn = self._kept.get(name)
+        try:
+            if conn is not None:
+                conn.execute("SELECT")
+                return conn
+        except psycopg.OperationalError:
+            self._kept.pop(name).close()
+        self._kept[name] = conn = self.connect(name)
+        conn.prepare_threshold = None  # a test may change a table between two questions
+        return conn
+
+    def forget_sessions(self) -> None:
+        """Close what is kept."""
+        while self._kept:
+            self._kept.popitem()[1].close()
 
     def session(self, declaration: Declaration | None = None) -> Session:
         """Open `ponte`'s session."""
@@ -89,6 +115,11 @@ class Road:
             row = conn.execute(query).fetchone()
         assert row is not None
         return row
+
+
+def _fetch(conn: Connection, statement: str, parameters: Sequence[object]) -> list[tuple[object, ...]]:
+    cursor = conn.execute(statement, parameters or None)
+    return cursor.fetchall() if cursor.description else []
 
 
 def with_filter(where: str) -> Declaration:
@@ -133,9 +164,11 @@ def open_road(databases: Servers, server_root: Path) -> Iterator[Road]:
         passwords=dict.fromkeys(roles, SecretStr(ROLE_PASSWORD)),
     )
     road = Road(databases, link, declaration, settings)
-    yield road
-    _tear_down(road)
-    link.stop()
+    try:
+        yield road
+    finally:
+        _tear_down(road)
+        link.stop()
 
 
 @pytest.fixture
@@ -155,6 +188,19 @@ def mended_road(servers: Servers, server_root: Path) -> Iterator[Road]:
 
 
 @pytest.fixture
+def kept_road(mended_road: Road, request: pytest.FixtureRequest) -> Iterator[Road]:
+    """The module's road; what a test leaves behind fails that test, unless it is marked to spoil it."""
+    settings = mended_road.settings
+    yield mended_road
+    mended_road.settings = settings
+    if request.node.get_closest_marker("spoils"):
+        return
+    reading = mended_road.read()
+    assert [describe(step) for step in reading.plan.steps] == []
+    assert [error.fact for error in reading.objections] == []
+
+
+@pytest.fixture
 def road(unapplied_road: Road) -> Road:
     """Everything, with SGP's orders on the VPS."""
     unapplied_road.apply()
@@ -164,6 +210,7 @@ def road(unapplied_road: Road) -> Road:
 
 def _tear_down(road: Road) -> None:
     """Subscriptions first, then slots: a database with an active slot can't be dropped."""
+    road.forget_sessions()
     for cluster in road.servers.clusters.values():
         cluster.start()
     for name in reversed(NAMES):

@@ -1,32 +1,24 @@
-"""A real S3-compatible server, versitygw, built once into the repository's cache."""
+"""A real S3-compatible server: versitygw, the tool 's3'."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
+from db import lifetime
 from infra.devstack.state import wait_until
+from tests.fix_tools import need_tool
 from tests.ports import find_free_port
 from thumbnail_worker.errors import StorageError
 from thumbnail_worker.storage.s3 import S3Storage
 
-VERSION = "v1.8.0"
-CACHE = Path(__file__).parents[1] / ".pytest_cache" / f"versitygw-{VERSION}"
 BUCKET = "fotos"
 ACCESS_KEY_ID = "ponte"
 SECRET_ACCESS_KEY = "segredo-da-loja"
-needs_go = pytest.mark.skipif(
-    shutil.which("go") is None and not (CACHE / "versitygw").exists(),
-    reason="Go is not installed, and builds the S3 server",
-)
 
 
 @dataclass(frozen=True)
@@ -47,25 +39,15 @@ class S3Server:
         )
 
 
-def build() -> Path:
-    """Return the server's program, built when there is none yet."""
-    program = CACHE / "versitygw"
-    if not program.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        source = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
-        environment = {**os.environ, "GOBIN": str(CACHE), "GOFLAGS": "-mod=mod"}
-        subprocess.run(["go", "install", source], env=environment, check=True, timeout=500)
-    return program
-
-
 @contextmanager
 def run_s3(folder: Path) -> Iterator[S3Server]:
     """Run a server over a folder for the length of a block."""
+    program = need_tool("s3")
     port = find_free_port()
     (folder / BUCKET).mkdir(parents=True)
     log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [build(), "--quiet", "--port", f"127.0.0.1:{port}", "posix", "--nometa", str(folder)],
+    process = lifetime.start(
+        [program, "--quiet", "--port", f"127.0.0.1:{port}", "posix", "--nometa", str(folder)],
         env={**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY_ID, "ROOT_SECRET_KEY": SECRET_ACCESS_KEY},
         stdout=log,
         stderr=log,
@@ -76,7 +58,7 @@ def run_s3(folder: Path) -> Iterator[S3Server]:
         yield server
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         log.close()
 
 

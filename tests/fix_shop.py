@@ -18,10 +18,10 @@ from db.sqlfile import read_blocks
 from infra.devstack.seed import DEMO_JWT_SECRET, USERS, sign_token
 from tests.fix_api import Client, RunningApi, run_api
 from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road
-from thumbnail_worker.credentials import CredentialsJob
-from thumbnail_worker.job import Job, keep_running
-from thumbnail_worker.revocations import RevocationsJob
-from thumbnail_worker.session import Session
+from thumbnail_worker.connection import Session
+from thumbnail_worker.jobs.credentials import CredentialsJob
+from thumbnail_worker.jobs.job import Job, keep_running
+from thumbnail_worker.jobs.revocations import RevocationsJob
 
 COST = 12
 """SGP's."""

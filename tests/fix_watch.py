@@ -29,20 +29,20 @@ from db.offline import MAX_OFFLINE_VARIABLE
 from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
 from infra.devstack.state import wait_until
-from publications import metrics
 from publications.cli import main
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
+from publications.panel import metrics
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
 from publications.settings import watch_variable
-from publications.watch import Watch
+from publications.watch.road import Watch
 from tests.fix_api import RunningApi, run_api
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
-from tests.fix_road import ROLE_PASSWORD, Road, open_road
+from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road, open_road
 from tests.ports import find_free_port
-from thumbnail_worker.heartbeat import HeartbeatJob
-from thumbnail_worker.job import keep_running
-from thumbnail_worker.session import Session
+from thumbnail_worker.connection import Session
+from thumbnail_worker.jobs.heartbeat import HeartbeatJob
+from thumbnail_worker.jobs.job import keep_running
 
 BEAT_S = 2.0
 HEADLINE = re.compile(r'<span class="palavra">Sincronização: ([^<]+)</span>')
@@ -81,7 +81,7 @@ class Heart:
         """Beat no more, and let go of the connection."""
         self._stop.set()
         if self._thread:
-            self._thread.join(10)
+            self._thread.join(60)
 
 
 class Panel:
@@ -103,7 +103,7 @@ class Panel:
     def stop(self) -> None:
         """Serve no more."""
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         self.poller.stop()
 
     @property
@@ -118,7 +118,7 @@ class Panel:
 
 def fetch(port: int, path: str) -> tuple[str, dict[str, str]]:
     """Return a body and the headers, by their names in lower case."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
     connection.request("GET", path)
     answer = connection.getresponse()
     body = answer.read().decode()
@@ -233,7 +233,7 @@ class WatchedRoad:
 
     def wait_ok(self) -> None:
         """Wait until panel and API say that all is well."""
-        self.road.wait(self._is_ok, "OK on the panel and the API")
+        assert wait_until(self._is_ok, DEADLINE_S, poll_s=0.1), "no OK on the panel and the API"
 
     def _is_ok(self) -> bool:
         panel, api = self.read_panel(), self.read_api()
@@ -261,7 +261,7 @@ class Sampler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         if error is None and self._failed:
             raise self._failed[0]
 

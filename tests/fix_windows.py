@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from db.engines import Connection
-from publications.catalog import read_source
-from publications.changes import CreateTable
-from publications.ddl import to_sql
-from publications.declaration import STARTING_PATH, read_declaration
-from publications.spec import TableName
-from publications.wanted import derive_wanted
+from publications.act.catalog import read_source
+from publications.ddl.to_sql import to_sql
+from publications.decide.changes import CreateTable
+from publications.decide.spec import TableName
+from publications.decide.wanted import derive_wanted
+from publications.declare.declaration import STARTING_PATH, read_declaration
 from tests.fix_clusters import Servers
 
 ALONE = "alone"

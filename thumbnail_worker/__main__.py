@@ -6,66 +6,58 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from db.errors import PonteError
+from db.endings import FAILED, OK, Parser, run_program
 from db.extras import need
 
 with need("worker"):
     from thumbnail_worker.commands import backfill, reconcile, status
     from thumbnail_worker.events import start_logging
-    from thumbnail_worker.reconcile import GRACE_S
+    from thumbnail_worker.reconcile.heal import GRACE_S
     from thumbnail_worker.settings import WorkerSettings
     from thumbnail_worker.worker import build_jobs, run_once, run_service
-
-OK, FAILED, USAGE = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the worker or a command.
 
-    Return 0 if all went well, 1 if something failed, 2 if it could not start, 3 for drift or photos left.
+    Return 0 if all went well, 1 if something failed, 2 if it could not start with these settings, 3 for
+    drift or photos left.
     """
     arguments = _parse(argv)
-    try:
-        settings = WorkerSettings.load()
-        if arguments.command is None:
+    return run_program(lambda: _run(arguments), verbose=arguments.verbose)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings = WorkerSettings.load()
+    match arguments.command:
+        case None:
             return _serve(settings, once=arguments.once)
-    except PonteError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - people read this, not the log
-        return USAGE
-    try:
-        return _command(settings, arguments)
-    except PonteError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - as above
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
+        case "backfill":
+            return backfill(settings)
+        case "status":
+            return status(settings, as_json=arguments.json)
+        case _:
+            start_logging()
+            return reconcile(
+                settings,
+                heal=not arguments.dry_run,
+                force=arguments.force,
+                grace_s=arguments.grace,
+                as_json=arguments.json,
+            )
 
 
 def _serve(settings: WorkerSettings, *, once: bool) -> int:
     jobs = build_jobs(settings)
     start_logging()
-    try:
-        return OK if (run_once(jobs) if once else run_service(jobs)) else FAILED
-    except KeyboardInterrupt:
-        return FAILED
-
-
-def _command(settings: WorkerSettings, arguments: argparse.Namespace) -> int:
-    if arguments.command == "backfill":
-        return backfill(settings)
-    if arguments.command == "status":
-        return status(settings, as_json=arguments.json)
-    start_logging()
-    return reconcile(
-        settings, heal=not arguments.dry_run, force=arguments.force, grace_s=arguments.grace,
-        as_json=arguments.json,
-    )  # fmt: skip
+    return OK if (run_once(jobs) if once else run_service(jobs)) else FAILED
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m thumbnail_worker", description="Heartbeat, credentials, miniaturas, dead letters."
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     parser.add_argument("--once", action="store_true", help="run each job one time and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help="none: run the service")
     commands.add_parser("backfill", help="make every photo that waits, with a progress bar")

@@ -10,13 +10,13 @@ from threading import Event
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from thumbnail_worker.backlog import Tally
-from thumbnail_worker.drift import HEALED, Finding, count
-from thumbnail_worker.media import Media
-from thumbnail_worker.metrics import WorkerMetrics
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.reconcile import Reconciler, Report
-from thumbnail_worker.session import Session
+from thumbnail_worker.connection import Session
+from thumbnail_worker.photos.metrics import WorkerMetrics
+from thumbnail_worker.photos.originals import Media
+from thumbnail_worker.photos.queue import Tally
+from thumbnail_worker.photos.recipe import Recipe
+from thumbnail_worker.reconcile.compare import HEALED, Finding, count
+from thumbnail_worker.reconcile.heal import Reconciler, Report
 from thumbnail_worker.settings import WorkerSettings
 from thumbnail_worker.worker import build_miniaturas, open_backlog, open_storage
 

@@ -36,10 +36,6 @@ class PhotoError(Exception):
         self.motivo = motivo
 
 
-class UnreachableError(PonteError):
-    """A database can't be reached."""
-
-
 class HeartbeatRowError(PonteError):
     """There is no row to beat on."""
 
@@ -50,10 +46,6 @@ class MediaRootError(PonteError):
 
 class PhotosStoppedError(PonteError):
     """What every photo needs is away: the folder of the originals, or the storage."""
-
-
-class MetricsPortError(PonteError):
-    """The port of the metrics is taken."""
 
 
 class StorageInDoubtError(PonteError):

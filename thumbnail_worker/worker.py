@@ -9,24 +9,25 @@ from threading import Event, Thread
 from typing import assert_never
 from uuid import uuid4
 
+from db.outage import Outage
+from db.reasons import explain_port
 from db.sqlfile import read_blocks
-from thumbnail_worker.backlog import Backlog
-from thumbnail_worker.credentials import CredentialsJob
-from thumbnail_worker.darkroom import Darkroom
-from thumbnail_worker.dead_letters import DeadLettersJob
-from thumbnail_worker.errors import MetricsPortError
+from thumbnail_worker.connection import Session
 from thumbnail_worker.events import log
-from thumbnail_worker.heartbeat import HeartbeatJob
-from thumbnail_worker.job import Job, keep_running, try_run
-from thumbnail_worker.making import Limits
-from thumbnail_worker.media import Media
-from thumbnail_worker.metrics import WorkerMetrics
-from thumbnail_worker.miniaturas import MiniaturasJob
-from thumbnail_worker.pool import RenderPool
-from thumbnail_worker.published import PublishedJob
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.revocations import RevocationsJob
-from thumbnail_worker.session import Session
+from thumbnail_worker.jobs.credentials import CredentialsJob
+from thumbnail_worker.jobs.dead_letters import DeadLettersJob
+from thumbnail_worker.jobs.fingerprints import PublishedJob
+from thumbnail_worker.jobs.heartbeat import HeartbeatJob
+from thumbnail_worker.jobs.job import Job, keep_running, try_run
+from thumbnail_worker.jobs.revocations import RevocationsJob
+from thumbnail_worker.photos.darkroom import Darkroom
+from thumbnail_worker.photos.job import MiniaturasJob
+from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.metrics import LOOPBACK, WorkerMetrics
+from thumbnail_worker.photos.originals import Media
+from thumbnail_worker.photos.pool import RenderPool
+from thumbnail_worker.photos.queue import Backlog
+from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.settings import StorageKind, WorkerSettings
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
@@ -36,7 +37,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def build_jobs(settings: WorkerSettings) -> list[Job]:
-    """Return the six jobs; nothing is connected yet. Raise MetricsPortError if that port is taken."""
+    """Return the six jobs; nothing is connected yet. Raise SystemRefusalError if that port is taken."""
     sgp, vitrine = settings.sgp_dsn, settings.vitrine_dsn
     listen = read_blocks("thumbnail_worker", "queries")
     return [
@@ -56,15 +57,14 @@ def build_jobs(settings: WorkerSettings) -> list[Job]:
 
 
 def serve_metrics(settings: WorkerSettings) -> WorkerMetrics:
-    """Return the worker's numbers, served if a port is set. Raise MetricsPortError if it is taken."""
+    """Return the worker's numbers, served if a port is set. Raise SystemRefusalError if it is taken."""
     metrics = WorkerMetrics()
     if settings.metrics_port:
         try:
             metrics.serve(settings.metrics_port)
         except OSError as error:
-            raise MetricsPortError(
-                f"port {settings.metrics_port} can't be had for the metrics: {error.strerror}",
-                "set PONTE_WORKER_METRICS_PORT to another one",
+            raise explain_port(
+                error, LOOPBACK, settings.metrics_port, source="PONTE_WORKER_METRICS_"
             ) from error
     return metrics
 
@@ -132,7 +132,7 @@ def open_storage(settings: WorkerSettings) -> Storage:
 def run_once(jobs: Sequence[Job]) -> bool:
     """Run each job one time and tell whether all went well."""
     stop = Event()
-    done = [try_run(job, stop) for job in jobs]
+    done = [try_run(job, stop, Outage()) for job in jobs]
     for job in jobs:
         job.close()
     return all(done)

@@ -10,14 +10,15 @@ from typing import TypedDict
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vps_readapi.context import open_services
-from vps_readapi.cors import CorsMiddleware
-from vps_readapi.edge import EdgeMiddleware
 from vps_readapi.errors import install_handlers
-from vps_readapi.layer import MemoryLayer, ShortLayer
+from vps_readapi.front.cors import CorsMiddleware
+from vps_readapi.front.every_answer import EdgeMiddleware
+from vps_readapi.front.from_memory import MemoryLayer, ShortLayer
+from vps_readapi.front.request import Requests
 from vps_readapi.limits import Limits
 from vps_readapi.memory.memory import Memory
 from vps_readapi.routes import ao_vivo, auth, eventos, miniaturas, pedidos, root, saude
+from vps_readapi.services import open_services
 from vps_readapi.settings import ApiSettings
 
 
@@ -25,6 +26,7 @@ class State(TypedDict):
     """What the server hands to each connection and request."""
 
     memory: Memory
+    requests: Requests
     limits: Limits
 
 
@@ -56,7 +58,7 @@ def create_app(settings: ApiSettings) -> ReadApi:
         async with open_services(settings) as services:
             app.state.services = services
             gc.freeze()  # what stays for ever is not looked through again and again: it takes 60 ms
-            yield State(memory=services.memory, limits=services.limits)
+            yield State(memory=services.memory, requests=services.requests, limits=services.limits)
 
     app = ReadApi(
         cors_origins=settings.cors_origins,

@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.outage import Outage
+
 FETCH_TIMEOUT_S = 10.0
 
 Rows = Sequence[Row[Any]]
@@ -33,6 +35,8 @@ UNREACHABLE = (
 """Those that are raised while the database is away, starting, stopping or stuck."""
 
 log = logging.getLogger(__name__)
+_outage = Outage()
+"""The log is the process's, and so is what has been said in it."""
 
 
 def is_away(error: Exception) -> bool:
@@ -41,9 +45,12 @@ def is_away(error: Exception) -> bool:
 
 
 def log_database_error(error: Exception) -> None:
-    """Log what kind of error it was: its text may quote a row or a parameter."""
+    """Log what kind of error it was, at growing distance: its text may quote a row or a parameter."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    log.error("database_failed error=%s sqlstate=%s", type(cause).__name__, getattr(cause, "sqlstate", None))
+    kind = (type(cause).__name__, getattr(cause, "sqlstate", None))
+    if _outage.fails(kind):
+        fields = {"error": kind[0], "sqlstate": kind[1], "failures": _outage.failures}
+        log.error("database_failed", extra={"fields": fields})
 
 
 class Database:

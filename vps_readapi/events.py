@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 
 from vps_readapi.auth.tokens import Verified
-from vps_readapi.changes import Difference, read_difference
 from vps_readapi.database import Database
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.sql import Changes
+from vps_readapi.pedidos.difference import Difference, read_difference
 
 PULSE_S = 15.0
 MAX_QUEUED = 64

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+
+from db.endings import Parser, run_program
 
 
 class JsonFormatter(logging.Formatter):
@@ -36,6 +39,15 @@ def _trace(record: logging.LogRecord) -> list[str]:
         places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
     return places[-8:]
+
+
+def run_service(program: str, run: Callable[[], int], argv: Sequence[str] | None) -> int:
+    """Run a program that takes no words but -v, with its log set up, and return its exit code."""
+    parser = Parser(prog=program, description="All else comes from the environment.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args(argv)
+    set_up_logging()
+    return run_program(run, verbose=arguments.verbose)
 
 
 def set_up_logging() -> None:

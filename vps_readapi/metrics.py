@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import REGISTRY, Counter, Metric, start_http_server
+from prometheus_client import REGISTRY, Metric, start_http_server
 from prometheus_client.registry import Collector
 
 from db.freshness import FreshnessState
 from db.metrics import MetricSpec
 from vps_readapi.events import Events
-from vps_readapi.live.asking import ANSWERS  # noqa: F401  # one of ALL
+from vps_readapi.front.metrics import REQUESTS
+from vps_readapi.live.asking import ANSWERS
 from vps_readapi.memory.memory import Memory
 
 STATE = MetricSpec("ponte_api_state", "1 for the state that the answers' headers say", ("state",))
@@ -20,13 +21,8 @@ CONNECTED = MetricSpec("ponte_api_database_up_ratio", "1 while the memory follow
 HELD = MetricSpec("ponte_api_held_orders", "single orders in the memory")
 HELD_BYTES = MetricSpec("ponte_api_held_bytes", "what they take")
 STREAMS = MetricSpec("ponte_api_open_streams", "event streams")
-REQUESTS = MetricSpec(
-    "ponte_api_requests_total", "requests that the memory did not answer", ("route", "status")
-)
 
-ALL: tuple[MetricSpec, ...] = tuple(one for one in list(globals().values()) if isinstance(one, MetricSpec))
-
-requests_total = Counter(REQUESTS.name, REQUESTS.meaning, REQUESTS.labels)
+ALL: tuple[MetricSpec, ...] = (STATE, AGE, CONNECTED, HELD, HELD_BYTES, STREAMS, REQUESTS, ANSWERS)
 
 
 class ApiCollector(Collector):

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import contextlib
-import multiprocessing
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
-from multiprocessing.process import BaseProcess
+from multiprocessing import Pipe
 
 import uvicorn
 
+from db import lifetime
+from db.listening import BACKLOG, listen
 from vps_readapi.app import ReadApi, create_app
 from vps_readapi.loops import find_loop
 from vps_readapi.settings import ApiSettings
 
 STOP_TIMEOUT_S = 5
-BACKLOG = 2048
 RESTART_PAUSE_S = 1.0
 
 
@@ -41,12 +41,24 @@ class Server(uvicorn.Server):
 
 def serve(settings: ApiSettings) -> int:
     """Serve until told to stop; return 0, or 1 if it could not start."""
+    check_places(settings)
+    listener = listen(settings.host, settings.port, source="PONTE_API_")
     if settings.processes > 1:
-        return _supervise(settings)
-    return _serve(settings, None)
+        return _supervise(settings, listener)
+    return serve_here(settings, listener)
 
 
-def _serve(settings: ApiSettings, listener: socket.socket | None) -> int:
+def check_places(settings: ApiSettings) -> None:
+    """Try what the application opens as it starts, where a refusal can still be told in a sentence."""
+    if settings.metrics_port:
+        for place in range(settings.processes):
+            port = settings.metrics_port + place
+            listen(settings.metrics_host, port, source="PONTE_API_METRICS_").close()
+    if settings.sgp_url:
+        settings.originals_dir.mkdir(parents=True, exist_ok=True)
+
+
+def serve_here(settings: ApiSettings, listener: socket.socket) -> int:
     """Run the server in this process."""
     config = uvicorn.Config(
         create_app(settings),
@@ -67,14 +79,14 @@ def _serve(settings: ApiSettings, listener: socket.socket | None) -> int:
         contextlib.suppress(KeyboardInterrupt, SystemExit),  # uvicorn's ways to end
         asyncio.Runner(loop_factory=find_loop()) as runner,
     ):
-        runner.run(server.serve([listener] if listener else None))
+        runner.run(server.serve([listener]))
     return 0 if server.started else 1
 
 
 def _find_protocol() -> type[asyncio.Protocol]:
     """Return the protocol with the short way, or uvicorn's own where httptools is missing."""
     try:
-        from vps_readapi.hot import HotProtocol  # noqa: PLC0415
+        from vps_readapi.front.short_way import HotProtocol  # noqa: PLC0415
     except ImportError:
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
@@ -82,29 +94,41 @@ def _find_protocol() -> type[asyncio.Protocol]:
     return HotProtocol
 
 
-def _supervise(settings: ApiSettings) -> int:
+def _supervise(settings: ApiSettings, listener: socket.socket) -> int:
     """Run several processes on one socket; replace those that end, stop them all when told to."""
-    listener = _listen(settings)
+    listener.set_inheritable(True)
     stopping = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: stopping.set())
-    spawn = multiprocessing.get_context("spawn")
-
-    def start(place: int) -> BaseProcess:
-        own = _with_own_metrics(settings, place)
-        process = spawn.Process(target=_run_worker, args=(own, listener), daemon=True)
-        process.start()
-        return process
-
-    workers = [start(place) for place in range(settings.processes)]
+    workers = [_Worker(settings, place, listener) for place in range(settings.processes)]
     while not stopping.wait(0.2):
         for place, worker in enumerate(workers):
-            if not worker.is_alive():
-                stopping.wait(RESTART_PAUSE_S)
-                if not stopping.is_set():
-                    workers[place] = start(place)
+            if worker.has_ended() and not stopping.wait(RESTART_PAUSE_S):
+                workers[place] = _Worker(settings, place, listener)
     return _stop_all(workers)
+
+
+class _Worker:
+    """One of several processes, told its settings and given the socket on a line that nobody else sees."""
+
+    def __init__(self, settings: ApiSettings, place: int, listener: socket.socket) -> None:
+        self._line, theirs = Pipe()
+        with theirs:
+            handles = [theirs.fileno(), *([] if sys.platform == "win32" else [listener.fileno()])]
+            command = [sys.executable, "-m", "vps_readapi.worker", *map(str, handles)]
+            self.process = lifetime.start(command, handles=handles, stdin=subprocess.DEVNULL)
+        with contextlib.suppress(OSError):  # it may have ended already
+            self._line.send(_with_own_metrics(settings, place))
+            if sys.platform == "win32":
+                self._line.send(listener.share(self.process.pid))
+
+    def has_ended(self) -> bool:
+        """Tell whether it has, and let go of it if so."""
+        if self.process.poll() is None:
+            return False
+        self._line.close()
+        return True
 
 
 def _with_own_metrics(settings: ApiSettings, place: int) -> ApiSettings:
@@ -112,40 +136,14 @@ def _with_own_metrics(settings: ApiSettings, place: int) -> ApiSettings:
     return settings.model_copy(update={"metrics_port": port})
 
 
-def _run_worker(settings: ApiSettings, listener: socket.socket) -> None:
-    from vps_readapi.logs import set_up_logging  # noqa: PLC0415
-
-    set_up_logging()
-    listener.set_inheritable(False)  # else the process of the logins would keep the port
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.exit(_serve(settings, listener))
-
-
-def _end_with_parent() -> None:
-    """Stop when the process that would replace and stop this one is gone: else it would keep the port."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        _thread.interrupt_main()
-
-
-def _stop_all(workers: list[BaseProcess]) -> int:
+def _stop_all(workers: list[_Worker]) -> int:
     for worker in workers:
-        worker.terminate()
+        worker.process.terminate()
     deadline = time.monotonic() + STOP_TIMEOUT_S + 2
     for worker in workers:
-        worker.join(max(0.1, deadline - time.monotonic()))
-        if worker.is_alive():
-            worker.kill()
+        try:
+            worker.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
     return 0
-
-
-def _listen(settings: ApiSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    if sys.platform != "win32":  # there the option would let another program take the port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((settings.host, settings.port))
-    listener.listen(BACKLOG)
-    listener.set_inheritable(True)
-    return listener

@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
 from db.settings import PREFIX, CredentialSettings, check_key_pair
 from vps_readapi.live.settings import LiveSettings, Words
-from vps_readapi.visibility import ANY
+from vps_readapi.pedidos.visibility import ANY
 
 MIN_KEY_BYTES = 32
 KEY_ID = r"^[A-Za-z0-9._-]{1,32}$"

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from db.errors import PonteError
+from db.endings import Parser, run_program
 from db.extras import need
 
 with need("devstack"):
@@ -22,7 +22,7 @@ with need("devstack"):
 
     from db.engines import connect
     from infra.devstack.demo import Demo, introduce
-    from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError
+    from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, RuntimeRootError
     from infra.devstack.ports import read_ports
     from infra.devstack.postgres import runtime_root
     from infra.devstack.stack import CLUSTERS, Stack, StackSettings
@@ -30,6 +30,7 @@ with need("devstack"):
     from infra.devstack.supervisor import ControlServer, send_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DEV_ROOT = "PONTE_DEV_ROOT"
 LINK_MODES = ("cut", "deafen", "slow", "heal")
 
 talk = Console(stderr=True, highlight=False)
@@ -39,18 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 failed with two lines on stderr."""
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
-        return run(arguments)
-    except (PonteError, DevstackError) as error:
-        _say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        _say("stopped")
-        return 130
+    return run_program(lambda: run(arguments), verbose=arguments.verbose)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="devstack", description="The whole of Ponte on this machine.")
+    parser = Parser(prog="devstack", description="The whole of Ponte on this machine.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("up", help="run until Ctrl-C or 'down'").set_defaults(run=_up)
     down = commands.add_parser("down", help="stop what runs")
@@ -75,7 +70,11 @@ def _say(text: str) -> None:
 def _root() -> Path:
     """Return where the stack's data lies: below PONTE_DEV_ROOT, else the repository, else where it is run."""
     home = REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else Path.cwd()
-    return runtime_root(Path(os.environ.get("PONTE_DEV_ROOT", home)))
+    given = Path(os.environ.get(DEV_ROOT) or home)
+    if not given.is_dir():
+        hint = f"make that folder, or unset {DEV_ROOT}"
+        raise RuntimeRootError(f"{DEV_ROOT} names {given}, which is no folder", hint)
+    return runtime_root(given)
 
 
 def _make_stack() -> Stack:

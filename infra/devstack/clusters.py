@@ -16,6 +16,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from infra.devstack import keeper
 from infra.devstack.bindirs import way_back
 from infra.devstack.errors import (
     WIPE_HINT,
@@ -117,6 +118,7 @@ class Cluster:
         Raises PortTakenError, VersionMismatchError and ClusterStartError.
         """
         self.ensure_initialized()
+        keeper.keep(self.data_dir, self.spec.bindir)
         wanted = self._render_parameters()
         if self._became_ready(timeout_s) and self._runs_as(wanted) and self._answers():
             return
@@ -125,6 +127,7 @@ class Cluster:
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         require_free_port(self.spec.name, self.spec.port)
         self._write(self.data_dir / PARAMETERS_FILE, wanted)
+        keeper.keep(self.data_dir, self.spec.bindir)
         self._launch(timeout_s)
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast", *, timeout_s: float = 30) -> None:
@@ -134,7 +137,7 @@ class Cluster:
         """
         for one in dict.fromkeys((mode, "immediate")):
             if not self.is_running():
-                return
+                break
             self._pg_ctl("stop", "-s", "-w", "-m", one, "-t", str(max(1, round(timeout_s))))
         if self.is_running():
             raise ClusterStopError(
@@ -142,6 +145,7 @@ class Cluster:
                 f"see {self.log_file}",
                 log_lines=last_lines(self.log_file),
             )
+        keeper.forget(self.data_dir)
 
     def kill(self, *, timeout_s: float = 20) -> None:
         """Kill the postmaster without warning, as a crash would, and wait until its children are gone."""

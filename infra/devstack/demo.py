@@ -20,7 +20,7 @@ from infra.devstack.clusters import HOST, Cluster
 from infra.devstack.phone import DEADLINE_S, DemoError, LiveAnswer, Phone
 from infra.devstack.seed import DEMO_LOGIN, change_order
 from infra.devstack.state import wait_until
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 
 ROUNDS = 50
 CUT_CHANGES = 3

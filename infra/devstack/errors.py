@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from db.errors import PonteError
+
 WIPE_HINT = "run `python -m infra.devstack down --wipe`, which deletes this stack's data, then start again"
 PORT_BASE = "PONTE_DEV_PORT_BASE"
 """The variable that moves all of the stack's ports."""
 TAIL_BYTES = 64 * 1024
 
 
-class DevstackError(Exception):
+class DevstackError(PonteError):
     """Carry the fact, the hint and, where a log tells more, its last lines."""
 
     def __init__(self, fact: str, hint: str, *, log_lines: Sequence[str] = ()) -> None:
-        self.fact = fact
-        self.hint = hint
+        super().__init__(fact, hint)
         self.log_lines = tuple(log_lines)
-        super().__init__(fact)
 
     def __str__(self) -> str:
-        return "\n".join([self.fact, f"HINT: {self.hint}", *(f"  | {line}" for line in self.log_lines)])
+        return "\n".join([super().__str__(), *(f"  | {line}" for line in self.log_lines)])
 
 
 class PostgresNotFoundError(DevstackError):

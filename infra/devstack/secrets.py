@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from infra.devstack.clusters import HOST
 from infra.devstack.postgres import ServerUser
 from infra.devstack.state import replace_file
-from publications.declaration import Declaration, Export, Intake
+from publications.declare.declaration import Declaration, Export, Intake
 from publications.settings import conninfo_variable, dsn_variable, password_variable
 
 

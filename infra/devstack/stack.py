@@ -35,9 +35,9 @@ from infra.devstack.seed import DEMO_JWT_SECRET, create_schema, seed
 from infra.devstack.state import ProcessState, StackState, read_state, remove_state, write_state
 from infra.devstack.supervisor import ServiceSpec, Supervisor, end_leftovers
 from infra.devstack.tunnel import Tunnel
-from publications.apply import apply, wait_for_copies
-from publications.declaration import STARTING_PATH, VARIABLE, Declaration, read_declaration
-from publications.session import Session
+from publications.act.apply import apply, wait_for_copies
+from publications.act.endpoints import Session
+from publications.declare.declaration import STARTING_PATH, VARIABLE, Declaration, read_declaration
 from publications.settings import PublicationsSettings, read_settings, watch_variable
 
 CLUSTERS = ("sgp", "vitrine", "vps")

@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from db import lifetime
 from infra.devstack.errors import (
     CommandRefusedError,
     DevstackError,
@@ -55,7 +56,7 @@ class Supervisor:
     """Starts services in order and stops them in reverse; none is started again behind anybody's back."""
 
     def __init__(self) -> None:
-        self._running: dict[str, tuple[ServiceSpec, subprocess.Popen[bytes]]] = {}
+        self._running: dict[str, tuple[ServiceSpec, lifetime.Child]] = {}
 
     def start(self, spec: ServiceSpec, *, timeout_s: float = 30) -> None:
         """Start a service and wait until it is ready; raises ServiceStartError with its last log lines."""
@@ -238,11 +239,11 @@ def _refusal(fact: str, hint: str) -> Reply:
     return {"ok": False, "error": fact, "hint": hint}
 
 
-def _spawn(spec: ServiceSpec) -> subprocess.Popen[bytes]:
+def _spawn(spec: ServiceSpec) -> lifetime.Child:
     spec.log_file.parent.mkdir(parents=True, exist_ok=True)
     with spec.log_file.open("ab") as log:
         try:
-            return subprocess.Popen(
+            return lifetime.start(
                 spec.argv, env=dict(spec.env), stdin=subprocess.DEVNULL, stdout=log, stderr=log, **own_group()
             )
         except OSError as error:

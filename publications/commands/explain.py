@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from publications.commands import OK
-from publications.runbook import find_entry, list_entries, read_runbook, split_entries
+from publications.faces.runbook import find_entry, list_entries, read_runbook, split_entries
 
 
 def explain(arguments: argparse.Namespace) -> int:

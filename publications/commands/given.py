@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from publications.commands import talk
-from publications.declaration import Declaration, find_declaration, read_declaration
+from publications.declare.declaration import Declaration, find_declaration, read_declaration
 
 
 def read_given(arguments: argparse.Namespace) -> Declaration:

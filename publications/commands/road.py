@@ -8,16 +8,18 @@ import os
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from db.migrate import History, emit_sql, migrate, read_revision
-from publications.apply import apply, settle, wait_for_copies
-from publications.changes import Change
+from db.migrate import History, emit_sql, migrate
+from db.reasons import explained, open_database
+from db.versions import list_versions, refuse_newer
+from publications.act.apply import apply, settle, wait_for_copies
+from publications.act.endpoints import Session, find_histories
+from publications.act.release import release
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.commands.given import find_given, read_given
-from publications.declaration import STARTING_PATH, Declaration, make_schema, read_text
-from publications.release import release
-from publications.render import describe, to_json, to_script, to_text
-from publications.session import Session
-from publications.settings import read_settings
+from publications.commands.plan_text import describe, to_json, to_script, to_text
+from publications.decide.changes import Change
+from publications.declare.declaration import STARTING_PATH, make_schema, read_text
+from publications.settings import dsn_variable, read_settings
 
 
 def print_schema(_: argparse.Namespace) -> int:
@@ -48,9 +50,18 @@ def migrate_all(arguments: argparse.Namespace) -> int:
         return OK
     declaration = read_given(arguments)
     settings = read_settings(declaration, os.environ)
-    for endpoint, history in _histories(declaration):
-        migrate(history, settings.dsn(endpoint))
-        talk.print(f"{endpoint}: at version {read_revision(history, settings.dsn(endpoint))[0]}")
+    histories = find_histories(declaration)
+    for endpoint, history in histories.items():
+        source = dsn_variable(endpoint)
+        with (
+            explained(endpoint, source),
+            open_database(settings.dsn(endpoint), name=endpoint, source=source) as connection,
+        ):
+            refuse_newer(connection, history, endpoint)
+    for endpoint, history in histories.items():
+        with explained(endpoint, dsn_variable(endpoint)):
+            migrate(history, settings.dsn(endpoint))
+        talk.print(f"{endpoint}: at version {list_versions(history)[0]}")
     return OK
 
 
@@ -89,12 +100,6 @@ def apply_plan(arguments: argparse.Namespace) -> int:
     return PENDING if left.steps else OK
 
 
-def _histories(declaration: Declaration) -> list[tuple[str, History]]:
-    """Pair the endpoints that hold the window with the history that makes it."""
-    subscribers = [(export.target, History.VPS) for export in declaration.active_exports]
-    return [(declaration.intake.target, History.INTRANET), *subscribers]
-
-
 def _show_copies(session: Session) -> None:
     columns = (
         TextColumn("{task.description}"),
@@ -103,7 +108,7 @@ def _show_copies(session: Session) -> None:
         TimeElapsedColumn(),
     )
     total = sum(len(hop.tables) for hop in session.declaration.hops)
-    with Progress(*columns, console=talk, transient=True) as progress:
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
         task = progress.add_task("copying tables", total=total, read="")
 
         def report(left: list[tuple[str, str, int, int]]) -> None:

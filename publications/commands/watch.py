@@ -7,30 +7,24 @@ import contextlib
 import os
 import time
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
-from db.errors import PonteError
-from publications import report
-from publications.checks import Check, Level, check_recording, check_view, find_worst
-from publications.commands import OK, PENDING
+from db.extras import need
+from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
+from publications.faces import machine as report
+from publications.faces.terminal import hops_table, to_renderable
 from publications.settings import WatchSettings, read_watch_dsns
-from publications.status import hops_table, to_renderable
-from publications.watch import View, Watch, look_once
+from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
+from publications.watch.road import View, Watch, look_once
 
 PIPE_WIDTH = 240
 
 
 def show_status(arguments: argparse.Namespace) -> int:
     """Show how fresh the VPS is, why, and what to do."""
-    try:
-        view, checks = _look(arguments)
-    except PonteError as error:
-        if not arguments.nagios:
-            raise
-        print(f"PONTE UNKNOWN - {error.fact}")
-        return int(Level.UNKNOWN)
+    view, checks = _look(arguments)
     if arguments.nagios:
         print(report.to_nagios(view, checks))
         return int(find_worst(checks))
@@ -55,8 +49,9 @@ def show_lag(arguments: argparse.Namespace) -> int:
 
 def serve_panel(arguments: argparse.Namespace) -> int:
     """Serve the shop's panel."""
-    # Half a second of web server that the other commands do not need.
-    from publications.panel.server import serve  # noqa: PLC0415
+    with need("ops"):
+        # Half a second of web server that the other commands do not need.
+        from publications.panel.server import serve  # noqa: PLC0415
 
     declaration = read_given(arguments)
     return serve(declaration, read_watch_dsns(declaration, os.environ), WatchSettings.load())
@@ -79,7 +74,7 @@ def _watch_lag(arguments: argparse.Namespace) -> int:
         with (
             contextlib.suppress(KeyboardInterrupt),
             Live(
-                to_renderable(view, check_view(view)), console=Console(markup=False), auto_refresh=False
+                to_renderable(view, check_view(view)), console=Screen(markup=False), auto_refresh=False
             ) as live,
         ):
             while True:
@@ -91,6 +86,6 @@ def _watch_lag(arguments: argparse.Namespace) -> int:
 
 def show(shown: RenderableType) -> None:
     """Print on stdout, in a pipe without breaking lines."""
-    out = Console(highlight=False, markup=False)
-    pipe = Console(highlight=False, markup=False, width=PIPE_WIDTH)
+    out = Screen(highlight=False, markup=False)
+    pipe = Screen(highlight=False, markup=False, width=PIPE_WIDTH)
     out.print(shown, soft_wrap=True) if out.is_terminal else pipe.print(shown, soft_wrap=True)

@@ -11,12 +11,12 @@ from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from publications.metrics import Polled as PolledView
-from publications.metrics import render
+from publications.faces.machine import measurement_fields
 from publications.panel.chart import PIECES
+from publications.panel.metrics import Polled as PolledView
+from publications.panel.metrics import render
 from publications.panel.page import make_page
 from publications.panel.poller import Poller
-from publications.report import measurement_fields
 
 HERE = Path(__file__).parent
 HEADERS = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from db.freshness import FreshnessState
-from publications.history import PIECE_S, Piece
+from publications.watch.history import PIECE_S, Piece
 
 PIECES = 86400 // PIECE_S
 HEIGHT = 100

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from db.freshness import Cause, FreshnessState, HopState, Measurement
-from publications.checks import Check, CheckKind, Level, check_view
-from publications.history import Turn
-from publications.hops import HopView
 from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
@@ -24,7 +21,10 @@ from publications.panel.words import (
     say_size,
     say_turn,
 )
-from publications.watch import View
+from publications.watch.checks import Check, CheckKind, Level, check_view
+from publications.watch.history import Turn
+from publications.watch.hops import HopView
+from publications.watch.road import View
 
 ALL_BUT = 0.99
 """Less than this of the day measured is said."""

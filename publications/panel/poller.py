@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from publications.history import Piece, Turn
 from publications.panel.recorder import Recorder
-from publications.watch import View, Watch
+from publications.watch.history import Piece, Turn
+from publications.watch.road import View, Watch
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,11 @@ from pydantic import SecretStr
 
 from db.engines import Connection, connect
 from db.freshness import Cause, FreshnessState
-from publications.history import Piece, Turn, read_day, read_turns, thin, write_measurement
-from publications.watch import View
+from db.outage import Outage
+from db.reasons import explain_failure
+from publications.settings import watch_variable
+from publications.watch.history import Piece, Turn, read_day, read_turns, thin, write_measurement
+from publications.watch.road import View
 
 APPLICATION = "ponte-panel"
 READ_S = 30.0
@@ -57,6 +60,7 @@ class Recorder:
         self._conn: Connection | None = None
         self._recorded: dict[str, tuple[float, FreshnessState, Cause | None]] = {}
         self._read_at = self._thinned_at = -THIN_S
+        self._outage = Outage()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
@@ -80,11 +84,20 @@ class Recorder:
         try:
             self._keep(last)
         except psycopg.Error as error:
-            log.warning("history_unwritable", extra={"fields": {"sqlstate": error.sqlstate}})
             self._close()
+            self._tell(error)
         except Exception:
             # A history that can't be kept must not end the thread: nobody would keep one again.
             log.exception("history_failed")
+        else:
+            if self._outage.works() is not None:
+                log.warning("the history is written again")
+
+    def _tell(self, error: psycopg.Error) -> None:
+        if self._outage.fails((type(error), str(error))):
+            dsn, source = self._vitrine.get_secret_value(), watch_variable("vitrine")
+            told = explain_failure(error, dsn, name="vitrine", source=source)
+            log.warning("the history can't be written: %s; HINT: %s", told.fact, told.hint)
 
     def _close(self) -> None:
         if self._conn is not None:

@@ -9,30 +9,30 @@ from collections.abc import Mapping
 import uvicorn
 from pydantic import SecretStr
 
-from publications.declaration import Declaration
+from db.listening import listen
+from publications.declare.declaration import Declaration
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
 from publications.settings import WatchSettings
-from publications.watch import Watch
+from publications.watch.road import Watch
 
 
 def serve(declaration: Declaration, dsns: Mapping[str, SecretStr], settings: WatchSettings) -> int:
     """Serve until told to stop; return 0, or 1 if it could not start."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    listener = listen(settings.host, settings.port, source="PONTE_PANEL_")
     window = dsns[declaration.intake.target]
     with Watch(declaration, dsns, interval_s=settings.poll_seconds / 2, disk=settings.disk) as watch:
         poller = Poller(watch, window, interval_s=settings.poll_seconds, record_s=settings.record_seconds)
         poller.start()
         config = uvicorn.Config(
             create_app(poller),
-            host=settings.host,
-            port=settings.port,
             access_log=False,
             log_level="warning",
             server_header=False,
         )
         server = uvicorn.Server(config)
         with contextlib.suppress(KeyboardInterrupt):
-            server.run()
+            server.run([listener])
         poller.stop()
     return 0 if server.started else 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from db.freshness import Cause, FreshnessState, HopState, Measurement
-from publications.checks import Check, CheckKind
-from publications.hops import HopView
+from publications.watch.checks import Check, CheckKind
+from publications.watch.hops import HopView
 
 WORDS = {
     FreshnessState.FRESH: "Atenção",

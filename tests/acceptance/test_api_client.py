@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 
 import vps_readapi.client
-from tests.fix_api import RunningApi, beat, make_token, make_window, run_api, run_cluster, write_session
+from db import lifetime
+from infra.tools.catalog import npm
+from tests.fix_api import RunningApi, Windows, beat, make_token, run_api, write_session
 from tests.fix_sgp import run_sgp
+from tests.fix_tools import need_tool
 from vps_readapi.client.__main__ import describe
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.any_version, pytest.mark.timeout(300)]
 
 SOURCE = Path(vps_readapi.client.__file__).parent
-PARTS = ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "openapi.json", "src")
-needs_node = pytest.mark.skipif(shutil.which("npm") is None, reason="Node is not installed")
+PARTS = ("package.json", "tsconfig.json", "openapi.json")
 
 USE = """
 import { PonteClient, readFreshness } from "./dist/client.js";
@@ -80,41 +82,45 @@ console.log(JSON.stringify(asked));
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[tuple[RunningApi, str]]:
-    with run_cluster() as cluster:
-        dsn = make_window(cluster, "vps", pedidos=20)
-        with run_sgp() as sgp, run_api(dsn, live_url=sgp.url, live_setores_relatorios="*") as running:
-            yield running, dsn
+def api(windows: Windows) -> Iterator[tuple[RunningApi, str]]:
+    with (
+        windows.open(pedidos=20) as dsn,
+        run_sgp() as sgp,
+        run_api(dsn, live_url=sgp.url, live_setores_relatorios="*") as running,
+    ):
+        yield running, dsn
 
 
 @pytest.fixture(scope="module")
-def project() -> Path:
-    """Return a copy of the client with its tools, kept between runs as long as they stay the same."""
-    lock = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()[:12]
-    folder = SOURCE.parents[1] / ".pytest_cache" / f"client-{lock}"
-    if not (folder / "node_modules").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(SOURCE / name, folder)
-        run(folder, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the client, with what it is built with."""
+    packages = need_tool("client")
+    folder = tmp_path_factory.mktemp("client")
+    (folder / "node_modules").symlink_to(packages, target_is_directory=True)
     for name in PARTS:
-        source = SOURCE / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, dirs_exist_ok=True)
-        else:
-            shutil.copy(source, folder)
+        shutil.copy(SOURCE / name, folder)
+    shutil.copytree(SOURCE / "src", folder / "src")
     return folder
 
 
 @pytest.fixture(scope="module")
 def built(project: Path) -> Path:
     """Return the same, compiled."""
-    run(project, "npm", "run", "--silent", "build")
+    run(project, *npm("run", "--silent", "build"))
     return project
 
 
-def run(folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+def run(folder: Path, *command: str | Path) -> str:
+    path = f"{need_tool('node').parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        lifetime.tie(command),
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -126,20 +132,18 @@ def test_the_committed_description_is_the_applications() -> None:
     assert '"openapi": "3.1.0"' in describe()
 
 
-@needs_node
 def test_the_clients_types_are_generated_from_it(project: Path) -> None:
-    run(project, "npm", "run", "--silent", "generate")
+    run(project, *npm("run", "--silent", "generate"))
     assert (project / "src" / "schema.ts").read_text() == (SOURCE / "src" / "schema.ts").read_text()
 
 
-@needs_node
 def test_the_client_is_built_and_works(built: Path, api: tuple[RunningApi, str]) -> None:
     running, dsn = api
     (built / "use.mjs").write_text(USE)
     with write_session(dsn) as writer:
         beat(writer)  # the build may have taken longer than a beat stays fresh
-    node = subprocess.Popen(
-        ["node", "use.mjs", running.url, make_token()],
+    node = lifetime.start(
+        [need_tool("node"), "use.mjs", running.url, make_token()],
         cwd=built,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -149,24 +153,22 @@ def test_the_client_is_built_and_works(built: Path, api: tuple[RunningApi, str])
     assert node.stderr.readline() == "open\n"
     with write_session(dsn) as writer:
         writer.execute("UPDATE vitrine.pedidos SET observacao = 'x', versao = 2 WHERE id = 7")
-    out, err = node.communicate(timeout=30)
+    out, err = node.communicate(timeout=60)
     assert node.returncode == 0, err
     assert out.strip() == '[20,1,true,"fresh","Pedido não encontrado",["pulso","pedidos",7],401]'
 
 
-@needs_node
 def test_the_client_asks_live_questions_and_follows_what_is_printed(
     built: Path, api: tuple[RunningApi, str]
 ) -> None:
     (built / "live.mjs").write_text(LIVE)
-    out = run(built, "node", "live.mjs", api[0].url, make_token())
+    out = run(built, need_tool("node"), "live.mjs", api[0].url, make_token())
     assert out.strip() == '["Lona 440 g","Epson 1",1,"success",2,"live",null,[-1,0]]'
 
 
-@needs_node
 def test_the_client_resumes_behind_a_pulse(built: Path) -> None:
     (built / "resume.mjs").write_text(RESUME)
-    assert run(built, "node", "resume.mjs").strip() == '["e.0","e.1","e.1"]'
+    assert run(built, need_tool("node"), "resume.mjs").strip() == '["e.0","e.1","e.1"]'
 
 
 def test_schemathesis_finds_nothing(api: tuple[RunningApi, str], tmp_path: Path) -> None:
@@ -178,5 +180,7 @@ def test_schemathesis_finds_nothing(api: tuple[RunningApi, str], tmp_path: Path)
         *("--exclude-path", "/eventos", "--exclude-path", "/print-logs/eventos"),  # they do not end
         *("--exclude-path", "/auth/logout"),  # nothing else would be found after it
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(
+        lifetime.tie(command), cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False
+    )
     assert done.returncode == 0, done.stdout[-5000:]

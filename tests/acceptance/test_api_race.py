@@ -18,7 +18,7 @@ import pytest
 
 from db.engines import Connection, connect
 from infra.devstack.state import wait_until
-from tests.fix_api import Client, RunningApi, make_window, run_api, run_cluster, write_session
+from tests.fix_api import Client, RunningApi, Windows, run_api, write_session
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
@@ -65,11 +65,9 @@ class Race:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[tuple[RunningApi, str]]:
-    with run_cluster() as cluster:
-        dsn = make_window(cluster, "race", pedidos=PEDIDOS)
-        with run_api(dsn, processes="2") as running:
-            yield running, dsn
+def api(windows: Windows) -> Iterator[tuple[RunningApi, str]]:
+    with windows.open(pedidos=PEDIDOS) as dsn, run_api(dsn, processes="2") as running:
+        yield running, dsn
 
 
 def write(race: Race) -> None:

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fix_api import Client, RunningApi, make_window, read_events, run_api, run_cluster, write_session
+from tests.fix_api import Client, RunningApi, make_window, read_events, run_api, write_session
+from tests.fix_served import RunCluster
 
 pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture(scope="module")
-def vpses() -> Iterator[tuple[RunningApi, RunningApi]]:
+def vpses(own_cluster: RunCluster) -> Iterator[tuple[RunningApi, RunningApi]]:
     """Two with the same orders, which each got by itself; the second lacks the newest change."""
-    with run_cluster() as one, run_cluster() as other:
+    with own_cluster() as one, own_cluster() as other:
         dsns = [make_window(cluster, "vps", pedidos=30) for cluster in (one, other)]
         with write_session(dsns[0]) as conn:
             conn.execute("UPDATE vitrine.pedidos SET observacao = 'nova', versao = 2 WHERE id = 30")

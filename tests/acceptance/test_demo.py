@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from infra.devstack.bindirs import find_bindirs
+from db import lifetime
 from infra.devstack.clusters import HOST
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root, server_version
@@ -40,7 +40,7 @@ class Devstack:
         """Run it to its end; stdout and stderr are kept apart."""
         ours = {"PONTE_DEV_ROOT": str(self.root), "PONTE_DEV_PORT_BASE": str(self.base)}
         return subprocess.run(
-            [self.python, "-m", "infra.devstack", *arguments],
+            lifetime.tie([self.python, "-m", "infra.devstack", *arguments]),
             cwd=self.cwd,
             env={**os.environ, "PYTHONPATH": "", **ours},
             capture_output=True,
@@ -51,7 +51,9 @@ class Devstack:
 
 
 @pytest.fixture(scope="module")
-def devstack(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+def devstack(
+    bindirs: dict[str, Path], environments: Environments, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Devstack]:
     """Give the installed one, with nothing but what its extra brings."""
     one = Devstack(tmp_path_factory.mktemp("devstack"), environments["devstack"])
     yield one
@@ -83,7 +85,9 @@ def test_a_taken_port_is_said_in_two_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(devstack: Devstack) -> None:
+def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(
+    devstack: Devstack, bindirs: dict[str, Path]
+) -> None:
     first, talk = demo(devstack)
     assert first["pedidos"] == dict.fromkeys(("sgp", "vitrine", "vps"), ORDERS)
     for name in ("visible_ms", "served_ms"):
@@ -94,7 +98,6 @@ def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(devst
     assert first["served_during_cut"] == ORDERS
     answered = ("live", "live_during_cut", "live_unknown_during_cut")
     assert [first[name] for name in answered] == ["live", "cached", 503]
-    bindirs = find_bindirs(os.environ, devstack.root)
     assert first["postgresql"] == {name: server_version(bindir) for name, bindir in bindirs.items()}
     assert "filling SGP" in talk
     second, talk = demo(devstack)

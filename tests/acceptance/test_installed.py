@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from publications.cli import _parser
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 from tests.fix_wheel import Environments
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 USAGE = 2
-STORES = {"db.alchemy", "db.intranet.models", "db.migrate", "db.vps.models", "db.window"}
+STORES = {"db.alchemy", "db.intranet.models", "db.migrate", "db.versions", "db.vps.models", "db.window"}
 """What of `db` needs SQLAlchemy, and so an extra."""
 MODULES = {
     "": {"db"},
@@ -29,7 +29,7 @@ MODULES = {
     "devstack": {"db", "publications", "vps_readapi", "thumbnail_worker", "infra"},
 }
 LEFT_OUT = {
-    "api": {"db.migrate"},
+    "api": {"db.migrate", "db.versions"},
     "ops": set[str](),
     "devstack": set[str](),
 }
@@ -61,6 +61,8 @@ for package in sys.argv[1:]:
         try:
             importlib.import_module(found.name)
         except Exception as error:
+            if found.name == "db.job" and sys.platform != "win32":
+                continue  # Windows' alone
             failed[found.name] = repr(error)
 print(json.dumps([known, failed]))
 """

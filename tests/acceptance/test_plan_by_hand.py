@@ -10,7 +10,7 @@ from pathlib import Path
 from psycopg import sql
 
 from infra.devstack.postgres import executable
-from publications.render import to_script
+from publications.commands.plan_text import to_script
 from tests.fix_road import ROLE_PASSWORD, Road
 
 PART = re.compile(r"^-- on (\w+)$", re.MULTILINE)

@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from publications.cli import main
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 from publications.settings import conninfo_variable, dsn_variable, password_variable
 from tests.fix_road import Road
 
@@ -72,8 +72,8 @@ def test_a_database_that_is_down_is_named(
     for command, code in (("plan", 3), ("apply", 1)):
         assert main([command]) == code
         said = capsys.readouterr().err
-        assert "endpoint vps can't be reached" in said
-        assert "HINT: check PONTE_VPS_DSN" in said
+        assert "vps can't be reached: nobody listens at 127.0.0.1:1" in said
+        assert "correct host and port in PONTE_VPS_DSN" in said
 
 
 def test_a_password_in_a_conninfo_is_refused(

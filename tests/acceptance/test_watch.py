@@ -9,8 +9,8 @@ from threading import Event
 import pytest
 
 from db.freshness import FRESH_S, LAGGING_S, POLL_STALE_S, Cause
-from publications.checks import Level
-from publications.watch import Watch
+from publications.watch.checks import Level
+from publications.watch.road import Watch
 from tests.fix_breaks import (
     CROSSING_S,
     FAILURES,

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from db import lifetime
 from db.freshness import POLL_STALE_S, Cause
-from publications.checks import Level
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 from publications.settings import watch_variable
-from publications.watch import Watch
+from publications.watch.checks import Level
+from publications.watch.road import Watch
 from tests.fix_breaks import FRESH, SILENT, SLACK_S, TWO_BEATS_S, wait_faces
 from tests.fix_browser import ALL_LOOKS, Browser
 from tests.fix_watch import BEAT_S, MAX_OFFLINE_H, Face, Panel, Sampler, WatchedRoad, fetch
 from vps_readapi import metrics
+from vps_readapi.front.metrics import REQUESTS
 
 pytestmark = pytest.mark.acceptance
 
@@ -64,7 +65,7 @@ def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad)
     # A terminal does not ignore Ctrl-C, whatever runs these tests does.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        process = subprocess.Popen(
+        process = lifetime.start(
             command, stdout=far, stderr=far, env={**inherited, **variables, "TERM": "xterm", "COLUMNS": "160"}
         )
     finally:
@@ -73,7 +74,7 @@ def test_the_live_view_is_renewed_until_it_is_stopped(watched_road: WatchedRoad)
     while shown.count(b"vps: OK") < 2:
         shown += os.read(near, 65536)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     os.close(far)
     os.close(near)
 
@@ -84,9 +85,7 @@ def test_the_apis_numbers_say_what_its_headers_say(watched_road: WatchedRoad) ->
     samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
     [state] = [one.labels["state"] for one in samples if one.name == metrics.STATE.name and one.value == 1]
     assert state == watched_road.read_api().state
-    counted = [
-        one for one in samples if one.name == metrics.REQUESTS.name and one.labels["route"] == "/saude/viva"
-    ]
+    counted = [one for one in samples if one.name == REQUESTS.name and one.labels["route"] == "/saude/viva"]
     assert counted[0].value > 0
     named = {one.name for one in metrics.ALL}
     assert named <= {one.name for one in samples}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from publications.cli import _parser
-from publications.runbook import split_entries
+from publications.faces.runbook import split_entries
 from tests.fix_wheel import REPOSITORY
 
 pytestmark = pytest.mark.acceptance
@@ -64,7 +64,7 @@ def read_strings(source: str) -> Iterator[str]:
 
 def test_no_hint_and_no_rule_names_a_document_that_stays_in_the_repository(wheel: Path) -> None:
     named = [(name, said) for name, said in read_sayings(wheel) if DOCUMENT.search(said)]
-    assert {name for name, _ in named} == {"publications/runbook.py"}, named
+    assert {name for name, _ in named} == {"publications/faces/runbook.py"}, named
 
 
 def test_every_command_that_a_hint_or_a_rule_names_is_there(wheel: Path) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from db import lifetime
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg, worker_dsn
 from tests.fix_road import Road
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.any_version, pytest.mark.timeout(240)]
 
 KILLS = 3
 PHOTOS = 40
@@ -28,8 +29,8 @@ def shop(mended_road: Road, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 @contextmanager
-def run_worker(shop: Shop) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(
+def run_worker(shop: Shop) -> Iterator[lifetime.Child]:
+    with lifetime.start(
         [sys.executable, "-m", "thumbnail_worker"], env=environment(shop), stderr=subprocess.DEVNULL
     ) as process:
         try:
@@ -71,7 +72,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(shop: Shop) -> None
         rest = "SELECT count(*) FROM worker.photos WHERE next_at IS NOT NULL"
         shop.road.wait(lambda: shop.road.run("vitrine", rest) == [(0,)], "an empty queue")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     verdicts = [shop.verdict(one) for one in ids]
     assert {(verdict or ())[:1] for verdict in verdicts} == {("pronta",)}
     kept = {path.relative_to(shop.folder).as_posix() for path in shop.folder.rglob("*.webp")}
@@ -81,7 +82,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(shop: Shop) -> None
 
 def run_command(shop: Shop, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "thumbnail_worker", *words],
+        lifetime.tie([sys.executable, "-m", "thumbnail_worker", *words]),
         env=environment(shop),
         capture_output=True,
         text=True,

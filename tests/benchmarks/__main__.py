@@ -23,17 +23,21 @@ Figure = Callable[[], float]
 talk = Console(stderr=True, highlight=False)
 
 
-def find_figures() -> dict[str, Figure]:
-    """Return every figure of this folder by name. Raise ValueError if two share one."""
-    found: dict[str, Figure] = {}
+def find_figures() -> dict[str, dict[str, Figure]]:
+    """Return every figure of this folder by module and name. Raise ValueError if two share a name."""
+    found: dict[str, dict[str, Figure]] = {}
     for module in pkgutil.iter_modules(tests.benchmarks.__path__):
         if module.ispkg or module.name.startswith("_"):
             continue
         figures: dict[str, Figure] = getattr(import_module(f"tests.benchmarks.{module.name}"), "FIGURES", {})
-        if doubled := found.keys() & figures.keys():
+        if doubled := figures.keys() & _flatten(found).keys():
             raise ValueError(f"figures defined twice: {', '.join(sorted(doubled))}")
-        found |= figures
+        found[module.name] = figures
     return found
+
+
+def _flatten(by_module: dict[str, dict[str, Figure]]) -> dict[str, Figure]:
+    return {name: figure for figures in by_module.values() for name, figure in figures.items()}
 
 
 def measure(figures: dict[str, Figure]) -> dict[str, float]:
@@ -52,15 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 measured, 2 an unknown figure."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Ponte beside its peers.")
     parser.add_argument("--json", action="store_true", help="one object on stdout")
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="these figures alone")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", default=[], help="these alone: figures or modules"
+    )
     arguments = parser.parse_args(argv)
-    figures = find_figures()
-    if unknown := set(arguments.only) - figures.keys():
+    by_module = find_figures()
+    figures = _flatten(by_module)
+    if unknown := set(arguments.only) - figures.keys() - by_module.keys():
         talk.print(
             f"bench: unknown figures: {', '.join(sorted(unknown))}\nHINT: known: {', '.join(sorted(figures))}"
         )
         return 2
-    taken = measure({name: figures[name] for name in arguments.only or figures})
+    asked = [one for name in arguments.only or figures for one in by_module.get(name, [name])]
+    taken = measure({name: figures[name] for name in asked})
     print(json.dumps(taken, indent=2) if arguments.json else _table(taken))
     return 0
 

@@ -22,6 +22,7 @@ from statistics import median
 
 import psutil
 
+from db import tied
 from db.engines import connect
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
@@ -81,6 +82,7 @@ class Listener(threading.Thread):
 
 def listen(port: int, token: str, heard: Queue[tuple[int, float]]) -> None:
     """Listen in a process of its own, as a client is; the first thing heard is that the stream is open."""
+    tied.end_with(os.getppid())
     listener = Listener(port, token, heard.put)
     listener.start()
     listener.open.wait()

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from db import lifetime
 from db.engines import connect
 from infra.devstack.clusters import Cluster
 from infra.devstack.state import wait_until
@@ -130,7 +131,7 @@ def run_nginx(files: dict[str, bytes]) -> Iterator[str]:
 def run_plain(dsn: str) -> Iterator[str]:
     """Run the plain implementation in one process; yield its address."""
     port = find_free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.peers.plain", dsn, str(port)])
+    process = lifetime.start([sys.executable, "-m", "tests.benchmarks.peers.plain", dsn, str(port)])
     try:
         if not wait_until(lambda: _answers(port), 30):
             raise RuntimeError("the plain implementation does not start")

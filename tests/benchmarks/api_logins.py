@@ -19,6 +19,7 @@ from statistics import median
 
 import bcrypt
 
+from db import tied
 from db.credentials import seal
 from db.engines import Connection, connect
 from infra.devstack.seed import DEMO_LOGIN, sign_token
@@ -74,6 +75,7 @@ def log_in_again_and_again(port: int, number: int, stopping: Event) -> None:
 
 def be_a_crowd(port: int, ready: Event, stopping: Event) -> None:
     """Keep a hundred logins under way. What the crowd itself takes is no part of the server."""
+    tied.end_with(os.getppid())
     os.nice(10)
     numbers = range(1000, 1000 + CROWD)
     threads = [

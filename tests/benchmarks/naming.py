@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import pytest
 
 from db.freshness import Cause
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 from publications.settings import watch_variable
 from tests.fix_breaks import FAILURES
 from tests.fix_watch import WatchedRoad

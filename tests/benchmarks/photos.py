@@ -20,6 +20,7 @@ from statistics import median
 
 from PIL import Image
 
+from db import lifetime
 from db.engines import connect
 from infra.devstack.clusters import HOST
 from infra.devstack.phone import Phone
@@ -27,9 +28,9 @@ from infra.devstack.stack import Stack
 from infra.devstack.state import wait_until
 from tests.benchmarks.road import start_stack
 from tests.ports import find_free_port
-from thumbnail_worker.making import Limits, Made, Task
-from thumbnail_worker.pool import RenderPool
-from thumbnail_worker.render import arm_pixel_guard, render
+from thumbnail_worker.photos.messages import Limits, Made, Task
+from thumbnail_worker.photos.pool import RenderPool
+from thumbnail_worker.photos.render import arm_pixel_guard, render
 
 SIZE = (4000, 3000)
 ROUNDS = 25
@@ -60,7 +61,7 @@ def compare_with_vips() -> float:
         file.write(content)
         file.flush()
         command = [_find_pyvips(), str(Path(__file__).parent / "peers" / "vips.py"), file.name]
-        with subprocess.Popen(
+        with lifetime.start(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -79,7 +80,7 @@ def _time_ours(content: bytes) -> float:
     return time.process_time() - began
 
 
-def _time_theirs(peer: subprocess.Popen[str]) -> float:
+def _time_theirs(peer: lifetime.Child) -> float:
     if peer.stdin is None or peer.stdout is None:
         raise RuntimeError("the peer has no pipes")
     peer.stdin.write("\n")

@@ -18,13 +18,14 @@ from xml.etree import ElementTree
 
 from pydantic import SecretStr
 
+from db import lifetime
 from db.engines import connect
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
 from infra.devstack.stack import Stack, StackSettings
 from infra.devstack.state import wait_until
 from publications.settings import read_watch_dsns
-from publications.watch import Watch
+from publications.watch.road import Watch
 from tests.fix_watch import Heart
 from tests.ports import find_free_ports
 
@@ -68,7 +69,9 @@ def time_names() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         noted = Path(folder) / "noted.xml"
         subprocess.run(
-            [sys.executable, "-m", "pytest", *MODULES, "-k", CHOSEN, "-q", f"--junitxml={noted}"],
+            lifetime.tie(
+                [sys.executable, "-m", "pytest", *MODULES, "-k", CHOSEN, "-q", f"--junitxml={noted}"]
+            ),
             check=True,
             stdout=sys.stderr,
         )

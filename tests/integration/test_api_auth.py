@@ -26,14 +26,14 @@ from tests.fix_api import (
     Answer,
     Client,
     RunningApi,
+    Windows,
     beat,
     make_token,
-    make_window,
     read_events,
     run_api,
-    run_cluster,
     write_session,
 )
+from vps_readapi.auth.login import explain_wait
 
 pytestmark = pytest.mark.integration
 
@@ -45,9 +45,8 @@ HOSTS = (f"198.51.100.{number}" for number in itertools.count(1))
 
 
 @pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with run_cluster() as cluster:
-        made = make_window(cluster, "vps", pedidos=20)
+def dsn(windows: Windows) -> Iterator[str]:
+    with windows.open(pedidos=20) as made:
         with write_session(made) as conn:
             conn.execute("UPDATE vitrine.pedidos SET telefone_cliente = '27 90000-0001', versao = 2")
             for user_id, setor in ((11, "financeiro"), (12, "costura"), (13, "vendas")):
@@ -87,6 +86,19 @@ def writer(dsn: str) -> Iterator[Connection]:
         conn.execute("TRUNCATE auth.attempts")
 
 
+def hold(writer: Connection) -> None:
+    """Let whoever must wait wait ten minutes longer: a slow machine takes seconds for the next attempt."""
+    writer.execute("UPDATE auth.attempts SET blocked_until = blocked_until + interval '10 minutes'")
+
+
+def read_pause_s(writer: Connection) -> float:
+    """Return for how long the last failure closed what has failed most."""
+    query = "SELECT extract(epoch FROM blocked_until - last_at) FROM auth.attempts ORDER BY failures DESC"
+    row = writer.execute(query).fetchone()
+    assert row is not None
+    return float(row[0])
+
+
 def read_statuses(client: Client, names: list[str], password: str, host: str) -> list[int]:
     return [client.log_in(name, password, host=host).status for name in names]
 
@@ -100,18 +112,22 @@ def test_an_account_is_slowed_down_whoever_asks_and_whether_it_exists(
 ) -> None:
     statuses = [client.log_in(username, "errada", host=next(HOSTS)).status for _ in range(FREE_OF_ACCOUNT)]
     assert statuses == [401] * FREE_OF_ACCOUNT
+    assert read_pause_s(writer) == pytest.approx(1, abs=0.1)
+    hold(writer)
     refused = client.log_in(username, PASSWORD, host=next(HOSTS))
-    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
-    assert refused.json()["detail"] == "Muitas tentativas de login; tente de novo em 1 s"
+    wait_s = int(refused.headers["retry-after"])
+    assert (refused.status, 300 < wait_s <= 601) == (429, True)
+    assert refused.json()["detail"] == explain_wait(wait_s)
     writer.execute("UPDATE auth.attempts SET blocked_until = now()")
     assert client.log_in(username, "errada", host=next(HOSTS)).status == 401
-    assert client.log_in(username, PASSWORD, host=next(HOSTS)).headers["retry-after"] == "2"
+    assert read_pause_s(writer) == pytest.approx(2, abs=0.1)
 
 
 def test_an_address_is_slowed_down_whatever_names_it_tries(client: Client, writer: Connection) -> None:
     host = next(HOSTS)
     names = [f"nome{number}" for number in range(FREE_OF_ADDRESS)]
     assert set(read_statuses(client, names, "errada", host)) == {401}
+    hold(writer)
     assert client.log_in("ana", PASSWORD, host=host).status == 429
     assert client.log_in("ana", PASSWORD, host=next(HOSTS)).status == 200
 
@@ -127,23 +143,26 @@ def test_a_good_login_forgets_the_accounts_failures_and_none_of_the_addresss(
     assert rows == [(3 * (FREE_OF_ACCOUNT - 1),)]
 
 
-def test_many_at_once_do_not_slip_by(api: RunningApi, writer: Connection) -> None:
+def test_many_at_once_do_not_slip_by(api: RunningApi, client: Client, writer: Connection) -> None:
+    """With the account open for one more attempt, and then closed for minutes: no machine is as slow."""
+    assert client.log_in("ana", "errada", host=next(HOSTS)).status == 401
+    writer.execute("UPDATE auth.attempts SET failures = 99, blocked_until = now()")
+
     def attempt(number: int) -> int:
         with contextlib.closing(api.connect()) as one:
             return one.log_in("ana", "errada", host=f"203.0.113.{number}").status
 
     with ThreadPoolExecutor(16) as threads:
         statuses = list(threads.map(attempt, range(32)))
-    assert statuses.count(401) == FREE_OF_ACCOUNT
-    assert statuses.count(429) == 32 - FREE_OF_ACCOUNT
+    assert (statuses.count(401), statuses.count(429)) == (1, 31)
 
 
 def test_failures_outlive_the_api(dsn: str, api: RunningApi, client: Client, writer: Connection) -> None:
     assert set(read_statuses(client, ["ana"] * FREE_OF_ACCOUNT, "errada", next(HOSTS))) == {401}
-    writer.execute("UPDATE auth.attempts SET blocked_until = now() + interval '1 minute'")
+    hold(writer)
     with run_api(dsn) as restarted, contextlib.closing(restarted.connect()) as other:
         refused = other.log_in("ana", PASSWORD, host=next(HOSTS))
-    assert (refused.status, int(refused.headers["retry-after"]) > 50) == (429, True)
+    assert (refused.status, int(refused.headers["retry-after"]) > 60) == (429, True)
 
 
 def test_failures_fade_with_time(writer: Connection) -> None:
@@ -152,10 +171,12 @@ def test_failures_fade_with_time(writer: Connection) -> None:
         return float(wait_s)
 
     assert [take() for _ in range(FREE_OF_ACCOUNT)] == [0.0] * FREE_OF_ACCOUNT
-    assert 0 < take() <= 1
+    assert read_pause_s(writer) == pytest.approx(1, abs=0.1)
+    hold(writer)
+    assert 300 < take() <= 601
     writer.execute("UPDATE auth.attempts SET failures = 99, blocked_until = now()")
     assert take() == 0
-    assert 290 < take() <= 300
+    assert read_pause_s(writer) == pytest.approx(300, abs=0.1)
     writer.execute(
         "UPDATE auth.attempts SET blocked_until = now(), last_at = last_at - interval '16 minutes'"
     )
@@ -219,7 +240,7 @@ def test_an_open_stream_ends_with_its_session(api: RunningApi, writer: Connectio
         reader = threading.Thread(target=lambda: rest.extend(events))
         reader.start()
         client.log_out()
-        reader.join(10)
+        reader.join(60)
         assert not reader.is_alive()
         assert [one["event"] for one in rest if one["event"] != "pulso"] == []
 

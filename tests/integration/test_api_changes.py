@@ -47,6 +47,22 @@ def test_the_difference_is_what_changed_and_what_vanished(client: Client, writer
     assert (after["mudou"], after["sumiu"]) == ([], [])
 
 
+def test_a_photo_that_moves_is_gone_from_one_order_and_on_the_other(
+    client: Client, writer: Connection
+) -> None:
+    """Both are in memory before it moves; the newer photo of an item is the one that it shows."""
+
+    def url(pedido_id: int) -> str:
+        return str(client.get(f"/pedidos/{pedido_id}").json()["items"][0]["imagem_url"])
+
+    cursor = client.get("/pedidos/").headers["sync-cursor"]
+    assert ("/11.webp?" in url(11), "/12.webp?" in url(12)) == (True, True)
+    writer.execute("UPDATE vitrine.imagens SET pedido_id = 11, versao = versao + 1 WHERE id = 12")
+    assert {one["id"] for one in ask_since(client, cursor)["mudou"]} == {11, 12}
+    assert "/12.webp?" in url(11)
+    assert url(12) == "None"
+
+
 def test_a_list_and_a_detail_name_the_cursor_to_go_on_with(client: Client, writer: Connection) -> None:
     cursor = client.get("/pedidos/").headers["sync-cursor"]
     touch(writer, 4)

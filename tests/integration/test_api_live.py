@@ -20,16 +20,15 @@ from tests.fix_api import (
     Answer,
     Client,
     RunningApi,
+    Windows,
     make_token,
-    make_window,
     read_events,
     run_api,
-    run_cluster,
     write_session,
 )
 from tests.fix_sgp import RunningSgp, run_sgp
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.timeout(300)]
 
 DEADLINE_S = 60
 ADMIN, ANA = 1, 2
@@ -42,9 +41,8 @@ fresh_ids = count(100)
 
 
 @pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with run_cluster() as cluster:
-        found = make_window(cluster, "live", pedidos=20)
+def dsn(windows: Windows) -> Iterator[str]:
+    with windows.open(pedidos=20) as found:
         with write_session(found) as writer:
             writer.execute("UPDATE vitrine.usuarios SET is_admin = true, setor = 'admin' WHERE id = 1")
             writer.execute("UPDATE vitrine.usuarios SET setor = 'costura' WHERE id = 2")

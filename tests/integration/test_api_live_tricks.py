@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from infra.devstack.state import wait_until
-from tests.fix_api import Client, RunningApi, make_token, make_window, run_api, run_cluster
+from tests.fix_api import Client, RunningApi, Windows, make_token, run_api
 from tests.fix_sgp import RunningSgp, run_sgp
 from tests.sgp_server import ENDLESS, TRICKS, TRICKS_FROM
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.timeout(300)]
 
 SECONDS = 2.0
 SLACK_S = 20.0
@@ -33,11 +33,10 @@ def sgp() -> Iterator[RunningSgp]:
 
 
 @pytest.fixture(scope="module")
-def api(sgp: RunningSgp) -> Iterator[RunningApi]:
-    with run_cluster() as cluster:
-        dsn = make_window(cluster, "tricks", pedidos=3)
-        with run_api(dsn, live_url=sgp.url, live_seconds=str(SECONDS), live_setores_relatorios="*") as one:
-            yield one
+def api(sgp: RunningSgp, windows: Windows) -> Iterator[RunningApi]:
+    settings = {"live_url": sgp.url, "live_seconds": str(SECONDS), "live_setores_relatorios": "*"}
+    with windows.open(pedidos=3) as dsn, run_api(dsn, **settings) as one:
+        yield one
 
 
 def is_live(api: RunningApi) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import brotli
@@ -13,18 +12,16 @@ import zstandard
 from psycopg.sql import SQL, Identifier
 
 from db.engines import Connection
-from infra.devstack.clusters import Cluster
 from infra.devstack.state import wait_until
 from tests.fix_api import (
     ITEM,
     Client,
     RunningApi,
+    Windows,
     beat,
     make_token,
-    make_window,
     quote,
     run_api,
-    run_cluster,
     write_session,
 )
 
@@ -36,17 +33,6 @@ UNPACK = {
     "br": brotli.decompress,
     "zstd": lambda packed: zstandard.ZstdDecompressor().decompressobj().decompress(packed),
 }
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with run_cluster() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def dsn(cluster: Cluster) -> str:
-    return make_window(cluster, "vps", pedidos=PEDIDOS)
 
 
 def change(writer: Connection, pedido_id: int, column: str, value: object) -> None:
@@ -113,9 +99,8 @@ def test_a_miniatura_that_is_written_before_its_photo_is_seen(
     assert "/oito.webp?" in client.get("/pedidos/8").json()["items"][0]["imagem_url"]
 
 
-def test_a_truncated_table_leaves_nothing_behind(cluster: Cluster) -> None:
-    dsn = make_window(cluster, "cut", pedidos=5)
-    with run_api(dsn) as api, write_session(dsn) as writer:
+def test_a_truncated_table_leaves_nothing_behind(windows: Windows) -> None:
+    with windows.open(pedidos=5) as dsn, run_api(dsn) as api, write_session(dsn) as writer:
         client = api.connect()
         assert len(client.get("/pedidos/").json()) == 5
         cursor = client.get("/pedidos/1").headers["sync-cursor"]
@@ -242,9 +227,8 @@ def test_pages_by_place_bring_each_order_once(client: Client, writer: Connection
     remove(writer, 911, 912, 913)
 
 
-def test_dates_that_are_none_in_a_calendar_stay_where_the_database_sorts_them(cluster: Cluster) -> None:
-    dsn = make_window(cluster, "infinite", pedidos=4)
-    with run_api(dsn) as api, write_session(dsn) as writer:
+def test_dates_that_are_none_in_a_calendar_stay_where_the_database_sorts_them(windows: Windows) -> None:
+    with windows.open(pedidos=4) as dsn, run_api(dsn) as api, write_session(dsn) as writer:
         client = api.connect()
         dates = ("infinity", "-infinity", "20000-01-01", "290000-01-01 00:00:00.000001", "4714-11-24 BC")
         for pedido_id, created in enumerate((*dates, "infinity", None), 11):

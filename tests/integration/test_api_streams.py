@@ -144,7 +144,7 @@ def test_a_client_that_saw_only_pulses_resumes_behind_the_last(api: RunningApi, 
 
 
 def test_a_client_that_does_not_read_holds_nobody_back(api: RunningApi, writer: Connection) -> None:
-    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as deaf:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         head = f"GET /eventos HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {make_token()}\r\n\r\n"
         deaf.sendall(head.encode())

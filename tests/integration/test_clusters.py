@@ -71,7 +71,7 @@ def other(spec: ClusterSpec) -> Iterator[Cluster]:
 
 def ask(cluster: Cluster, statement: str) -> str:
     """Run a statement as superuser and return the first value of its answer, or nothing."""
-    with psycopg.connect(cluster.conninfo(connect_timeout=10), autocommit=True) as connection:
+    with psycopg.connect(cluster.conninfo(connect_timeout=60), autocommit=True) as connection:
         answer = connection.execute(statement.encode())
         row = answer.fetchone() if answer.description else None
     return "" if row is None else str(row[0])
@@ -96,7 +96,7 @@ def test_start_makes_a_cluster_with_the_promised_settings(cluster: Cluster) -> N
 
 def test_only_the_password_opens_and_ctrl_c_does_not_reach(cluster: Cluster) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(cluster.conninfo(password="wrong", connect_timeout=10))
+        psycopg.connect(cluster.conninfo(password="wrong", connect_timeout=60))
     pid = identify(cluster).pid
     assert os.name == "nt" or os.getsid(pid) == pid
 
@@ -124,7 +124,7 @@ def test_changed_settings_restart_what_runs(cluster: Cluster) -> None:
     assert ask(changed, "show work_mem") == "5MB"
     assert ask(changed, "show cluster_name") == "it's"
     with pytest.raises(psycopg.OperationalError, match="refused"):
-        psycopg.connect(cluster.conninfo(connect_timeout=10))
+        psycopg.connect(cluster.conninfo(connect_timeout=60))
 
 
 def test_stop_ends_although_a_session_is_busy(cluster: Cluster) -> None:
@@ -190,12 +190,14 @@ def test_a_taken_port_is_named_before_the_server_starts(cluster: Cluster) -> Non
     assert f"set {errors.PORT_BASE} " in str(caught.value).splitlines()[1]
     assert not cluster.is_running()
     cluster.start()
+    assert cluster.is_running()
 
 
 def test_a_server_that_does_not_start_shows_its_last_words(cluster: Cluster) -> None:
     spoilt = Cluster(replace(cluster.spec, parameters={"shared_buffers": "a lot"}))
     with pytest.raises(errors.ClusterStartError) as caught:
         spoilt.start()
+    assert caught.value.log_lines
     assert "shared_buffers" in "\n".join(caught.value.log_lines)
     assert str(caught.value).splitlines()[1].startswith("HINT: ")
 
@@ -206,6 +208,10 @@ def test_data_of_another_user_becomes_the_server_users(cluster: Cluster) -> None
     for path in (cluster.data_dir, cluster.data_dir / "global" / "pg_control"):
         os.chown(path, 12345, 12345)
     cluster.start()
+    assert cluster.is_running()
+    owners = {path.stat().st_uid for path in (cluster.data_dir, cluster.data_dir / "global" / "pg_control")}
+    assert SERVER_USER is not None
+    assert owners == {SERVER_USER.uid}
 
 
 def test_an_interrupted_initialisation_is_begun_again(other: Cluster) -> None:
@@ -276,6 +282,8 @@ def test_root_gets_a_copy_of_binaries_out_of_reach(
         ending.callback(cluster.kill)
         cluster.start()
         ask(cluster, "load 'libpqwalreceiver'")  # needs the libraries beside the copy
+        server = Path(psutil.Process(identify(cluster).pid).exe())
+        assert server.is_relative_to((root / "pg").resolve())
 
 
 def test_declared_binaries_must_be_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from publications.cli import main
-from publications.declaration import STARTING_PATH
+from publications.declare.declaration import STARTING_PATH
 from publications.settings import conninfo_variable, dsn_variable, password_variable
 from tests.fix_road import Road
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +12,10 @@ import pytest
 from infra.devstack.state import wait_until
 from tests.fix_api import RunningApi
 from tests.fix_sgp import RunningSgp, run_sgp
+from tests.fix_tools import need_tool
 from tests.ports import find_free_port
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
-]
+pytestmark = pytest.mark.integration
 
 DEADLINE_S = 60
 DESCRIBED = (Path(__file__).parents[2] / "docs/live.md").read_text(encoding="utf-8")
@@ -34,6 +30,7 @@ def sgp() -> Iterator[RunningSgp]:
 @pytest.fixture(scope="module")
 def proxy(sgp: RunningSgp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Run nginx with the block of the document, its two addresses put in place."""
+    nginx = need_tool("nginx")
     folder, port = tmp_path_factory.mktemp("nginx"), find_free_port()
     folder.chmod(0o755)
     [block] = re.findall(r"```nginx\n(.*?)```", DESCRIBED, re.DOTALL)
@@ -43,7 +40,7 @@ def proxy(sgp: RunningSgp, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         f"daemon off; pid {folder}/pid; error_log {folder}/errors;\nevents {{ }}\n"
         f"http {{ access_log off;\n{server}\n}}\n"
     )
-    process = subprocess.Popen([str(NGINX), "-c", str(config)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([nginx, "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
         assert wait_until(lambda: is_there(port), DEADLINE_S)
         yield port

@@ -19,8 +19,8 @@ from db.credentials import CredentialKeys
 from infra.devstack.seed import CANARIES, ITEM_CANARIES, insert_order
 from tests.fix_clusters import PASSWORD
 from tests.fix_road import ROLE_PASSWORD, Road
-from thumbnail_worker.credentials import CredentialsJob
-from thumbnail_worker.session import Session as WorkerSession
+from thumbnail_worker.connection import Session as WorkerSession
+from thumbnail_worker.jobs.credentials import CredentialsJob
 
 EXPORT_ROLE = "ponte_export_vps"
 CANARY = re.compile(rb"CANARIO-[0-9A-Za-z_.-]+?-[0-9a-f]{12}")
@@ -75,9 +75,10 @@ def find_secrets(road: Road) -> dict[str, bytes]:
     return {what: secret.encode() for what, secret in secrets.items()}
 
 
-@pytest.fixture
-def busy_road(road: Road) -> Road:
-    """The road with credentials on it, after changes of public and of secret columns."""
+@pytest.fixture(scope="module")
+def busy_road(mended_road: Road) -> Road:
+    """The module's road with credentials on it, after changes of public and of secret columns."""
+    road = mended_road
     sgp, vitrine = (SecretStr(road.servers.clusters[name].conninfo(name)) for name in ("sgp", "vitrine"))
     job = CredentialsJob(
         WorkerSession("sgp", sgp),

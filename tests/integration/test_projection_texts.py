@@ -48,6 +48,7 @@ def test_any_text_becomes_a_list_that_keeps_the_contract(landing: Connection, se
     texts = [str(case.overrides.get("items")) for case in DIRT]
     texts = [text for text in texts if text.startswith("[") and len(text) < 2000]
     texts.append('[{"imagem": "/pedidos/imagens/999999999999"}]')
+    keys, told, filled = set[str](), set[str](), 0
     for text in [*texts, *(mangle(rng, rng.choice(texts), rng.choice(texts)) for _ in range(TURNS))]:
         # Taken apart here too: what raises there costs an order its list, without a word that tells.
         items, avisos, _ = landing.execute(
@@ -60,6 +61,12 @@ def test_any_text_becomes_a_list_that_keeps_the_contract(landing: Connection, se
             assert set(item) <= own, text
             assert not re.search(r"\bdata:[a-z]+/", json.dumps(item, ensure_ascii=False)), text
         assert set(avisos) <= {"item_ilegivel"}, text  # the other word says that something raised
+        keys |= {key for item in items for key in item}
+        told |= set(avisos)
+        filled += bool(items)
+    assert keys >= {"id", "indice", "descricao", "especificacoes", "observacoes", "tecido"}, "never left"
+    assert told == {"item_ilegivel"}
+    assert filled > TURNS / 2, "most texts gave nothing"
 
 
 BROKEN_ESCAPES = {

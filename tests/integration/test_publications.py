@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from publications.apply import BusyError, apply, run_step
-from publications.changes import Change, DropSlot, RefreshSubscription
-from publications.declaration import STARTING_PATH, Declaration, parse_declaration
-from publications.release import release
-from publications.render import describe
-from publications.spec import SlotSpec
+from publications.act.apply import BusyError, run_step
+from publications.act.release import release
+from publications.commands.plan_text import describe
+from publications.decide.changes import DropSlot, RefreshSubscription
+from publications.decide.spec import SlotSpec
+from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
 from tests.fix_road import Road, with_filter
+
+
+@pytest.fixture
+def road(kept_road: Road) -> Road:
+    return kept_road
 
 
 def plan_lines(road: Road, declaration: Declaration | None = None) -> list[str]:
@@ -37,6 +40,7 @@ GONE = {
 }
 
 
+@pytest.mark.spoils
 @pytest.mark.parametrize("endpoint", GONE)
 def test_a_column_that_is_gone_is_refused_by_name(road: Road, endpoint: str) -> None:
     statement, fact = GONE[endpoint]
@@ -57,6 +61,7 @@ def test_a_new_column_of_sgp_alarms_and_not_a_byte_of_it_leaves(road: Road) -> N
         files = [path for path in road.servers.clusters[name].spec.data_dir.rglob("*") if path.is_file()]
         assert len(files) > 500
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
+    road.run("sgp", "ALTER TABLE pedidos DROP COLUMN cpf")
 
 
 def test_a_subscription_commits_as_declared_once_its_tables_are_copied(road: Road) -> None:
@@ -103,6 +108,7 @@ def test_a_row_enters_and_leaves_a_filter_whole(road: Road) -> None:
     road.wait_arrival()
     query = "SELECT items, observacao FROM vitrine.pedidos WHERE id = 1"
     assert road.run("vps", query) == road.run("vitrine", query)
+    road.apply()
 
 
 def test_a_table_that_was_made_anew_is_published_and_copied_again(road: Road) -> None:
@@ -155,91 +161,7 @@ def test_a_newly_declared_column_is_filled_without_a_copy(road: Road) -> None:
     assert road.digest("vps") == road.digest("vitrine")
 
 
-KILLED_APPLY = """
-import os, signal, sys, json  # as a user's command would be: a process of its own
-from pydantic import SecretStr
-from publications.apply import apply
-from publications.declaration import STARTING_PATH, read_declaration
-from publications.session import Session
-from publications.settings import PublicationsSettings
-
-given = json.load(sys.stdin)
-settings = PublicationsSettings(
-    dsns={name: SecretStr(dsn) for name, dsn in given["dsns"].items()},
-    conninfos=given["conninfos"],
-    passwords={tuple(key.split("/")): SecretStr(value) for key, value in given["passwords"].items()},
-)
-left = int(sys.argv[1])
-
-def report(step):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-with Session(read_declaration(STARTING_PATH), settings) as session:
-    apply(session, allow_drop=False, report=report)
-"""
-
-
-class Killed(BaseException):
-    """Ends a run between two steps; nothing of Ponte's catches it."""
-
-
-def test_apply_ended_at_each_step_goes_on(unapplied_road: Road) -> None:
-    """Each run ends as it begins its second step, so that the next one takes over after the first."""
-    road = unapplied_road
-
-    def die_at_the_second(step: Change) -> None:
-        taken.append(step)
-        if len(taken) > 1:
-            raise Killed
-
-    ended = 0
-    while True:
-        taken: list[Change] = []
-        try:
-            with road.session() as session:
-                apply(session, allow_drop=False, report=die_at_the_second)
-            break
-        except Killed:
-            ended += 1
-    assert ended > 30
-    assert road.apply().steps == ()
-    road.wait(lambda: plan_lines(road) == [], "an empty plan")
-    road.wait_arrival()
-    road.wait(lambda: road.digest("vps") == road.digest("vitrine"), "the same on both ends")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
-def test_apply_killed_in_its_process_goes_on(unapplied_road: Road) -> None:
-    road = unapplied_road
-    given = {
-        "dsns": {name: dsn.get_secret_value() for name, dsn in road.settings.dsns.items()},
-        "conninfos": {name: dict(conninfo) for name, conninfo in road.settings.conninfos.items()},
-        "passwords": {
-            "/".join(key): value.get_secret_value() for key, value in road.settings.passwords.items()
-        },
-    }
-    codes = [_run_apply(given, steps) for steps in (1, 15, 15, 15, 1000)]
-    assert codes == [-signal.SIGKILL] * 4 + [0]
-    assert road.apply().steps == ()
-    road.wait(lambda: plan_lines(road) == [], "an empty plan")
-    road.wait(lambda: road.digest("vps") == road.digest("vitrine"), "the same on both ends")
-
-
-def _run_apply(given: object, steps: int) -> int:
-    """Apply in a process that kills itself after so many steps; return its exit code."""
-    run = subprocess.run(
-        [sys.executable, "-c", KILLED_APPLY, str(steps)],
-        input=json.dumps(given),
-        text=True,
-        cwd=Path(__file__).parents[2],
-        check=False,
-    )
-    return run.returncode
-
-
+ROLES = "# ---------------------------------------------------------------- roles of the services"
 OTHER = """
 [[exports]]
 source = "vitrine"
@@ -275,15 +197,21 @@ member_of = ["pg_monitor"]
 """
 
 
-def test_a_second_subscriber_has_its_own_view_and_is_removed_cleanly(road: Road) -> None:
+@contextmanager
+def second_subscriber(road: Road) -> Iterator[str]:
+    """Have another database on the VPS's server; gives the declaration with its export."""
     text = STARTING_PATH.read_text(encoding="utf-8")
-    both = text.replace(
-        "# ---------------------------------------------------------------- roles of the services", OTHER, 1
-    )
+    assert ROLES in text
     road.servers.clusters["other"] = road.servers.clusters["vps"]
     with road.servers.clone("vps", "other"):
         dsns = {**road.settings.dsns, "other": SecretStr(road.servers.clusters["vps"].conninfo("other"))}
         road.settings = replace(road.settings, dsns=dsns)
+        yield text.replace(ROLES, OTHER, 1)
+    del road.servers.clusters["other"]
+
+
+def test_a_second_subscriber_has_its_own_view_and_is_removed_cleanly(road: Road) -> None:
+    with second_subscriber(road) as both:
         declared = parse_declaration(both, origin="test")
         road.apply(declared)
         expected = road.run(

@@ -14,9 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from db import lifetime
 from db.signing import sign_request
 from infra.devstack.state import wait_until
-from tests.fix_s3 import S3Server, needs_go, run_s3
+from tests.fix_s3 import S3Server, run_s3
 from tests.ports import find_free_port
 from thumbnail_worker.errors import StorageError, StorageRefusedError
 from thumbnail_worker.storage import Storage, StoredObject
@@ -47,7 +48,7 @@ def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     folder, port = tmp_path_factory.mktemp("ingest"), find_free_port()
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PONTE_")}
     ours = {"KEY": SECRET, "MEDIA_DIR": str(folder), "PORT": str(port), "MAX_BYTES": str(MAX_BYTES)}
-    process = subprocess.Popen(
+    process = lifetime.start(
         [sys.executable, "-m", "vps_readapi.ingest"],
         env=inherited | {f"PONTE_INGEST_{key}": value for key, value in ours.items()},
         stderr=subprocess.DEVNULL,
@@ -58,7 +59,7 @@ def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         yield url, folder
     finally:
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 def _answers(url: str) -> bool:
@@ -74,7 +75,7 @@ def vps(ingest: tuple[str, Path]) -> Iterator[Storage]:
         yield storage
 
 
-@pytest.fixture(params=[pytest.param("s3", marks=needs_go), "vps"])
+@pytest.fixture(params=["s3", "vps"])
 def storage(request: pytest.FixtureRequest) -> Storage:
     found: Storage = request.getfixturevalue(request.param)
     return found
@@ -112,7 +113,6 @@ def test_more_than_a_page_is_listed(storage: Storage, folder: Path) -> None:
         (folder / key).parent.rmdir()
 
 
-@needs_go
 def test_what_s3_refuses_and_a_server_that_is_away(tmp_path: Path) -> None:
     with run_s3(tmp_path) as server:
         for refused in (server.storage(bucket="outro"), server.storage(secret="errado-errado")):

@@ -65,6 +65,11 @@ class Shop:
         assert self.error is None, self.error
 
 
+@pytest.fixture
+def road(kept_road: Road) -> Road:
+    return kept_road
+
+
 def break_link(road: Road, shop: Shop, rng: random.Random) -> None:
     """Cut after some bytes, in the middle of whatever is on its way, or swallow some."""
     road.link.cut_after(rng.randrange(1, 20_000))

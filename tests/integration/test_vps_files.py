@@ -6,15 +6,15 @@ import pytest
 
 from db.engines import connect
 from infra.vps import read_assignments
-from tests.fix_api import run_cluster
+from tests.fix_served import RunCluster
 from vps_readapi.settings import ApiSettings
 
 pytestmark = pytest.mark.integration
 
 
-def test_postgresql_takes_the_file_as_it_stands() -> None:
+def test_postgresql_takes_the_file_as_it_stands(own_cluster: RunCluster) -> None:
     given = read_assignments("postgresql-1gb.conf")
-    with run_cluster(given) as cluster, connect(cluster.conninfo()) as conn:
+    with own_cluster(given) as cluster, connect(cluster.conninfo()) as conn:
         for name, value in given.items():
             row = conn.execute("SELECT setting, unit FROM pg_settings WHERE name = %s", [name]).fetchone()
             assert row is not None, name

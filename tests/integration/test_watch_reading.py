@@ -18,20 +18,27 @@ from pydantic import SecretStr
 from db.engines import Connection, connect
 from db.errors import SettingsError
 from db.freshness import Cause, Freshness, FreshnessState, HopState, Measurement
-from publications import metrics
-from publications.checks import CheckKind, Level, check_recording, check_view, find_worst
 from publications.cli import main
 from publications.commands.watch import show
-from publications.declaration import STARTING_PATH
-from publications.follower import Sight, open_link
-from publications.history import read_day, read_past, read_silence_s, read_turns, thin, write_measurement
+from publications.declare.declaration import STARTING_PATH
+from publications.faces.machine import to_json, to_nagios
+from publications.faces.terminal import hops_table, to_renderable
+from publications.panel import metrics
 from publications.panel.page import make_page
 from publications.panel.poller import Polled
-from publications.report import to_json, to_nagios
 from publications.settings import read_watch_dsns
-from publications.slots import Forecast
-from publications.status import hops_table, to_renderable
-from publications.watch import View, look_once
+from publications.watch.checks import CheckKind, Level, check_recording, check_view, find_worst
+from publications.watch.follower import Sight, open_link
+from publications.watch.history import (
+    read_day,
+    read_past,
+    read_silence_s,
+    read_turns,
+    thin,
+    write_measurement,
+)
+from publications.watch.road import View, look_once
+from publications.watch.slots import Forecast
 from tests.fix_clusters import PORTS
 from tests.fix_road import Road
 from tests.fix_watch import watch_dsns

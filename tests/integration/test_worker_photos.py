@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from threading import Event, Thread
 
 import pytest
@@ -14,14 +15,14 @@ from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg
 from tests.fix_road import Road
 from thumbnail_worker.errors import Motivo, PhotosStoppedError, StorageError, StorageRefusedError
-from thumbnail_worker.making import Made, Rejected, Reply, Task
-from thumbnail_worker.miniaturas import MiniaturasJob
-from thumbnail_worker.pool import RenderDiedError
-from thumbnail_worker.recipe import Recipe
+from thumbnail_worker.photos.job import MiniaturasJob
+from thumbnail_worker.photos.messages import Made, Rejected, Reply, Task
+from thumbnail_worker.photos.pool import RenderDiedError
+from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.storage import StoredObject
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.any_version]
 
 GOOD = 4
 REASONS = {
@@ -82,10 +83,10 @@ def test_an_arriving_photo_wakes_whoever_waits(shop: Shop) -> None:
     backlog = shop.backlog()
     assert backlog.count().waiting == 0
     heard: list[bool] = []
-    waiting = Thread(target=lambda: heard.append(backlog.wait(20)))
+    waiting = Thread(target=lambda: heard.append(backlog.wait(60)))
     waiting.start()
     imagem_id = shop.add(draw_jpeg(2))
-    waiting.join(25)
+    waiting.join(60)
     assert heard == [True]
     [claim] = backlog.claim(5)
     assert claim.imagem_id == imagem_id
@@ -199,6 +200,27 @@ def test_further_renditions_come_after_the_announced_one(shop: Shop) -> None:
     assert str(verdict[2]).endswith("-640.webp")
 
 
+def test_a_file_that_is_replaced_between_two_renditions_is_made_again(shop: Shop) -> None:
+    imagem_id = shop.add(draw_jpeg(12), path="pedidos/1/trocada.jpg")
+    shop.wait_queued(imagem_id)
+
+    class Replaced(FilesystemStorage):
+        def put(self, key: str, body: bytes) -> None:
+            super().put(key, body)
+            if key.endswith("-640.webp"):
+                (shop.media_root / "pedidos/1/trocada.jpg").write_bytes(draw_jpeg(13))
+
+    with shop.job(storage=Replaced(shop.folder), recipe=Recipe((640, 1600))) as job:
+        leave_recipes(job)
+        job.run(Event())
+    verdict = shop.verdict(imagem_id)
+    assert verdict is not None
+    assert verdict[3] == sha256(draw_jpeg(13)).hexdigest(), "the first rendition is of another picture"
+    for edge in (640, 1600):
+        assert (shop.folder / str(verdict[2]).replace("-640.", f"-{edge}.")).is_file()
+    shop.make_all()
+
+
 def test_another_recipe_makes_all_of_them_again(shop: Shop) -> None:
     shop.make_all()
     recipes = (
@@ -222,6 +244,8 @@ def test_a_storage_that_is_away_loses_no_photo_and_no_others_wait_for_it(shop: S
     with shop.job(storage=Away(shop.folder)) as job, pytest.raises(PhotosStoppedError, match="it is away"):
         job.run(Event())
     assert [shop.verdict(one) for one in ids] == [None] * 3
+    struck = "SELECT max(strikes), max(attempts) FROM worker.photos WHERE imagem_id = ANY (%s)"
+    assert shop.road.run("vitrine", struck, ids) == [(0, 1)], "held against the photos"
     shop.road.run("vitrine", "UPDATE worker.photos SET next_at = now() WHERE next_at IS NOT NULL")
     shop.make_all()
     assert {(shop.verdict(one) or ())[:1] for one in ids} == {("pronta",)}
@@ -355,7 +379,7 @@ def test_how_long_a_photo_waits_is_told_however_often_it_is_put_off(shop: Shop) 
 
 
 def test_a_long_round_looks_around(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thumbnail_worker.miniaturas._SWEEP_INTERVAL_S", 0.0)
+    monkeypatch.setattr("thumbnail_worker.photos.job._SWEEP_INTERVAL_S", 0.0)
     ids = [shop.add(draw_jpeg(80 + number)) for number in range(4)]
     shop.wait_queued(*ids)
     shown: list[float] = []

@@ -13,16 +13,16 @@ from rich.progress import Progress
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import MAX_BYTES, ONE_SIZE, Shop, draw_jpeg, worker_dsn
 from tests.fix_road import Road
-from thumbnail_worker.drift import HEALED, Drift, Finding
+from thumbnail_worker.connection import Session
 from thumbnail_worker.errors import MediaRootError, StorageError, StorageInDoubtError
-from thumbnail_worker.media import Media
-from thumbnail_worker.recipe import Recipe
-from thumbnail_worker.reconcile import Reconciler
-from thumbnail_worker.session import Session
+from thumbnail_worker.photos.originals import Media
+from thumbnail_worker.photos.recipe import Recipe
+from thumbnail_worker.reconcile.compare import HEALED, Drift, Finding
+from thumbnail_worker.reconcile.heal import Reconciler
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.any_version]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from asyncio import BaseTransport
 
 import pytest
 
-from vps_readapi.hot import MAX_UNHEARD_MS, _bound_silence
+from vps_readapi.front.short_way import MAX_UNHEARD_MS, _bound_silence
 
 pytestmark = pytest.mark.unit
 
@@ -25,3 +25,5 @@ def test_what_is_no_socket_of_tcp_is_left_alone() -> None:
     one, other = socket.socketpair()
     with one, other:
         _bound_silence(BaseTransport({"socket": one}))
+        one.sendall(b"still open")
+        assert other.recv(64) == b"still open"

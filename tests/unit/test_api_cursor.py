@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from vps_readapi.edge import EdgeMiddleware
+from vps_readapi.front.every_answer import EdgeMiddleware
 from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.sql import Clock

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from vps_readapi.app import ReadApi
 from vps_readapi.database import DatabaseTimeoutError
 from vps_readapi.errors import READ_ONLY, ProblemError, UnauthorizedError, install_handlers
-from vps_readapi.streaming import answer_pieces
+from vps_readapi.routes.streaming import answer_pieces
 
 pytestmark = pytest.mark.unit
 

@@ -16,7 +16,7 @@ from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.people import People
 from vps_readapi.memory.sql import Changes, Clock
-from vps_readapi.visibility import VisibilityPolicy
+from vps_readapi.pedidos.visibility import VisibilityPolicy
 
 pytestmark = pytest.mark.unit
 

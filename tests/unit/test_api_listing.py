@@ -14,12 +14,12 @@ from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.feed import Feed
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.memory import Memory
-from vps_readapi.memory.plan import Plan
-from vps_readapi.visibility import NOTHING
+from vps_readapi.memory.wanted import Wanted
+from vps_readapi.pedidos.visibility import NOTHING
 
 pytestmark = pytest.mark.unit
 
-PLAN = cast("Plan", SimpleNamespace(target=-1, coding=0))
+PLAN = cast("Wanted", SimpleNamespace(target=-1, coding=0))
 
 
 async def confirmed() -> bool:

@@ -11,6 +11,7 @@ import pytest
 from db.errors import SettingsError
 from vps_readapi.auth.tokens import Claims
 from vps_readapi.errors import ProblemError
+from vps_readapi.front.every_answer import LIVE
 from vps_readapi.live import questions
 from vps_readapi.live.access import LivePolicy, hide_money
 from vps_readapi.live.breaker import FAILURES, LONGEST_PAUSE_S, PAUSE_S, Breaker, BreakerState
@@ -19,8 +20,8 @@ from vps_readapi.live.kept import KeptAnswers
 from vps_readapi.live.questions import Group, LogsQuery, make_question
 from vps_readapi.live.settings import LiveSettings
 from vps_readapi.memory.people import Person
+from vps_readapi.pedidos.visibility import MONEY, NOTHING
 from vps_readapi.settings import ApiSettings
-from vps_readapi.visibility import MONEY, NOTHING
 
 pytestmark = pytest.mark.unit
 
@@ -153,6 +154,10 @@ def test_sgp_is_asked_as_the_asker_or_as_a_service_or_as_nobody() -> None:
     assert set(jwt.decode(token, KEY, algorithms=["HS256"])) == {"sub", "user_id", "exp"}
     assert Identity(None, "service").write_token(claims) == "service"
     assert Identity(None, None).write_token(claims) is None
+
+
+def test_every_live_address_is_as_old_as_its_answer_says() -> None:
+    assert set(LIVE) == {f"/{group}" for group in Group}
 
 
 # ---------------------------------------------------------------- what is declared

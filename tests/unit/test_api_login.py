@@ -15,11 +15,11 @@ import pytest
 from db import credentials
 from db.credentials import CredentialKeys, SealedPassword, seal
 from db.offline import OfflineTrust, measure_offline_trust
+from vps_readapi.auth import messages as wire
 from vps_readapi.auth import passwords as module
-from vps_readapi.auth import wire
+from vps_readapi.auth.attempts import Attempt, Ledger, find_network
 from vps_readapi.auth.checker import Account, Checker
 from vps_readapi.auth.checks import ChecksAwayError, Question, Refused, Verdict
-from vps_readapi.auth.ledger import Attempt, Ledger, find_network
 from vps_readapi.auth.login import MAX_WAITING, Login
 from vps_readapi.auth.metrics import logins_refused
 from vps_readapi.auth.passwords import NOBODY, PasswordPool

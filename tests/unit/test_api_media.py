@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from vps_readapi.media import MediaLinks
+from vps_readapi.pictures.links import MediaLinks
 
 pytestmark = pytest.mark.unit
 

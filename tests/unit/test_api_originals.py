@@ -6,7 +6,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import BinaryIO
@@ -14,8 +15,8 @@ from typing import BinaryIO
 import pytest
 
 from vps_readapi.errors import ProblemError
-from vps_readapi.live.cache import OriginalCache
-from vps_readapi.live.originals import Originals
+from vps_readapi.pictures.original_cache import OriginalCache
+from vps_readapi.pictures.originals import Originals
 
 pytestmark = pytest.mark.unit
 
@@ -71,6 +72,8 @@ class Sgp(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.now = self.most = 0
         self.encodings: set[str | None] = set()
+        self.uplink = threading.Event()
+        self.uplink.set()
         super().__init__(("127.0.0.1", 0), _Photo)
 
     def count(self, step: int) -> None:
@@ -86,6 +89,7 @@ class _Photo(BaseHTTPRequestHandler):
         self.server.encodings.add(self.headers["accept-encoding"])
         self.server.count(1)
         time.sleep(0.05)  # as long as the uplink takes
+        self.server.uplink.wait(60)
         self.server.count(-1)
         self.send_response(200)
         self.send_header("content-length", str(len(PICTURE)))
@@ -106,14 +110,20 @@ def sgp() -> Iterator[Sgp]:
         thread.join()
 
 
-async def fetch(sgp: Sgp, cache: OriginalCache, *imagem_ids: int) -> list[object]:
+@asynccontextmanager
+async def open_originals(sgp: Sgp, cache: OriginalCache) -> AsyncIterator[Originals]:
     url = f"http://127.0.0.1:{sgp.server_address[1]}"
-    originals = Originals(url, cache, max_bytes=2**20, timeout_s=5, connections=2)
+    originals = Originals(url, cache, max_bytes=2**20, timeout_s=60, connections=2)
     try:
-        fetching = (originals.fetch(one) for one in imagem_ids)
-        return list(await asyncio.gather(*fetching, return_exceptions=True))
+        yield originals
     finally:
         await originals.close()
+
+
+async def fetch(sgp: Sgp, cache: OriginalCache, *imagem_ids: int) -> list[object]:
+    async with open_originals(sgp, cache) as originals:
+        fetching = (originals.fetch(one) for one in imagem_ids)
+        return list(await asyncio.gather(*fetching, return_exceptions=True))
 
 
 def test_two_come_at_a_time_as_they_are(sgp: Sgp, tmp_path: Path) -> None:
@@ -124,9 +134,17 @@ def test_two_come_at_a_time_as_they_are(sgp: Sgp, tmp_path: Path) -> None:
 
 
 def test_whose_turn_does_not_come_is_told(sgp: Sgp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vps_readapi.live.originals._TURN_S", 0.01)
-    found = asyncio.run(fetch(sgp, OriginalCache(tmp_path, 2**20), 1, 2, 3))
-    assert [one.status for one in found if isinstance(one, ProblemError)] == [503]
+    monkeypatch.setattr("vps_readapi.pictures.originals._TURN_S", 0.01)
+    sgp.uplink.clear()
+
+    async def run() -> list[object]:
+        async with open_originals(sgp, OriginalCache(tmp_path, 2**20)) as originals:
+            fetching = [asyncio.create_task(originals.fetch(number)) for number in (1, 2, 3)]
+            await asyncio.wait(fetching, return_when=asyncio.FIRST_COMPLETED)
+            sgp.uplink.set()
+            return list(await asyncio.gather(*fetching, return_exceptions=True))
+
+    assert [one.status for one in asyncio.run(run()) if isinstance(one, ProblemError)] == [503]
 
 
 def test_a_full_disk_is_a_503(sgp: Sgp, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from db.contract import Item
-from vps_readapi.photos import Photo, match_photos
+from vps_readapi.pedidos.match_photos import Photo, match_photos
 
 pytestmark = pytest.mark.unit
 

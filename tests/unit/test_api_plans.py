@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
+from vps_readapi.front.request import Requests, choose_coding, read_etags, read_max_age
 from vps_readapi.limits import Limits
 from vps_readapi.memory.bodies import BROTLI, GZIP, IDENTITY, ZSTD, Body
-from vps_readapi.memory.plan import LIST, Plan, Plans, choose_coding, read_etags, read_max_age
 from vps_readapi.memory.sql import forget_since, read_xmin
+from vps_readapi.memory.wanted import LIST, Wanted
 
 pytestmark = pytest.mark.unit
 
@@ -19,16 +20,21 @@ TOKEN = TOKENS.issue(Claims(7, "ana"))
 AUTHORIZATION = f"Authorization: Bearer {TOKEN}"
 
 
-def read(*lines: str, first: str = "GET /pedidos/12 HTTP/1.1", host: str = "Host: x") -> Plan | None:
+def read(*lines: str, first: str = "GET /pedidos/12 HTTP/1.1", host: str = "Host: x") -> Wanted | None:
     request = "\r\n".join((first, host, *lines)) + "\r\n\r\n"
-    return Plans(TOKENS, cors_origins=["*"]).read_bytes(request.encode("latin-1"))
+    return Requests(TOKENS, cors_origins=["*"]).read_bytes(request.encode("latin-1"))
 
 
 def test_an_order_and_the_list_are_understood() -> None:
-    plan = read(AUTHORIZATION, "Accept-Encoding: gzip, br", 'If-None-Match: "a", W/"b"', "Sync-Max-Age: 9")
-    assert plan is not None
-    assert (plan.target, plan.token.claims.user_id, plan.coding, plan.max_age_s) == (12, 7, BROTLI, 9.0)
-    assert plan.etags == {b'W/"a"', b'W/"b"'}
+    wanted = read(AUTHORIZATION, "Accept-Encoding: gzip, br", 'If-None-Match: "a", W/"b"', "Sync-Max-Age: 9")
+    assert wanted is not None
+    assert (wanted.target, wanted.token.claims.user_id, wanted.coding, wanted.max_age_s) == (
+        12,
+        7,
+        BROTLI,
+        9.0,
+    )
+    assert wanted.etags == {b'W/"a"', b'W/"b"'}
     for path in ("/pedidos", "/pedidos/"):
         listed = read(AUTHORIZATION, first=f"GET {path} HTTP/1.1")
         assert listed is not None
@@ -79,11 +85,11 @@ def test_without_a_good_token_there_is_no_plan(line: str) -> None:
 
 
 def test_a_request_with_more_behind_it_is_not_whole() -> None:
-    plans = Plans(TOKENS, cors_origins=["*"])
+    requests = Requests(TOKENS, cors_origins=["*"])
     request = f"GET /pedidos/1 HTTP/1.1\r\nhost: x\r\n{AUTHORIZATION}\r\n\r\n".encode()
-    assert plans.read_bytes(request) is not None
-    assert plans.recall(request) is not None
-    assert plans.read_bytes(request + request) is plans.read_bytes(request[:-1]) is None
+    assert requests.read_bytes(request) is not None
+    assert requests.recall(request) is not None
+    assert requests.read_bytes(request + request) is requests.read_bytes(request[:-1]) is None
 
 
 @pytest.mark.parametrize(

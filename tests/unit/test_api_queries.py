@@ -11,11 +11,12 @@ from sqlalchemy import Select, make_url
 
 from db.alchemy import URL
 from db.contract import Status
-from vps_readapi import queries
+from vps_readapi.auth.queries import find_login
 from vps_readapi.errors import ProblemError
-from vps_readapi.queries import DateMode, PedidoFilter, list_pedidos
+from vps_readapi.pedidos import queries
+from vps_readapi.pedidos.queries import DateMode, PedidoFilter, list_pedidos
+from vps_readapi.pedidos.search import read_words
 from vps_readapi.routes.pedidos import FilterQuery
-from vps_readapi.search import read_words
 
 pytestmark = pytest.mark.unit
 
@@ -112,7 +113,7 @@ def test_nothing_but_the_window_is_read() -> None:
         list_pedidos(PedidoFilter()),
         queries.find_pedido(1),
         queries.list_photos([1]),
-        queries.find_login("admin"),
+        find_login("admin"),
         queries.list_present([1]),
         queries.list_ids(5),
         queries.sum_pedidos(PedidoFilter(), time_zone="UTC"),

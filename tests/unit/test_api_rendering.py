@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from db.freshness import Arrival
-from vps_readapi.photos import Photo
-from vps_readapi.rendering import encode_list, encode_pedido, render_sincronizacao
+from vps_readapi.pedidos.match_photos import Photo
+from vps_readapi.pedidos.rendering import encode_list, encode_pedido, render_sincronizacao
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ import pytest
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.people import USUAL_COST, People
-from vps_readapi.visibility import MONEY, NOTHING, PHONE, VisibilityPolicy, hide
+from vps_readapi.pedidos.visibility import MONEY, NOTHING, PHONE, VisibilityPolicy, hide
 
 pytestmark = pytest.mark.unit
 
@@ -48,6 +48,7 @@ def test_what_is_hidden_is_gone_and_the_rest_is_as_it_was() -> None:
     assert hide(CONTENT, NOTHING) is CONTENT
     without = json.loads(hide(CONTENT, MONEY))
     assert without == PEDIDO | {"valor_total": "0.00", "valor_frete": None, "valor_itens": None}
+    assert hide(CONTENT, MONEY).startswith('{"id":7,"cliente":"Agência Ção",'.encode()), "as it was written"
     both = hide(CONTENT, MONEY | PHONE)
     assert b"1617" not in both
     assert b"99999" not in both

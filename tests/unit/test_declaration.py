@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from publications.declaration import (
+from publications.declare.declaration import (
     STARTING_PATH,
     DeclarationError,
     make_schema,
     parse_declaration,
     read_declaration,
 )
-from publications.locate import find_line
+from publications.declare.locate import find_line
 
 TEXT = STARTING_PATH.read_text(encoding="utf-8")
 

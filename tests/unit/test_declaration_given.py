@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from publications.cli import main
-from publications.declaration import STARTING_PATH, VARIABLE
+from publications.declare.declaration import STARTING_PATH, VARIABLE
 
 pytestmark = pytest.mark.unit
 
@@ -106,5 +106,5 @@ def test_what_an_editor_of_windows_saves_is_read_or_refused_with_a_sentence(
     assert main(["plan", "--declaration", str(file)]) == USAGE
     assert "PONTE_SGP_DSN" in capsys.readouterr().err
     file.write_text(text, encoding="utf-16")
-    assert main(["plan", "--declaration", str(file)]) == 1
+    assert main(["plan", "--declaration", str(file)]) == USAGE
     assert f"ponte: {file} is not UTF-8\nHINT: save it as UTF-8" in capsys.readouterr().err

@@ -11,8 +11,8 @@ import pytest
 from db.settings import PonteSettings
 from db.window import TABLES
 from infra.devstack import errors, ports
-from publications import declaration
-from thumbnail_worker import metrics
+from publications.declare import declaration
+from thumbnail_worker.photos import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
 from vps_readapi.settings import ApiSettings
@@ -23,6 +23,7 @@ SETTINGS = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
 
 def variables(settings: type[PonteSettings]) -> set[str]:
     prefix = settings.model_config.get("env_prefix", "")
+    assert settings.model_fields
     return {
         str(field.validation_alias or f"{prefix}{name}").upper()
         for name, field in settings.model_fields.items()
@@ -56,17 +57,51 @@ def test_the_readme_points_to_what_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/README.md"])
+def test_a_page_for_whoever_comes_next_points_to_what_exists(page: str) -> None:
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    assert len(links) > 5
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_document_stands_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert len(pages) > 5
+    assert [page for page in sorted(pages) if f"({page})" not in index] == []
+
+
+def test_what_the_recipes_name_is_there() -> None:
+    """Paths, commands, and the names that a recipe says to change in the file named before them."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:tests|db|publications|vps_readapi|thumbnail_worker)/[\w/.]+)`", text)
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    targets = set(re.findall(r"make ([a-z-]+)", text))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert targets
+    assert [one for one in targets if f"\n{one}:" not in makefile] == []
+    for path, name in (
+        ("db/window.py", "TABLES"), ("db/window.py", "KEYS"), ("db/intranet/models.py", "LANDING_COLUMNS"),
+        ("db/intranet/sql/projection.sql", "window_of"), ("thumbnail_worker/jobs/job.py", "class Job"),
+        ("db/metrics.py", "class MetricSpec"),
+    ):  # fmt: skip
+        assert name in (ROOT / path).read_text(encoding="utf-8"), (path, name)
+
+
 def test_the_readmes_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    named = re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {"demo", "test", "up"} <= set(named)
+    assert [one for one in named if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
 
 
 def test_the_glossary_has_each_term_once_and_the_windows_words() -> None:
     terms = re.findall(
         r"^\| ([^|]+?) \|", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
     )
-    assert len(terms) == len(set(terms))
+    assert len(terms) == len(set(terms)) > len(TABLES)
     spoken = {"imagens": "imagem", "credenciais": "credencial", "revogacoes": "revogacao"}
     assert {spoken.get(table, table.removesuffix("s")) for table in TABLES} <= set(terms)
 
@@ -75,6 +110,7 @@ def test_the_workers_metrics_are_described_and_no_other() -> None:
     text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
     [section] = re.findall(r"^## Worker\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     names = {value for value in vars(metrics).values() if str(value).startswith("ponte_worker_")}
+    assert len(names) > 5
     assert set(re.findall(r"^\| `(ponte_worker_\w+)`", section, re.MULTILINE)) == names
 
 

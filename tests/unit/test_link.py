@@ -15,7 +15,7 @@ from infra.devstack.link import Link, LinkMode
 
 pytestmark = pytest.mark.unit
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 TICK_S = 0.005
 """The event loop counts whole milliseconds, and may wait one too few."""
 
@@ -217,15 +217,15 @@ def test_slow_delays_each_direction_in_order(link: Link, pair: tuple[socket.sock
 
 def test_slow_does_not_lower_the_throughput(pair: tuple[socket.socket, socket.socket], link: Link) -> None:
     client, server = pair
-    link.slow(0.05)
+    link.slow(0.5)
     sent = pattern(10 * 1024 * 1024)
     began = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(client.sendall, sent)
         assert read_exactly(server, len(sent)) == sent
         done.result()
-    # One chunk per delay would take 8 s.
-    assert time.monotonic() - began < 4
+    # One chunk per delay would take 80 s.
+    assert time.monotonic() - began < 40
 
 
 def test_bandwidth_is_shared_by_connections(link: Link, listener: socket.socket) -> None:

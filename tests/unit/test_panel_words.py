@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.freshness import Cause, Freshness, FreshnessState, HopState, Measurement
-from publications.checks import Check, CheckKind, Level, grade
-from publications.history import PIECE_S, Piece
+from publications.faces.terminal import FACTS, describe_check, describe_road
+from publications.faces.terminal import SENTENCES as ENGLISH
 from publications.panel.chart import PIECES, draw
 from publications.panel.words import (
     CAUSES,
@@ -20,8 +20,8 @@ from publications.panel.words import (
     say_headline,
     say_size,
 )
-from publications.status import FACTS, describe_check, describe_road
-from publications.status import SENTENCES as ENGLISH
+from publications.watch.checks import Check, CheckKind, Level, grade
+from publications.watch.history import PIECE_S, Piece
 from thumbnail_worker.errors import Motivo
 
 pytestmark = pytest.mark.unit

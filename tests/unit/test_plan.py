@@ -8,24 +8,25 @@ from dataclasses import replace
 import pytest
 
 from db.errors import PonteError
-from publications.changes import (
+from publications.commands.plan_text import describe, statements, to_json, to_script, to_text
+from publications.decide.changes import (
     Change,
     Consequence,
     CopyAgain,
     CreateRole,
     CreateSubscription,
     EmptyColumns,
+    Phase,
     RefreshSubscription,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SettleSubscription,
 )
-from publications.declaration import STARTING_PATH, Declaration, read_declaration
-from publications.diff import diff_endpoint
-from publications.plan import Plan, make_plan
-from publications.render import describe, statements, to_json, to_script, to_text
-from publications.spec import EndpointSpec, PublishedTableSpec, SlotSpec, TableName
-from publications.wanted import Filter, derive_hops, derive_wanted
+from publications.decide.diff import diff_endpoint
+from publications.decide.plan import Plan, make_plan
+from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec, TableName
+from publications.decide.wanted import Filter, derive_hops, derive_wanted
+from publications.declare.declaration import STARTING_PATH, Declaration, read_declaration
 
 PEDIDOS = TableName("vitrine", "pedidos")
 
@@ -223,5 +224,10 @@ def test_plans_are_text_and_json(declaration: Declaration, wanted: dict[str, End
 def test_every_kind_of_change_has_its_words_and_phase() -> None:
     kinds = Change.__subclasses__()
     assert len(kinds) > 20
-    assert all(kind.__doc__ for kind in kinds)
-    assert all(isinstance(kind.consequence, Consequence) for kind in kinds)
+    written_by_dataclass = [kind for kind in kinds if str(kind.__doc__).startswith(f"{kind.__name__}(")]
+    assert written_by_dataclass == [], "it has no words of its own"
+    assert [kind for kind in kinds if "phase" not in vars(kind) and kind.phase is not Phase.ROLES] == []
+    assert {kind.phase for kind in kinds} == set(Phase) - {Phase.NARROWINGS}
+    assert {kind.consequence for kind in kinds} == set(Consequence)
+    taken_away = {kind.__name__ for kind in kinds if kind.drops}
+    assert taken_away == {kind.__name__ for kind in kinds if kind.__name__.startswith("Drop")}

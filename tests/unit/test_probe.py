@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from publications import probe as probing
-from publications.probe import SSL_REQUEST, probe
+from publications.watch import probe as probing
+from publications.watch.probe import SSL_REQUEST, probe
 
 
 @pytest.fixture
@@ -56,5 +56,35 @@ def test_one_that_refuses_is_away(server: socket.socket) -> None:
     "conninfo",
     [{}, {"host": "/run/postgresql"}, {"host": "a,b"}, {"host": "@here"}, {"host": "a", "port": "1,2"}],
 )
-def test_without_one_host_there_is_nothing_to_probe(conninfo: dict[str, object]) -> None:
+def test_without_one_host_there_is_nothing_to_probe(
+    conninfo: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "create_connection", lambda *given: asked.append(given))
     probe(conninfo)
+    assert asked == []
+
+
+def test_a_server_that_hangs_up_at_once_is_away(server: socket.socket) -> None:
+    def hang_up() -> None:
+        connection, _ = server.accept()
+        connection.recv(8)
+        connection.close()
+
+    answering = threading.Thread(target=hang_up)
+    answering.start()
+    with pytest.raises(psycopg.OperationalError, match="closed the connection at once"):
+        probe(address(server))
+    answering.join()
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "found"),
+    [
+        ({"host": "a"}, ("a", 5432)),
+        ({"host": "a", "port": 6000}, ("a", 6000)),
+        ({"host": "a", "hostaddr": "127.0.0.1", "port": "7"}, ("127.0.0.1", 7)),
+    ],
+)
+def test_an_address_is_found_in_the_keywords(conninfo: dict[str, object], found: tuple[str, int]) -> None:
+    assert probing._find_address(conninfo) == found

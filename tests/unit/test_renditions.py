@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from db.renditions import is_ours, name_key, name_rendition, read_imagem_id
-from thumbnail_worker.recipe import Recipe
+from thumbnail_worker.photos.recipe import Recipe
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ import pytest
 
 from db.freshness import Cause
 from publications.cli import main
-from publications.runbook import UnknownEntryError, find_entry, read_runbook, split_entries
+from publications.faces.runbook import UnknownEntryError, find_entry, read_runbook, split_entries
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from publications.slots import SlotState, WalSample, forecast
+from publications.watch.slots import SlotState, WalSample, forecast
 
 pytestmark = pytest.mark.unit
 

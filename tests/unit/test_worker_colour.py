@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 from PIL import Image, ImageCms
 
-from thumbnail_worker.render import arm_pixel_guard, render
+from thumbnail_worker.photos.render import arm_pixel_guard, render
 
 pytestmark = pytest.mark.unit
 

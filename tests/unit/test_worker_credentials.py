@@ -9,8 +9,8 @@ import bcrypt
 import pytest
 
 from db.credentials import CredentialKeys, seal
-from thumbnail_worker.credentials import HeldCredential, seal_users
-from thumbnail_worker.revocations import TOKEN_LIFE, digest_tokens
+from thumbnail_worker.jobs.credentials import HeldCredential, seal_users
+from thumbnail_worker.jobs.revocations import TOKEN_LIFE, digest_tokens
 
 pytestmark = pytest.mark.unit
 

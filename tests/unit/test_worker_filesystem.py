@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.devstack.state import wait_until
 from thumbnail_worker.errors import StorageError
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
@@ -74,19 +75,22 @@ def test_readers_see_whole_files_only(storage: Storage, tmp_path: Path) -> None:
     bodies = [bytes([one]) * 200_000 for one in range(20)]
     storage.put(KEY, bodies[0])
     done = threading.Event()
-    seen: set[bytes] = set()
+    seen: list[bytes] = []
 
     def read() -> None:
         while not done.is_set():
-            seen.add((tmp_path / "miniaturas" / KEY).read_bytes())
+            seen.append((tmp_path / "miniaturas" / KEY).read_bytes())
 
     reader = threading.Thread(target=read)
     reader.start()
     for body in bodies:
         storage.put(KEY, body)
+        there = len(seen)
+        assert wait_until(lambda there=there: len(seen) > there + 1, 30), "nobody reads"  # type: ignore[misc]
     done.set()
     reader.join()
-    assert seen <= set(bodies)
+    assert [one for one in seen if one not in bodies] == []
+    assert set(seen) == set(bodies), "some were never read"
 
 
 def test_leftovers_of_a_killed_process_are_swept_after_an_hour(tmp_path: Path) -> None:

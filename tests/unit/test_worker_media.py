@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from thumbnail_worker.errors import MediaRootError, Motivo, PhotoError
-from thumbnail_worker.media import Media
+from thumbnail_worker.photos.originals import Media
 
 pytestmark = pytest.mark.unit
 

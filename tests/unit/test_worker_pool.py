@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from PIL import Image
 
 from tests.fix_photos import draw_jpeg
 from thumbnail_worker.errors import Motivo
-from thumbnail_worker.making import Limits, Made, Rejected, RootAway, Task, Unchanged
-from thumbnail_worker.pool import RenderDiedError, RenderPool
+from thumbnail_worker.photos.messages import Limits, Made, Rejected, RootAway, Task, Unchanged
+from thumbnail_worker.photos.pool import RenderDiedError, RenderPool
 
 pytestmark = pytest.mark.unit
 
@@ -84,7 +85,7 @@ def test_a_process_that_is_killed_is_replaced(pool: RenderPool) -> None:
     process = pool._renderers[0]._process
     assert process is not None
     process.kill()
-    process.join()
+    process.wait()
     with pytest.raises(RenderDiedError):
         pool.make(Task(1, "a.jpg", (640,)))
     assert isinstance(pool.make(Task(1, "a.jpg", (640,))), Made)
@@ -105,9 +106,14 @@ def test_a_process_that_can_not_be_ended_holds_nobody(root: Path, monkeypatch: p
     pool.start()
     process = pool._renderers[0]._process
     assert process is not None
-    waited: list[float | None] = []
-    monkeypatch.setattr(process, "join", waited.append)
+    waited: list[float] = []
+
+    def wait_in_vain(seconds: float) -> None:
+        waited.append(seconds)
+        raise subprocess.TimeoutExpired("render", seconds)
+
+    monkeypatch.setattr(process, "wait", wait_in_vain)
     pool.close()
     assert waited == [5.0]
     monkeypatch.undo()
-    process.join()
+    process.wait()

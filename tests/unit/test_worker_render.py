@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw
 
 from thumbnail_worker.errors import Motivo, PhotoError
-from thumbnail_worker.render import Rendered, arm_pixel_guard, render
+from thumbnail_worker.photos.render import Rendered, arm_pixel_guard, render
 
 pytestmark = pytest.mark.unit
 

@@ -12,11 +12,11 @@ from math import ceil
 
 from db.alchemy import async_engine
 from db.credentials import CredentialKeys, SealedPassword
+from vps_readapi.auth.attempts import Ledger
 from vps_readapi.auth.checks import Question, Refused, User, Verdict
-from vps_readapi.auth.ledger import Ledger
 from vps_readapi.auth.passwords import PasswordPool
+from vps_readapi.auth.queries import find_login
 from vps_readapi.database import Database
-from vps_readapi.queries import find_login
 
 POOL_SIZE = 2
 """Sessions for each role: every statement takes a millisecond."""

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from db.credentials import SealedPassword, check, with_cost
-from vps_readapi.auth.courtesy import Courtesy
+from vps_readapi.auth.niceness import Courtesy
 
 NOBODY = SealedPassword(salt="$2b$12$PonteNinguemPonteNingu", digest=bytes(32))
 """What no password opens: checked where there is nobody to check."""

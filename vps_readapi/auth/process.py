@@ -13,8 +13,8 @@ import socket
 import sys
 
 from vps_readapi.auth.checker import Checker, open_checker
-from vps_readapi.auth.courtesy import make_way
-from vps_readapi.auth.wire import LINE_BYTES, Reply, read_question, read_settings, write_reply
+from vps_readapi.auth.messages import LINE_BYTES, Reply, read_question, read_settings, write_reply
+from vps_readapi.auth.niceness import make_way
 from vps_readapi.database import DATABASE_ERRORS, is_away, log_database_error
 from vps_readapi.logs import set_up_logging
 from vps_readapi.loops import find_loop

@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
+from db import lifetime
 from db.settings import PREFIX
 from vps_readapi.auth.checker import CheckerSettings, open_checker
 from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Verdict
-from vps_readapi.auth.wire import LINE_BYTES, read_reply, write_question, write_settings
+from vps_readapi.auth.messages import LINE_BYTES, read_reply, write_question, write_settings
 
 HUNG_S = 45.0
 """A process that answers nobody for so long, while somebody waits, is replaced; a slow check takes 10 s."""
@@ -85,8 +86,8 @@ class RemoteChecker:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "vps_readapi.auth.process", str(theirs.fileno())]
-            process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
+            process = lifetime.start(
+                command, handles=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
         try:
@@ -137,14 +138,14 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: lifetime.Child) -> None:
     """Wait until it has seen that we let go; kill it if it does not."""
+    # Not asyncio's timeout: in a task that is being cancelled, Python 3.11.2's is no TimeoutError.
     try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
+        await asyncio.to_thread(process.wait, STOP_S)
+    except subprocess.TimeoutExpired:
         process.kill()
-        await process.wait()
+        await asyncio.to_thread(process.wait)
 
 
 @asynccontextmanager

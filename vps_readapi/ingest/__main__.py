@@ -5,34 +5,34 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 
-from db.errors import PonteError
 from db.extras import need
+from db.listening import listen
 
 with need("api"):
     import uvicorn
 
     from vps_readapi.ingest.app import create_ingest
     from vps_readapi.ingest.settings import IngestSettings
-    from vps_readapi.logs import set_up_logging
+    from vps_readapi.logs import run_service
 
 STOP_TIMEOUT_S = 5
 KEEP_ALIVE_S = 65
 """Longer than any worker leaves a connection unused, so that it is never closed as a request arrives."""
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Serve until told to stop; return 0, 1 if it could not start, 2 if a setting is wrong."""
-    set_up_logging()
-    try:
-        settings = IngestSettings.load()
-    except PonteError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    return run_service("python -m vps_readapi.ingest", lambda: serve(IngestSettings.load()), argv)
+
+
+def serve(settings: IngestSettings) -> int:
+    """Serve until told to stop; return 0, or 1 if it could not start."""
+    application = create_ingest(settings)
+    listener = listen(settings.host, settings.port, source="PONTE_INGEST_")
     config = uvicorn.Config(
-        create_ingest(settings),
-        host=settings.host,
-        port=settings.port,
+        application,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -43,7 +43,7 @@ def main() -> int:
     # uvicorn raises the signal once more when it has stopped; without this the process would die of it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt, SystemExit):  # uvicorn's ways to end
-        server.run()
+        server.run([listener])
     return 0 if server.started else 1
 
 

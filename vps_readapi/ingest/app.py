@@ -6,6 +6,8 @@ It knows no database, and nothing is read from the network that was not signed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 
 from starlette.applications import Starlette
@@ -15,18 +17,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from db.outage import Outage
+from db.reasons import explain
 from db.signing import SignatureError, Verifier
 from vps_readapi.ingest.settings import IngestSettings
 from vps_readapi.ingest.shelf import Shelf
-from vps_readapi.media import PATH, is_chave
+from vps_readapi.pictures.links import PATH, is_chave
 
 PAGE = 1000
+HINT = "compare PONTE_INGEST_KEY and the clock with those of the worker's machine"
 log = logging.getLogger(__name__)
 
 
 def create_ingest(settings: IngestSettings) -> Starlette:
     """Return the application."""
     ingest = _Ingest(settings)
+    ingest.shelf.prepare()
     ingest.shelf.sweep_leftovers()
     return Starlette(
         routes=[
@@ -42,6 +48,8 @@ class _Ingest:
         self.shelf = Shelf(settings.media_dir)
         self._verifier = Verifier(settings.key.get_secret_value().encode())
         self._max_bytes = settings.max_bytes
+        self._folder = Outage()
+        self._refusals = Outage()
 
     async def put(self, request: Request) -> Response:
         """Take one miniatura: all of it, or nothing."""
@@ -55,26 +63,43 @@ class _Ingest:
                 raise HTTPException(413)
         if sha256(content).hexdigest() != digest:
             raise HTTPException(422)
-        await run_in_threadpool(self._keep, chave, bytes(content))
+        with self._telling():
+            await run_in_threadpool(self._keep, chave, bytes(content))
         log.info("miniatura_taken", extra={"fields": {"bytes": len(content)}})
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
         """Remove one."""
         self._verify(request)
-        await run_in_threadpool(self.shelf.delete, _read_chave(request))
+        chave = _read_chave(request)
+        with self._telling():
+            await run_in_threadpool(self.shelf.delete, chave)
         return Response(status_code=204)
 
     async def list(self, request: Request) -> Response:
         """Answer keys and sizes, a page of them."""
         self._verify(request)
         after = request.query_params.get("depois", "")
-        try:
+        with self._telling():
             return JSONResponse(await run_in_threadpool(self.shelf.list_after, after, PAGE))
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Answer 503 where the folder is of no use, and say why at growing distance.
+
+        A folder that is not there holds everything, perhaps, and not nothing.
+        """
+        try:
+            yield
         except OSError as error:
-            # A folder that is not there holds everything, perhaps, and not nothing.
-            log.warning("folder_away", extra={"fields": {"errno": error.errno}})
+            if self._folder.fails(error.errno):
+                told = explain(error)
+                fields = {"fact": told.fact, "hint": told.hint, "failures": self._folder.failures}
+                log.warning("folder_lost", extra={"fields": fields})
             raise HTTPException(503) from error
+        lasted_s = self._folder.works()
+        if lasted_s is not None:
+            log.info("folder_back", extra={"fields": {"after_s": round(lasted_s, 1)}})
 
     def _keep(self, chave: str, content: bytes) -> None:
         with self.shelf.receive(chave) as file:
@@ -88,7 +113,9 @@ class _Ingest:
         try:
             return self._verifier.verify(request.method, target, fields)
         except SignatureError as error:
-            log.warning("request_refused", extra={"fields": {"reason": str(error)}})
+            if self._refusals.fails(str(error)):
+                told = {"fact": f"a request is {error}", "hint": HINT}
+                log.warning("request_refused", extra={"fields": told | {"failures": self._refusals.failures}})
             raise HTTPException(401) from None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from vps_readapi.media import is_chave
+from vps_readapi.pictures.links import is_chave
 
 _INCOMING = ".incoming"
 _LEFTOVER_S = 3600.0
@@ -23,6 +23,10 @@ class Shelf:
     """Miniaturas by key; keys have been checked."""
 
     root: Path
+
+    def prepare(self) -> None:
+        """Make the folder for what arrives. Raise OSError where nothing can be written."""
+        (self.root / _INCOMING).mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def receive(self, chave: str) -> Iterator[BinaryIO]:

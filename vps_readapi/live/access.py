@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from vps_readapi.errors import ProblemError
 from vps_readapi.live.questions import Group, Question
 from vps_readapi.live.settings import WITHHELD, LiveSettings
-from vps_readapi.visibility import ANY, MONEY
+from vps_readapi.pedidos.visibility import ANY, MONEY
 
 NOT_OFFERED = "Esta consulta não está disponível neste servidor"
 NOT_ALLOWED = "O seu setor não tem acesso a esta consulta"

@@ -31,10 +31,6 @@ class Group(StrEnum):
     RELATORIOS = "relatorios"
 
 
-PREFIXES = tuple(f"/{one}" for one in Group)
-"""How every live address begins."""
-
-
 @dataclass(frozen=True)
 class QuestionSpec:
     """One kind of question."""

@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 
 from db.settings import PonteSettings
 from vps_readapi.live.questions import Group
-from vps_readapi.visibility import ANY
+from vps_readapi.pedidos.visibility import ANY
 
 WITHHELD = frozenset({"valor_metro", "error_message"})
 """Fields that nobody sees unless the shop asks for them."""

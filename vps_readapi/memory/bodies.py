@@ -9,7 +9,7 @@ from hashlib import blake2b
 import brotli
 import zstandard
 
-from vps_readapi.visibility import NOTHING, hide
+from vps_readapi.pedidos.visibility import NOTHING, hide
 
 IDENTITY, GZIP, BROTLI, ZSTD = range(4)
 CODINGS = ("identity", "gzip", "br", "zstd")

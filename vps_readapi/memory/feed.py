@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,16 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq
 
+from vps_readapi.losses import Losses
+from vps_readapi.memory.connection import (
+    FeedLostError,
+    Session,
+    begin,
+    open_session,
+    read_people,
+    read_snapshot,
+)
 from vps_readapi.memory.notice import Told, is_visible, read_notice
-from vps_readapi.memory.session import FeedLostError, Session, begin, open_session, read_people, read_snapshot
 from vps_readapi.memory.sql import Changes, forget_since, read_xmin
 
 if TYPE_CHECKING:
@@ -36,7 +43,6 @@ LIFE_TICKS = 8
 """After so many a session is asked whether it still lives."""
 
 Confirmed = Callable[[bool], None]
-log = logging.getLogger(__name__)
 
 
 class Feed:
@@ -53,6 +59,7 @@ class Feed:
     ) -> None:
         """name: takes orders that have changed, before it is known what else has."""
         self._conninfo = conninfo
+        self._losses = Losses("feed", conninfo, source="PONTE_API_DSN")
         self._apply = apply
         self._replace_people = replace_people
         self._flush = flush
@@ -70,6 +77,7 @@ class Feed:
         self._people_due = False
         self._begins_again = False
         self._lost = asyncio.Event()
+        self._why: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self.snapshot = ""
         self.epoch = ""
@@ -113,11 +121,7 @@ class Feed:
                 try:
                     await self._serve_session()
                 except (psycopg.Error, OSError, TimeoutError, FeedLostError, ValueError) as error:
-                    log.warning(
-                        "feed_lost error=%s sqlstate=%s",
-                        type(error).__name__,
-                        getattr(error, "sqlstate", None),
-                    )
+                    self._losses.lost(error)
                 lived = self._loop.time() - self._down_since < ANSWER_TIMEOUT_S
                 pause_s = RETRY_S if lived else min(2 * pause_s, MAX_RETRY_S)
                 await asyncio.sleep(pause_s)
@@ -133,10 +137,10 @@ class Feed:
             self._lost.clear()
             self._descriptor = connection.pgconn.socket
             self._loop.add_reader(self._descriptor, self._read)
-            log.info("feed_connected")
+            self._losses.back()
             self._ask()
             await self._lost.wait()
-            raise FeedLostError
+            raise self._why or FeedLostError("the session ended")
         finally:
             if self._pgconn is not None:
                 self._pgconn = None
@@ -181,7 +185,7 @@ class Feed:
             now = self._loop.time()
             if self._busy and now - self._asked_since > ANSWER_TIMEOUT_S:
                 self._fail(self._asked)
-                self._lose()
+                self._lose(TimeoutError())
             if self._waiting and now - self._waiting_since > ANSWER_TIMEOUT_S:
                 self._fail(self._waiting)
             if ticks % LIFE_TICKS == 0 and self._pgconn is not None:
@@ -223,8 +227,8 @@ class Feed:
             self._asked_since = self._loop.time()
             self._pgconn.send_query_prepared(name, parameters)
             self._pgconn.flush()
-        except psycopg.Error:
-            self._lose()
+        except psycopg.Error as error:
+            self._lose(error)
 
     def _read(self) -> None:
         pgconn = self._pgconn
@@ -243,8 +247,7 @@ class Feed:
             if pgconn.status != pq.ConnStatus.OK:
                 raise FeedLostError
         except (psycopg.Error, FeedLostError, ValueError) as error:
-            log.warning("feed_failed error=%s", type(error).__name__)
-            self._lose()
+            self._lose(error)
             return
         if notices:
             named = self._name_at_once(notices)
@@ -303,8 +306,9 @@ class Feed:
             self._scheduled = True
             self._loop.call_soon(self._gather, len(self._waiting), 0)
 
-    def _lose(self) -> None:
+    def _lose(self, why: Exception | None = None) -> None:
         """Have the session end, and hear no more of it."""
+        self._why = why
         self._lost.set()
         self._stop_reading()
 

@@ -57,14 +57,14 @@ class Listing:
 
     async def refresh(self, load: Load) -> None:
         """Read what changed, or everything the first time. Raise TooManyError if that is too much."""
-        life, taken = self._life, self._dirty
+        life, taken, held = self._life, self._dirty, self._rows
         self._dirty = set()
         try:
-            if self._rows is None:
+            if held is None:
                 rows = await self._load_all(load)
             else:
                 found = await load(sorted(taken)) if taken else {}
-                rows = {key: body for key, body in self._rows.items() if key not in taken} | found
+                rows = {key: body for key, body in held.items() if key not in taken} | found
         except BaseException:
             self._dirty |= taken
             raise

@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Row
 
 from vps_readapi.database import Database
-from vps_readapi.media import MediaLinks
 from vps_readapi.memory.bodies import Body
-from vps_readapi.photos import Photo
-from vps_readapi.places import find_place
-from vps_readapi.queries import find_pedidos, list_ids, list_photos
-from vps_readapi.rendering import encode_pedido
-from vps_readapi.visibility import hide
+from vps_readapi.pedidos.keyset import find_place
+from vps_readapi.pedidos.match_photos import Photo
+from vps_readapi.pedidos.queries import find_pedidos, list_ids, list_photos
+from vps_readapi.pedidos.rendering import encode_pedido
+from vps_readapi.pedidos.visibility import hide
+from vps_readapi.pictures.links import MediaLinks
 
 BATCH = 8
 """Orders rendered at a stretch, about a millisecond: then others have their turn."""

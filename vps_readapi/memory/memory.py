@@ -20,8 +20,8 @@ from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.feed import Feed
 from vps_readapi.memory.listing import ForgottenError, Listing, TooManyError
 from vps_readapi.memory.people import People, Person
-from vps_readapi.memory.plan import LIST, Plan, Plans
 from vps_readapi.memory.sql import Changes, Clock
+from vps_readapi.memory.wanted import LIST, Wanted
 
 Load = Callable[[Sequence[int]], Awaitable[dict[int, Body]]]
 Observer = Callable[[Changes], None]
@@ -48,13 +48,11 @@ class Memory:
         self,
         conninfo: str,
         *,
-        plans: Plans,
         people: People,
         load: Load,
         listing: Listing,
         budget_bytes: int,
     ) -> None:
-        self.plans = plans
         self.people = people
         self.clock = FreshnessClock()
         self.observers: list[Observer] = []
@@ -96,29 +94,29 @@ class Memory:
 
     # ------------------------------------------------------------------ answering, once confirmed
 
-    def admit(self, plan: Plan) -> Person | None:
+    def admit(self, wanted: Wanted) -> Person | None:
         """Return who asks; None unless his session goes on and the data is as fresh as he demands."""
-        if plan.max_age_s is not None and self.clock.is_older_than(plan.max_age_s):
+        if wanted.max_age_s is not None and self.clock.is_older_than(wanted.max_age_s):
             return None
-        return self.people.find(plan.token)
+        return self.people.find(wanted.token)
 
-    def recall(self, plan: Plan, hidden: int) -> Body | None:
-        """Return what answers the plan, if it is there; hidden: what the asker does not see."""
-        if plan.target == LIST:
+    def recall(self, wanted: Wanted, hidden: int) -> Body | None:
+        """Return what answers it, if it is there; hidden: what the asker does not see."""
+        if wanted.target == LIST:
             return self._listing.bodies.get(hidden)
-        body = self._bodies.get(plan.target)
+        body = self._bodies.get(wanted.target)
         return body.view(hidden) if body is not None and hidden else body
 
-    async def read(self, plan: Plan, hidden: int) -> Body | None:
-        """Return what answers the plan, loading it if need be; None if it can't be kept, or there is none."""
+    async def read(self, wanted: Wanted, hidden: int) -> Body | None:
+        """Return what answers it, loading it if need be; None if it can't be kept, or there is none."""
         try:
-            body = await (self._read_list(hidden) if plan.target == LIST else self._read_one(plan.target))
+            body = await (self._read_list(hidden) if wanted.target == LIST else self._read_one(wanted.target))
         except (TooManyError, ForgottenError):
             return None
-        if body is not None and plan.target != LIST:
+        if body is not None and wanted.target != LIST:
             body = body.view(hidden)
-        if body is not None and not body.is_ready(body.choose(plan.coding)):
-            await asyncio.to_thread(body.encode, body.choose(plan.coding))
+        if body is not None and not body.is_ready(body.choose(wanted.coding)):
+            await asyncio.to_thread(body.encode, body.choose(wanted.coding))
         return body
 
     async def _read_one(self, pedido_id: int) -> Body | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vps_readapi.auth.tokens import Verified
-from vps_readapi.visibility import VisibilityPolicy
+from vps_readapi.pedidos.visibility import VisibilityPolicy
 
 USUAL_COST = 12
 """SGP's bcrypt cost, for as long as there is no password to tell another."""

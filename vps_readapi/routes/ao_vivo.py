@@ -11,19 +11,19 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, JsonValue
 
 from db.freshness import Freshness, classify_age
-from vps_readapi.auth.session import BEARER, Asker, Session
-from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, RETRY_AFTER, TOO_OLD, ProblemError
 from vps_readapi.events import FullError, UserFullError
+from vps_readapi.front.request import read_max_age
 from vps_readapi.live import questions, shapes
 from vps_readapi.live.access import NOT_OFFERED, hide_money
 from vps_readapi.live.asking import LiveAnswer
 from vps_readapi.live.questions import Group, LogsQuery, Period, Question, QuestionSpec, make_question
 from vps_readapi.live.room import LiveRoom
 from vps_readapi.memory.clock import write_freshness
-from vps_readapi.memory.plan import read_max_age
-from vps_readapi.places import MAX_INT4
+from vps_readapi.pedidos.keyset import MAX_INT4
 from vps_readapi.routes.eventos import FULL, USER_FULL, EventResponse
+from vps_readapi.routes.session import BEARER, Asker, Session
+from vps_readapi.services import Services, Used
 
 router = APIRouter(dependencies=[Depends(BEARER)], responses=PROBLEMS)
 

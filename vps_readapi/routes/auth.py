@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from db.offline import measure_offline_trust
-from vps_readapi.auth.session import BEARER, Session
-from vps_readapi.context import Used, get_services
 from vps_readapi.errors import DETAILS, PROBLEMS, RETRY_AFTER, InvalidInputError, ProblemError
+from vps_readapi.routes.session import BEARER, Session
 from vps_readapi.schemas import LoginJson, LoginRequest, LogoutJson, MeJson
+from vps_readapi.services import Used, get_services
 
 MAX_BODY_BYTES = 16 * 1024
 

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from vps_readapi.auth.session import BEARER, Session
-from vps_readapi.context import Used
 from vps_readapi.errors import PROBLEMS, RETRY_AFTER, ProblemError
 from vps_readapi.events import FullError, UserFullError
+from vps_readapi.routes.session import BEARER, Session
+from vps_readapi.services import Used
 
 SEND_TIMEOUT_S = 30.0
 """How long a client may leave its connection full before it is given up; it resumes where it was."""

@@ -12,12 +12,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from db.renditions import ORIGINAL, name_rendition, read_imagem_id
-from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
-from vps_readapi.live.originals import MISSING, SUFFIXES
-from vps_readapi.media import MEDIA_TYPES, PATH
-from vps_readapi.places import MAX_INT4
-from vps_readapi.queries import find_chave
+from vps_readapi.pedidos.keyset import MAX_INT4
+from vps_readapi.pedidos.queries import find_chave
+from vps_readapi.pictures.links import MEDIA_TYPES, PATH
+from vps_readapi.pictures.originals import MISSING, SUFFIXES
+from vps_readapi.services import Services, Used
 
 FOR_EVER = "public, max-age=31536000, immutable"
 WHILE_IT_LASTS = "no-store"

@@ -13,18 +13,18 @@ from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy import Row
 
 from db.contract import Status
-from vps_readapi.auth.session import BEARER, Session, read_session
-from vps_readapi.changes import Difference, read_difference
-from vps_readapi.context import Services, Used
 from vps_readapi.errors import PROBLEMS, ProblemError
-from vps_readapi.paging import find_last, read_page, read_pages
-from vps_readapi.places import MAX_INT4, PLACE, Place, find_place, read_place, write_place
-from vps_readapi.queries import DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
-from vps_readapi.rendering import encode_list
+from vps_readapi.pedidos.difference import Difference, read_difference
+from vps_readapi.pedidos.keyset import MAX_INT4, PLACE, Place, find_place, read_place, write_place
+from vps_readapi.pedidos.paging import find_last, read_page, read_pages
+from vps_readapi.pedidos.queries import DateMode, PedidoFilter, find_pedidos, list_pedidos, sum_pedidos
+from vps_readapi.pedidos.rendering import encode_list
+from vps_readapi.pedidos.search import MAX_WORDS, read_words
+from vps_readapi.pedidos.visibility import MONEY
+from vps_readapi.routes.session import BEARER, Session, read_session
+from vps_readapi.routes.streaming import answer_pieces, encode_pages
 from vps_readapi.schemas import ContagemJson, DiferencaJson, PedidoJson, ResumoJson, TotaisJson, TotalJson
-from vps_readapi.search import MAX_WORDS, read_words
-from vps_readapi.streaming import answer_pieces, encode_pages
-from vps_readapi.visibility import MONEY
+from vps_readapi.services import Services, Used
 
 MAX_PAGE = 1000
 DAY: dict[str, JsonValue] = {

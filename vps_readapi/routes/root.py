@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from vps_readapi.context import Used
-from vps_readapi.rendering import render_sincronizacao
+from vps_readapi.pedidos.rendering import render_sincronizacao
 from vps_readapi.schemas import RootJson
+from vps_readapi.services import Used
 
 router = APIRouter()
 

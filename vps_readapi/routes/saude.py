@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from db.offline import measure_offline_trust
-from vps_readapi.context import Used
 from vps_readapi.errors import DETAILS, PROBLEMS, RETRY_AFTER, ProblemError
 from vps_readapi.schemas import LoginsJson, ProntaJson, StatusJson, VidaJson
+from vps_readapi.services import Used
 
 router = APIRouter(prefix="/saude")
 

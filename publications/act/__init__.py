@@ -1,0 +1,1 @@
+"""Read the databases' catalogs and change them."""

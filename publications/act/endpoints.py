@@ -1,0 +1,209 @@
+"""One run of the command: its connections to all endpoints, and what it reads through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from db.engines import Connection
+from db.errors import PonteError
+from db.migrate import History
+from db.reasons import UnreachableError, explained, open_database
+from db.versions import require_newest
+from publications.act.catalog import normalise_filters, read_endpoint, read_source, read_types
+from publications.act.preflight import read_facts
+from publications.decide.facts import EndpointFacts, assume_facts
+from publications.decide.findings import FindingError, find_findings
+from publications.decide.plan import Plan, make_plan
+from publications.decide.refusals import Situation, find_refusals
+from publications.decide.spec import EndpointSpec, TableName
+from publications.decide.wanted import (
+    HEARTBEAT,
+    Filter,
+    SourceTables,
+    derive_hops,
+    derive_kept,
+    derive_wanted,
+)
+from publications.declare.declaration import Declaration
+from publications.declare.privacy import RefusalError
+from publications.settings import PublicationsSettings, dsn_variable
+
+
+class RightsError(PonteError):
+    """The database answers, and would not let us work."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one look at all the databases gives."""
+
+    plan: Plan
+    refusals: tuple[RefusalError, ...]
+    """Why it must not be carried out; none when it may."""
+    findings: tuple[FindingError, ...]
+    """What no step mends."""
+    live: Mapping[str, EndpointSpec]
+
+    @property
+    def objections(self) -> tuple[PonteError, ...]:
+        """Refusals and findings."""
+        return (*self.refusals, *self.findings)
+
+
+class Session:
+    """Connections to every endpoint of a declaration; use it as a context manager.
+
+    partial: an endpoint that can't be reached is left out and taken to be as declared, unless all are away.
+    """
+
+    def __init__(
+        self, declaration: Declaration, settings: PublicationsSettings, *, partial: bool = False
+    ) -> None:
+        self.declaration = declaration
+        self.settings = settings
+        self.connections: dict[str, Connection] = {}
+        self._partial = partial
+        self._away: dict[str, UnreachableError] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            for endpoint in self.declaration.endpoints:
+                self._open(endpoint)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _open(self, endpoint: str) -> None:
+        try:
+            self.connections[endpoint] = self._connect(endpoint)
+        except UnreachableError as error:
+            self._away[endpoint] = error
+            if not self._partial or len(self._away) == len(self.declaration.endpoints):
+                raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open."""
+        for connection in self.connections.values():
+            connection.close()
+        self.connections.clear()
+
+    def _connect(self, endpoint: str) -> Connection:
+        source = dsn_variable(endpoint)
+        connection = open_database(self.settings.dsn(endpoint), name=endpoint, source=source)
+        try:
+            _check_rights(connection, endpoint, source)
+            if endpoint in (histories := find_histories(self.declaration)):
+                with self.telling(endpoint):
+                    require_newest(connection, histories[endpoint], endpoint)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def telling(self, endpoint: str) -> AbstractContextManager[None]:
+        """Have what the endpoint's database refuses in the block raised as a sentence that names it."""
+        return explained(endpoint, dsn_variable(endpoint))
+
+    def read(self) -> Reading:
+        """Compare the declaration with every database."""
+        declaration = self.declaration
+        source = self._read_source()
+        filters: dict[tuple[TableName, str], Filter] = {}
+        for endpoint, conn in self.connections.items():
+            with self.telling(endpoint):
+                filters |= normalise_filters(conn, declaration, endpoint)
+        wanted = derive_wanted(declaration, source=source, conninfos=self.settings.conninfos, filters=filters)
+        hops = derive_hops(declaration, filters)
+        # Who receives is read first: a copy that ends meanwhile does not look like a slot left over.
+        live = {name: wanted[name] for name in self._away}
+        for name, conn in reversed(self.connections.items()):
+            with self.telling(name):
+                live[name] = read_endpoint(
+                    conn,
+                    name,
+                    roles=wanted[name].roles.keys(),
+                    tables=self._tables(name),
+                    published=self._published(name),
+                    kept=derive_kept(declaration, name),
+                )
+        seen = Situation(declaration, live, self._read_facts(), source, filters)
+        plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
+        return Reading(
+            plan=Plan(tuple(step for step in plan.steps if step.endpoint in self.connections)),
+            refusals=find_refusals(seen),
+            findings=(*self._find_away(), *find_findings(declaration, live=live, source=source)),
+            live=live,
+        )
+
+    def _read_source(self) -> SourceTables:
+        """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""
+        intake = self.declaration.intake
+        landed = [TableName.parse(table.name) for table in intake.tables]
+        near = next((name for name in (intake.source, intake.target) if name in self.connections), None)
+        return read_source(self.connections[near], landed) if near else {}
+
+    def _find_away(self) -> Iterable[FindingError]:
+        for name, error in self._away.items():
+            yield FindingError(f"{error.fact}; {name} is left out and taken to be as declared", error.hint)
+
+    def _read_facts(self) -> dict[str, EndpointFacts]:
+        facts = {name: assume_facts() for name in self._away}
+        for name, conn in self.connections.items():
+            with self.telling(name):
+                facts[name] = read_facts(
+                    conn,
+                    written=self._written(name),
+                    published=self._published(name),
+                    role=next((hop.role for hop in self.declaration.hops if hop.source == name), ""),
+                    columns=read_types(conn, {*self._written(name), *self._published(name)}),
+                )
+        return facts
+
+    def _written(self, endpoint: str) -> list[TableName]:
+        return [
+            TableName.parse(table.name)
+            for hop in self.declaration.hops
+            if hop.target == endpoint
+            for table in hop.tables
+        ]
+
+    def _tables(self, endpoint: str) -> list[TableName]:
+        """The tables that arrive there, and the heartbeat."""
+        arriving = self._written(endpoint)
+        return [*arriving, HEARTBEAT] if endpoint == self.declaration.intake.source else arriving
+
+    def _published(self, endpoint: str) -> list[TableName]:
+        return [
+            TableName.parse(table.name)
+            for hop in self.declaration.hops
+            if hop.source == endpoint
+            for table in hop.tables
+        ]
+
+
+def find_histories(declaration: Declaration) -> dict[str, History]:
+    """Return the migrations of each endpoint that holds the window."""
+    subscribers = {export.target: History.VPS for export in declaration.active_exports}
+    return {declaration.intake.target: History.INTRANET, **subscribers}
+
+
+def _check_rights(connection: Connection, endpoint: str, source: str) -> None:
+    """Ask what the server tells of each session by itself. Raise RightsError."""
+    told = connection.info.parameter_status
+    if told("in_hot_standby") == "on":
+        raise RightsError(f"{endpoint} is a standby and takes no changes", f"name the primary in {source}")
+    if told("is_superuser") == "off":
+        raise RightsError(
+            f"role {connection.info.user} on {endpoint} is no superuser",
+            f"name one in {source}: others can't read subscriptions, nor make roles and slots",
+        )

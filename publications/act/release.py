@@ -1,0 +1,68 @@
+"""Take a column out of the road before SGP's own migration touches it; `ponte apply` puts it back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from db.errors import PonteError
+from publications.act.apply import Report, hold_lock, run_step, write_fingerprints
+from publications.act.endpoints import Session
+from publications.decide.changes import Change, Consequence, MarkBackfill, Phase, SetPublishedTables
+from publications.decide.spec import PublicationSpec, TableName
+from publications.decide.wanted import key_of
+from publications.declare.declaration import Declaration, LandedTable
+
+
+class ReleaseError(PonteError):
+    """That column can't be taken out."""
+
+
+def plan_release(
+    declaration: Declaration, live: PublicationSpec, table: LandedTable, column: str
+) -> list[Change]:
+    """Return the steps: note at the landing table what will be missing, then stop sending it. Pure.
+
+    While it is out its old values stay where they are. SGP may then change its type or drop it; with the
+    column in the publication PostgreSQL refuses both.
+    """
+    intake, name = declaration.intake, TableName.parse(table.name)
+    if column == key_of(name):
+        raise ReleaseError(f"{table.name}.{column} is the key", "a table can't be published without it")
+    if column not in table.columns:
+        raise ReleaseError(
+            f"{table.name}.{column} is not published", "nothing stands in the way of SGP's migration"
+        )
+    parts = frozenset(
+        replace(part, columns=part.columns - {column}) if part.columns and part.table == name else part
+        for part in live.tables
+    )
+    return [
+        MarkBackfill(intake.target, name, (column,)),
+        SetPublishedTables(
+            intake.source, replace(live, tables=parts), live, Consequence.HARMLESS, Phase.WITHDRAWALS
+        ),
+    ]
+
+
+def find_column(declaration: Declaration, path: str) -> tuple[LandedTable, str]:
+    """Read `schema.table.column` or `table.column`. Raise ReleaseError for what the intake does not have."""
+    name, _, column = path.rpartition(".")
+    for table in declaration.intake.tables:
+        if name in {table.name, table.name.split(".", maxsplit=1)[1]}:
+            return table, column
+    known = ", ".join(table.name for table in declaration.intake.tables)
+    raise ReleaseError(f"'{path}' names no column of the intake", f"write table.column, of {known}")
+
+
+def release(session: Session, path: str, *, report: Report) -> None:
+    """Take the column out. Raise ReleaseError, or BusyError when another apply runs."""
+    declaration = session.declaration
+    table, column = find_column(declaration, path)
+    with hold_lock(session):
+        live = session.read().live[declaration.intake.source].publications.get(table.publication)
+        if live is None:
+            raise ReleaseError(f"there is no publication {table.publication}", "run 'ponte plan'")
+        for step in plan_release(declaration, live, table, column):
+            report(step)
+            run_step(session, step)
+        write_fingerprints(session)

@@ -1,0 +1,45 @@
+"""What one endpoint is, as far as it can stand in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from publications.decide.spec import Room, TableName
+
+MIN_VERSION = 150000
+
+
+@dataclass(frozen=True)
+class EndpointFacts:
+    """One server and database as far as they can stand in the way."""
+
+    version_num: int
+    wal_level: str
+    slots: Room
+    senders: Room
+    origins: Room
+    workers: Room
+    encoding: str = "UTF8"
+    """Of the database."""
+    databases: tuple[str, ...] = ()
+    """Others of the same cluster."""
+    relations: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    """Published tables whose row security hides rows from the copy."""
+    foreign_keys: tuple[tuple[str, str], ...] = ()
+    """Table and constraint, on tables that replication writes."""
+    loose_functions: tuple[tuple[str, str], ...] = ()
+    """Table and trigger function without a search_path."""
+    nullable: frozenset[tuple[str, str]] = frozenset()
+    """Table and column, of published tables."""
+    columns: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
+    """The types of the published tables' columns."""
+    assumed: bool = False
+    """It can't be reached and is taken to be as it should."""
+
+
+def assume_facts() -> EndpointFacts:
+    """Return what stands in nobody's way, for an endpoint that can't be looked at."""
+    none = Room(0, 0)
+    return EndpointFacts(MIN_VERSION, "logical", none, none, none, none, assumed=True)

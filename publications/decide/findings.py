@@ -1,0 +1,108 @@
+"""What a person should know although no step of a plan mends it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from db.errors import PonteError
+from publications.decide.diff import OURS, TABLE_COPY
+from publications.decide.spec import EndpointSpec, TableName
+from publications.decide.wanted import SourceTables
+from publications.declare.declaration import Declaration, Hop
+
+
+class FindingError(PonteError):
+    """Something is not as declared; it blocks nothing."""
+
+
+def find_findings(
+    declaration: Declaration, *, live: Mapping[str, EndpointSpec], source: SourceTables
+) -> tuple[FindingError, ...]:
+    """Return everything that stands out, in the order of the data's way."""
+    return (
+        *_find_unclassified(declaration, source),
+        *(finding for endpoint in live.values() for finding in _find_foreign(declaration, endpoint)),
+        *(finding for endpoint in live.values() for finding in _find_lost(endpoint)),
+        *(finding for hop in declaration.hops for finding in _find_restored(declaration, hop, live)),
+    )
+
+
+def _find_unclassified(declaration: Declaration, source: SourceTables) -> Iterable[FindingError]:
+    """A column that SGP got by a migration of its own: it does not leave, and somebody must say why."""
+    for name, classes in declaration.privacy.items():
+        known = {*classes.public, *classes.internal, *classes.secret}
+        for column in source.get(TableName.parse(name), {}):
+            if column not in known:
+                yield FindingError(
+                    f"{declaration.intake.source}'s column {name}.{column} is not classified; it stays there",
+                    f'add it to public, internal or secret in [privacy."{name}"]',
+                )
+
+
+def _find_foreign(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:
+    """Objects that are not Ponte's: each may let data out or keep WAL."""
+    named = {table.publication for hop in declaration.hops for table in hop.tables}
+    slots = {hop.slot for hop in declaration.hops}
+    subscriptions = {hop.subscription for hop in declaration.hops}
+    for name, publication in sorted(live.publications.items()):
+        if name not in named and not name.startswith(OURS["publication"]):
+            tables = ", ".join(str(part.table) for part in publication.tables)
+            yield FindingError(
+                f"{live.name} has a publication that is not Ponte's: {name} ({tables or 'everything'})",
+                f"if nobody needs it: DROP PUBLICATION {name}",
+            )
+    for name, slot in sorted(live.slots.items()):
+        if name not in slots and not name.startswith(OURS["slot"]) and not TABLE_COPY.match(name):
+            state = "active" if slot.active else "inactive, and keeps WAL"
+            yield FindingError(
+                f"{live.name} has a slot that is not Ponte's: {name} ({state})",
+                f"if nobody needs it: SELECT pg_drop_replication_slot('{name}')",
+            )
+    for name in sorted(live.subscriptions):
+        if name not in subscriptions and not name.startswith(OURS["subscription"]):
+            yield FindingError(
+                f"{live.name} has a subscription that is not Ponte's: {name}",
+                f"if nobody needs it: DROP SUBSCRIPTION {name}",
+            )
+
+
+def _find_lost(live: EndpointSpec) -> Iterable[FindingError]:
+    for name, slot in sorted(live.slots.items()):
+        if slot.lost and name.startswith(OURS["slot"]):
+            yield FindingError(
+                f"slot {name} on {live.name} has lost its WAL: its subscription stands still",
+                f"SELECT pg_drop_replication_slot('{name}'), then run 'ponte apply': all is copied again",
+            )
+
+
+def _find_restored(
+    declaration: Declaration, hop: Hop, live: Mapping[str, EndpointSpec]
+) -> Iterable[FindingError]:
+    """A source that was put back from a backup: what it writes now is dropped or skipped without a word.
+
+    The target was read first, so it can't seem ahead because of what came meanwhile.
+    """
+    source, target = live[hop.source].position, live[hop.target].position
+    anew = f"drop {hop.subscription} and {hop.slot} as 'ponte explain PonteSlotLost' says, run 'ponte apply'"
+    if hop.source == declaration.intake.target:
+        intake = declaration.intake
+        anew = (
+            f"let a beat pass and run 'ponte apply': it copies what {intake.source} does not send again; then"
+            f" give out newer versions as 'ponte explain PonteChangesLost' says; then {anew}"
+        )
+    if _is_ahead(target.held_versao, source.given_versao):
+        yield FindingError(
+            f"{hop.target} holds newer versions than {hop.source} has given out:"
+            f" {hop.source} was put back to an earlier moment",
+            anew,
+        )
+    if _is_ahead(target.received_bytes.get(hop.subscription), source.wal_bytes):
+        yield FindingError(
+            f"{hop.target} has had changes from {hop.source} that {hop.source} does not know:"
+            f" {hop.source} was put back to an earlier moment",
+            anew,
+        )
+
+
+def _is_ahead(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one > other

@@ -1,0 +1,81 @@
+"""The plan: all changes on all endpoints, in the order in which they may run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from publications.decide.changes import (
+    Change,
+    CopyAgain,
+    CreateSubscription,
+    DropSlot,
+    RefreshSubscription,
+    SetSubscriptionPublications,
+    SettleSubscription,
+)
+from publications.decide.diff import TABLE_COPY, diff_endpoint
+from publications.decide.row_moves import diff_flow
+from publications.decide.spec import EndpointSpec, HopSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered steps; none when wanted and live agree."""
+
+    steps: tuple[Change, ...]
+
+    @property
+    def drops(self) -> tuple[Change, ...]:
+        """The steps that take something away and need --allow-drop."""
+        return tuple(step for step in self.steps if step.drops)
+
+    def without_drops(self) -> Plan:
+        """Return the plan that apply runs unless it was told that it may drop."""
+        return Plan(tuple(step for step in self.steps if not step.drops))
+
+
+def make_plan(
+    wanted: Mapping[str, EndpointSpec],
+    live: Mapping[str, EndpointSpec],
+    *,
+    order: Sequence[str],
+    hops: Sequence[HopSpec],
+) -> Plan:
+    """Compare each endpoint and order the steps.
+
+    order: the endpoints' names in the order in which data passes them. Within a phase that gives, the
+    source comes first; what is withdrawn is withdrawn from the far end first.
+    """
+    steps = [step for name in order for step in diff_endpoint(wanted[name], live[name])]
+    copying = {hop.source for hop in hops if _is_copying(live[hop.target], hop.subscription)}
+    steps = [step for step in steps if not (step.endpoint in copying and _drops_copy_slot(step))]
+    steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
+    steps += [step for step in dict.fromkeys(map(_settle, steps)) if step and step not in steps]
+    return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
+
+
+def _settle(step: Change) -> Change | None:
+    """Return what a step that begins a copy leaves to be done when the copy has ended."""
+    match step:
+        case CreateSubscription() | SetSubscriptionPublications() | RefreshSubscription() | CopyAgain():
+            wanted = step.subscription
+            careful = wanted.while_copying.options == wanted.options
+            return None if careful else SettleSubscription(step.endpoint, wanted)
+        case _:
+            return None
+
+
+def _is_copying(target: EndpointSpec, subscription: str) -> bool:
+    known = target.subscriptions.get(subscription)
+    return known is not None and bool(known.copying)
+
+
+def _drops_copy_slot(step: Change) -> bool:
+    """While a table is copied its slot is between workers now and then: not left over."""
+    return isinstance(step, DropSlot) and TABLE_COPY.match(step.slot.name) is not None
+
+
+def _distance(step: Change, order: Sequence[str]) -> int:
+    place = order.index(step.endpoint)
+    return -place if step.drops else place

@@ -1,0 +1,131 @@
+"""What one end's difference means for the other end's data: which rows must be moved. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from publications.decide.changes import (
+    Backfill,
+    Change,
+    CloseGap,
+    CopyAgain,
+    EmptyColumns,
+    MarkBackfill,
+    NoteGap,
+)
+from publications.decide.spec import (
+    COPY,
+    SWEEP,
+    EndpointSpec,
+    HopSpec,
+    PublicationSpec,
+    PublishedTableSpec,
+    SubscriptionSpec,
+    TableName,
+    TableSpec,
+)
+
+Endpoints = Mapping[str, EndpointSpec]
+
+
+def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
+    """Return the steps that move or empty data which the changed publications leave as it is."""
+    subscription = wanted[hop.target].subscriptions.get(hop.subscription)
+    if subscription is None:
+        return []
+    known = live[hop.target].subscriptions.get(hop.subscription)
+    slot_is_new = known is not None and (
+        known.slot != subscription.slot or subscription.slot not in live[hop.source].slots
+    )
+    gap, notes = live[hop.target].gap, live[hop.target].gap_notes
+    gap_is_new = gap is not None and not gap.noted
+    steps: list[Change] = [
+        EmptyColumns(hop.target, table, tuple(columns.items()), hop.source, subscription.slot or "")
+        for table, columns in live[hop.target].stale.items()
+    ]
+    for table, publication in hop.publications.items():
+        there = live[hop.target].tables.get(table)
+        if known is None or table not in known.tables:
+            steps += _sweep_after_copy(hop, table, there)
+            continue
+        steps += _diff_table(
+            hop,
+            table,
+            subscription,
+            new=wanted[hop.source].publications[publication],
+            old=live[hop.source].publications.get(publication),
+            there=there,
+            gap=gap_is_new or slot_is_new,
+        )
+    if notes and gap and gap_is_new:
+        steps.append(NoteGap(hop.target, notes, gap))
+    if notes and (gap or slot_is_new):
+        steps.append(CloseGap(hop.target, notes, None if slot_is_new else gap))
+    return steps
+
+
+def _sweep_after_copy(hop: HopSpec, table: TableName, there: TableSpec | None) -> Iterable[Change]:
+    """A first copy over rows that are there brings what is new; what went meanwhile must be swept."""
+    if there is None or not (there.filled or there.pending):
+        return
+    if SWEEP not in there.pending:
+        yield MarkBackfill(hop.target, table, (SWEEP,))
+    columns = tuple(sorted(there.pending - {COPY} | {SWEEP}))
+    yield Backfill(hop.target, table, columns, hop.source, hop.keys[table], hop.wheres.get(table))
+
+
+def _diff_table(
+    hop: HopSpec,
+    table: TableName,
+    subscription: SubscriptionSpec,
+    *,
+    new: PublicationSpec,
+    old: PublicationSpec | None,
+    there: TableSpec | None,
+    gap: bool,
+) -> Iterable[Change]:
+    """Compare one table. gap: what came in between is missing, or the slot is new."""
+    pending = there.pending if there else frozenset()
+    if gap or COPY in pending or _missed_rows(table, new, old):
+        if COPY not in pending:
+            yield MarkBackfill(hop.target, table, (COPY,))
+        yield CopyAgain(hop.target, subscription, new.name, table)
+        pending = pending - {COPY} | {SWEEP}
+    elif added := _added_columns(table, new, old) | _absent_columns(table, new, there):
+        if unmarked := added - pending:
+            yield MarkBackfill(hop.target, table, tuple(sorted(unmarked)))
+        pending |= added
+    if pending:
+        yield Backfill(
+            hop.target, table, tuple(sorted(pending)), hop.source, hop.keys[table], hop.wheres.get(table)
+        )
+
+
+def _missed_rows(table: TableName, new: PublicationSpec, old: PublicationSpec | None) -> bool:
+    """Tell whether changes may have passed unseen, or rows belong to the filter that did not."""
+    before = find_table(old, table)
+    after = find_table(new, table)
+    if old is None or before is None or after is None:
+        return True
+    return before.where != after.where or not new.operations <= old.operations
+
+
+def _added_columns(table: TableName, new: PublicationSpec, old: PublicationSpec | None) -> frozenset[str]:
+    before, after = find_table(old, table), find_table(new, table)
+    if before is None or after is None or before.columns is None or after.columns is None:
+        return frozenset()
+    return after.columns - before.columns
+
+
+def _absent_columns(table: TableName, new: PublicationSpec, there: TableSpec | None) -> frozenset[str]:
+    """Return the columns that are sent and have, or had until this plan, no place to land."""
+    sent = find_table(new, table)
+    if there is None or sent is None or sent.columns is None:
+        return frozenset()
+    return sent.columns - there.columns.keys()
+
+
+def find_table(publication: PublicationSpec | None, table: TableName) -> PublishedTableSpec | None:
+    """Return the table's part in a publication."""
+    tables = publication.tables if publication else ()
+    return next((part for part in tables if part.table == table), None)

@@ -1,0 +1,280 @@
+"""From the declaration to what each endpoint should have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from db.intranet.models import LANDING_COLUMNS
+from db.window import KEYS, RECEIVED_COLUMNS
+from publications.decide.spec import (
+    MEMBER_OF,
+    ColumnSpec,
+    EndpointSpec,
+    GrantKind,
+    GrantSpec,
+    HopSpec,
+    IdentitySpec,
+    PublicationSpec,
+    PublishedTableSpec,
+    RoleSpec,
+    SlotSpec,
+    SubscriptionSpec,
+    TableName,
+    TableSpec,
+    TriggerSpec,
+)
+from publications.declare.declaration import (
+    Declaration,
+    Export,
+    Grant,
+    Hop,
+    Intake,
+    LandedTable,
+    Options,
+    Privacy,
+    PublishedTable,
+)
+
+HEARTBEAT = TableName("ponte", "heartbeat")
+_HEARTBEAT_COLUMNS = (
+    ColumnSpec("id", "smallint", not_null=True),
+    ColumnSpec("beat", "bigint", not_null=True),
+    ColumnSpec("beat_at", "timestamp with time zone"),
+)
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column as the source has it."""
+
+    type: str
+    built_in: bool
+    in_key: bool = False
+
+
+SourceTables = Mapping[TableName, Mapping[str, SourceColumn]]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A declared row filter as the server understands it."""
+
+    where: str
+    """In the server's own wording."""
+    columns: frozenset[str]
+
+
+Filters = Mapping[tuple[TableName, str], Filter]
+"""By table and declared wording."""
+
+
+def derive_wanted(
+    declaration: Declaration,
+    *,
+    source: SourceTables,
+    conninfos: Mapping[str, Mapping[str, str]],
+    filters: Filters,
+) -> dict[str, EndpointSpec]:
+    """Return each endpoint's wanted state by name.
+
+    source: the columns of SGP's tables, for the types of the landing tables;
+    conninfos: by subscription, the libpq keywords with which the target reaches the source.
+    """
+    return {
+        name: EndpointSpec(
+            name=name,
+            roles=_roles(declaration, name),
+            grants=frozenset(_grants(declaration, name)),
+            tables=_tables(declaration, name, source),
+            identities=_identities(declaration, name, filters),
+            publications=_publications(declaration, name, filters),
+            slots={hop.slot: SlotSpec(hop.slot) for hop in declaration.hops if hop.source == name},
+            subscriptions={
+                hop.subscription: _subscription(hop, conninfos.get(hop.subscription, {}))
+                for hop in declaration.hops
+                if hop.target == name
+            },
+        )
+        for name in declaration.endpoints
+    }
+
+
+def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
+    carriers = [RoleSpec(hop.role, replication=True) for hop in declaration.hops if hop.source == endpoint]
+    services = [
+        RoleSpec(
+            role.name,
+            settings=frozenset(role.settings.items()),
+            powers=frozenset(MEMBER_OF + group for group in role.member_of),
+        )
+        for role in declaration.roles
+        if role.on == endpoint
+    ]
+    return {role.name: role for role in (*carriers, *services)}
+
+
+def _grants(declaration: Declaration, endpoint: str) -> Iterable[GrantSpec]:
+    for hop in declaration.hops:
+        if hop.source == endpoint:
+            for table in hop.tables:
+                yield from _column_grants(hop.role, "select", table.name, _copied_columns(table))
+    for role in declaration.roles:
+        if role.on == endpoint:
+            for grant in role.grants:
+                yield from _role_grants(role.name, grant)
+
+
+def _copied_columns(table: PublishedTable) -> tuple[str, ...]:
+    """The initial copy reads the listed columns and, through them, the filter."""
+    return table.columns
+
+
+def _column_grants(role: str, privilege: str, table: str, columns: Iterable[str]) -> Iterable[GrantSpec]:
+    yield GrantSpec(role, GrantKind.SCHEMA, table.split(".", maxsplit=1)[0], "usage")
+    for column in columns:
+        yield GrantSpec(role, GrantKind.TABLE, table, privilege, column)
+
+
+def _role_grants(role: str, grant: Grant) -> Iterable[GrantSpec]:
+    target = grant.table or grant.function or ""
+    kind = GrantKind.TABLE if grant.table else GrantKind.FUNCTION
+    yield GrantSpec(role, GrantKind.SCHEMA, target.split(".", maxsplit=1)[0], "usage")
+    for privilege in grant.privileges:
+        if grant.columns:
+            yield from _column_grants(role, privilege, target, grant.columns)
+        else:
+            yield GrantSpec(role, kind, target, privilege)
+
+
+def _tables(declaration: Declaration, endpoint: str, source: SourceTables) -> dict[TableName, TableSpec]:
+    intake = declaration.intake
+    if endpoint == intake.source:
+        return {HEARTBEAT: replace(_table(HEARTBEAT, _HEARTBEAT_COLUMNS), filled=True)}
+    if endpoint == intake.target:
+        return {TableName.parse(table.name): _landing(table, source) for table in intake.tables}
+    return {}
+
+
+def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
+    """Shape a landing table: SGP's names and types, enums and limited text as text, NOT NULL only the key."""
+    name = TableName.parse(table.name)
+    given = source.get(name, {column.name: _built_in(column) for column in _HEARTBEAT_COLUMNS})
+    wanted = dict.fromkeys((*LANDING_COLUMNS.get(table.name, ()), *table.columns))
+    columns = [_landing_column(column, given.get(column)) for column in wanted]
+    return _table(
+        name,
+        columns,
+        TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
+        TriggerSpec("project", f"projection.{table.projection}", projects=True),
+    )
+
+
+def _built_in(column: ColumnSpec) -> SourceColumn:
+    return SourceColumn(column.type, built_in=True, in_key=column.name == "id")
+
+
+def _landing_column(name: str, source: SourceColumn | None) -> ColumnSpec:
+    if source is None or not source.built_in or source.type == "character varying":
+        return ColumnSpec(name, "text")
+    return ColumnSpec(name, source.type, not_null=source.in_key)
+
+
+def _table(name: TableName, columns: Iterable[ColumnSpec], *triggers: TriggerSpec) -> TableSpec:
+    return TableSpec(name, {column.name: column for column in columns}, ("id",), frozenset(triggers))
+
+
+def _publications(declaration: Declaration, endpoint: str, filters: Filters) -> dict[str, PublicationSpec]:
+    return {
+        table.publication: PublicationSpec(
+            table.publication, frozenset({_published(table, filters)}), frozenset(hop.operations)
+        )
+        for hop in declaration.hops
+        if hop.source == endpoint
+        for table in hop.tables
+    }
+
+
+def _published(table: PublishedTable, filters: Filters) -> PublishedTableSpec:
+    name = TableName.parse(table.name)
+    return PublishedTableSpec(name, frozenset(table.columns), _where(table, filters))
+
+
+def _where(table: PublishedTable, filters: Filters) -> str | None:
+    if table.where is None:
+        return None
+    known = filters.get((TableName.parse(table.name), table.where))
+    return known.where if known else table.where
+
+
+def _identities(declaration: Declaration, endpoint: str, filters: Filters) -> dict[TableName, IdentitySpec]:
+    """A filtered table names its rows by the key and every column of its filters."""
+    if endpoint != declaration.intake.target:
+        return {}
+    found: dict[TableName, frozenset[str]] = {}
+    for hop in declaration.active_exports:
+        for table in hop.tables:
+            name = TableName.parse(table.name)
+            known = filters.get((name, table.where or ""))
+            columns = known.columns if known else frozenset()
+            found[name] = found.get(name, frozenset({key_of(name)})) | columns
+    return {name: IdentitySpec(columns) for name, columns in found.items()}
+
+
+def derive_kept(declaration: Declaration, endpoint: str) -> dict[TableName, frozenset[str]]:
+    """Return the columns that may hold something there, by table; every other one is to be empty.
+
+    On landing what is public may stay when it is no longer sent; a subscriber keeps what its export lists.
+    """
+    intake = declaration.intake
+    if endpoint == intake.target:
+        classes = {table.name: declaration.privacy.get(table.name, Privacy()) for table in intake.tables}
+        return {TableName.parse(name): frozenset({"id", *found.public}) for name, found in classes.items()}
+    return {
+        (name := TableName.parse(table.name)): RECEIVED_COLUMNS | {key_of(name), *table.columns}
+        for hop in declaration.active_exports
+        if hop.target == endpoint
+        for table in hop.tables
+    }
+
+
+def key_of(table: TableName) -> str:
+    """Return the key's column of a landing or window table."""
+    return KEYS.get(table.name, "id")
+
+
+def derive_hops(declaration: Declaration, filters: Filters) -> list[HopSpec]:
+    """Return which table goes where."""
+    return [
+        HopSpec(
+            source=hop.source,
+            target=hop.target,
+            subscription=hop.subscription,
+            publications={TableName.parse(table.name): table.publication for table in hop.tables},
+            keys={name: key_of(name) for name in map(TableName.parse, (table.name for table in hop.tables))},
+            wheres={
+                TableName.parse(table.name): where
+                for table in hop.tables
+                if (where := _where(table, filters)) is not None
+            },
+        )
+        for hop in declaration.hops
+    ]
+
+
+def derive_options(options: Options) -> frozenset[tuple[str, str]]:
+    """Return a subscription's options as the catalog's are read."""
+    return frozenset((name, str(value).lower()) for name, value in options.model_dump().items())
+
+
+def _subscription(hop: Hop, conninfo: Mapping[str, str]) -> SubscriptionSpec:
+    if not isinstance(hop, Intake | Export):
+        raise TypeError(hop)
+    return SubscriptionSpec(
+        name=hop.subscription,
+        slot=hop.slot,
+        publications=frozenset(table.publication for table in hop.tables),
+        conninfo=frozenset({**conninfo, **hop.connection, "user": hop.role}.items()),
+        options=derive_options(hop.options),
+        tables=frozenset(TableName.parse(table.name) for table in hop.tables),
+    )

@@ -1,0 +1,1 @@
+"""What a shop declares: which columns, tables and roles, and of what privacy."""

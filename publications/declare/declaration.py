@@ -1,0 +1,235 @@
+"""The declaration: `sgp.toml` as strict, frozen models. Pure but for reading the one file."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from db.errors import SettingsError, word
+from publications.declare.locate import find_line
+
+STARTING_PATH = Path(__file__).parents[1] / "sgp.toml"
+"""What a shop starts from and what the dev stack carries; no command reads it unless it is named."""
+VARIABLE = "PONTE_DECLARATION"
+HOW_TO_GIVE = f"give --declaration FILE or set {VARIABLE}"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
+Operation = Literal["insert", "update", "delete"]
+Columns = Annotated[tuple[Name, ...], Field(min_length=1)]
+Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
+"""Groups that show how a server does; those that show or change its data can't be declared."""
+
+
+class DeclarationError(SettingsError):
+    """The declaration can't be read or contradicts itself."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Privacy(_Model):
+    """The classes of one source table's columns."""
+
+    public: tuple[Name, ...] = ()
+    internal: tuple[Name, ...] = ()
+    secret: tuple[Name, ...] = ()
+
+
+class PublishedTable(_Model):
+    """One table of a hop, with a publication of its own."""
+
+    name: TableName
+    publication: Name
+    columns: Columns
+    where: str | None = None
+
+
+class LandedTable(PublishedTable):
+    """A table of the intake: where it lands, a trigger calls the projection."""
+
+    projection: Name
+    where: None = None
+
+
+class Options(_Model):
+    """The subscription's options, as PostgreSQL names them."""
+
+    synchronous_commit: Literal["on", "off", "local", "remote_write", "remote_apply"]
+    streaming: Literal["off", "on", "parallel"] = "off"
+    binary: bool = False
+    disable_on_error: bool = False
+
+
+class Hop(_Model):
+    """One subscription and what it carries."""
+
+    source: Name
+    target: Name
+    role: Name
+    subscription: Name
+    slot: Name
+    operations: tuple[Operation, ...]
+    options: Options
+    connection: dict[Name, str] = Field(default_factory=dict)
+    """libpq keywords of the subscription's connection string; where the source is comes from the settings."""
+
+
+class Intake(Hop):
+    """The hop from SGP to the window's cluster."""
+
+    tables: tuple[LandedTable, ...]
+
+
+class Export(Hop):
+    """The hop from the window to one subscriber."""
+
+    tables: tuple[PublishedTable, ...]
+    removed: bool = False
+    """This subscriber is to have nothing any more: with --allow-drop all that served it is taken away."""
+
+
+class Grant(_Model):
+    """What a role may do with one table or function."""
+
+    privileges: Annotated[
+        tuple[Literal["select", "insert", "update", "delete", "execute"], ...], Field(min_length=1)
+    ]
+    table: TableName | None = None
+    function: str | None = None
+    columns: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_object(self) -> Self:
+        if (self.table is None) == (self.function is None):
+            raise ValueError("a grant names one table or one function")
+        return self
+
+
+class Role(_Model):
+    """A service's role on one endpoint."""
+
+    on: Name
+    name: Name
+    settings: dict[Name, str] = Field(default_factory=dict)
+    member_of: tuple[Membership, ...] = ()
+    grants: tuple[Grant, ...] = ()
+
+
+class Declaration(_Model):
+    """All that leaves, on both hops."""
+
+    version: Literal[1]
+    privacy: dict[TableName, Privacy]
+    intake: Intake
+    exports: tuple[Export, ...]
+    roles: tuple[Role, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_used_once(self) -> Self:
+        names = [table.publication for hop in self.hops for table in hop.tables]
+        names += [name for hop in self.hops for name in (hop.subscription, hop.slot)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"names are used twice: {', '.join(twice)}")
+        if len(set(self.endpoints)) != len(self.endpoints):
+            raise ValueError("two hops have the same target: one subscriber needs one export")
+        return self
+
+    @property
+    def hops(self) -> tuple[Intake | Export, ...]:
+        """The intake and then each export that is not removed."""
+        return (self.intake, *self.active_exports)
+
+    @property
+    def active_exports(self) -> tuple[Export, ...]:
+        """Those that are not removed."""
+        return tuple(export for export in self.exports if not export.removed)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The databases' names in the order in which data passes them."""
+        return (self.intake.source, self.intake.target, *(export.target for export in self.exports))
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The endpoints whose road is to be open."""
+        return (self.intake.source, self.intake.target, *(export.target for export in self.active_exports))
+
+
+def find_declaration(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the shop's file: the one given, else PONTE_DECLARATION's. Raise SettingsError without any."""
+    if given is not None:
+        return given
+    if environ.get(VARIABLE):
+        return Path(environ[VARIABLE])
+    raise SettingsError(
+        "no declaration is given: what may leave stands in a file of the shop's",
+        f"{HOW_TO_GIVE}; 'ponte declaration --starting > sgp.toml' writes one to begin with",
+    )
+
+
+def read_declaration(path: Path) -> Declaration:
+    """Read and check the file. Raise DeclarationError with the first fault's place and meaning."""
+    return parse_declaration(read_text(path), origin=path.name)
+
+
+def read_text(path: Path) -> str:
+    """Return the file as it stands. Raise DeclarationError if it can't be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")  # Notepad puts a mark in front
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{path} is not UTF-8", "save it as UTF-8") from error
+    except OSError as error:
+        raise DeclarationError(f"{path} can't be read: {word(error)}", HOW_TO_GIVE) from error
+
+
+def parse_declaration(text: str, *, origin: str) -> Declaration:
+    """Turn the text into a Declaration. Raise DeclarationError naming `origin`."""
+    try:
+        return Declaration.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"{origin} is not TOML: {error}", "mend the line that it names") from error
+    except ValidationError as error:
+        raise _explain(error, text, origin) from error
+
+
+def _explain(error: ValidationError, text: str, origin: str) -> DeclarationError:
+    """Name the line of one fault, what is wrong there and what was probably meant.
+
+    An unknown key goes first: what is missing is most often that one, misspelt.
+    """
+    first = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
+    path = first["loc"]
+    line = find_line(text, path)
+    where = f"{origin}, line {line}" if line else origin
+    place = ".".join(map(str, path))
+    others = error.error_count() - 1
+    more = f" ({others} more {'fault' if others == 1 else 'faults'})" if others else ""
+    if first["type"] == "extra_forbidden":
+        return DeclarationError(f"{where}: unknown key {place}{more}", _guess(str(path[-1])))
+    return DeclarationError(f"{where}: {place}: {first['msg'].lower()}{more}", "mend that line")
+
+
+def _guess(key: str) -> str:
+    known = {name for model in _Model.__subclasses__() for name in _all_fields(model)}
+    close = difflib.get_close_matches(key, sorted(known), n=1)
+    return (
+        f"did you mean '{close[0]}'?" if close else "take it out; 'ponte schema' prints what may stand there"
+    )
+
+
+def _all_fields(model: type[BaseModel]) -> set[str]:
+    return {*model.model_fields, *(name for sub in model.__subclasses__() for name in _all_fields(sub))}
+
+
+def make_schema() -> dict[str, object]:
+    """Return the declaration's JSON Schema, for editors."""
+    schema = Declaration.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

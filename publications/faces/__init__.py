@@ -1,0 +1,1 @@
+"""Say what was measured, to people and to machines."""

@@ -1,0 +1,284 @@
+"""What the watch saw, for operators. Pure; `report` has it for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from db.freshness import Cause, FreshnessState, Measurement
+from publications.watch.checks import Check, CheckKind, Level
+from publications.watch.hops import HopView
+from publications.watch.road import View
+from publications.watch.slots import Forecast, SlotState
+
+FACTS: dict[Cause, tuple[str, str]] = {
+    Cause.POLL_DIED: ("nobody has looked for a while", "restart 'ponte panel'"),
+    Cause.WINDOW_DOWN: ("the vitrine does not answer", "start the vitrine's PostgreSQL"),
+    Cause.SLOT_LOST: (
+        "a slot is lost: its WAL was removed",
+        "drop it as 'ponte explain PonteSlotLost' says, then run 'ponte apply': it copies over what is there",
+    ),
+    Cause.CHANGES_LOST: (
+        "changes were lost on the way, and nothing sends them again",
+        "run 'ponte apply': it copies over what is there, and nobody waits for it",
+    ),
+    Cause.LINK_DOWN: ("the link to the VPS is down", "check 'tailscale status' here and that the VPS runs"),
+    Cause.APPLY_STOPPED: (
+        "a subscription does not apply",
+        "see which in 'ponte lag', then the log of its server; 'ponte plan' if it is disabled",
+    ),
+    Cause.SGP_DOWN: ("SGP's database does not answer", "start SGP's PostgreSQL"),
+    Cause.INTAKE_CUT: (
+        "the vitrine does not get through to SGP's database",
+        "see the log of the vitrine's PostgreSQL: address, pg_hba.conf and passfile of its subscription",
+    ),
+    Cause.WORKER_DEAD: ("the worker does not run: nobody beats", "start the service thumbnail_worker"),
+    Cause.SGP_IDLE: (
+        "the worker runs, but its beats are not written",
+        "look in SGP's database for locks on ponte.heartbeat, a full disk or read-only mode",
+    ),
+    Cause.CLOCK_SKEWED: (
+        "SGP's and the VPS's clocks differ",
+        "set both clocks by NTP: 'timedatectl', on Windows 'w32tm /resync'",
+    ),
+    Cause.DRIFTED: ("what is published or subscribed is not what was applied", "run 'ponte plan'"),
+    Cause.BEAT_LOST: (
+        "changes pass and the heartbeat does not: its row is gone",
+        "at that hop's target 'ALTER SUBSCRIPTION … DROP PUBLICATION' of the heartbeat, then 'ponte apply'"
+        " copies it again",
+    ),
+    Cause.COPYING: ("tables are being copied", "wait; 'ponte lag --watch' shows which"),
+    Cause.CATCHING_UP: (
+        "everything runs and is behind",
+        "wait; 'ponte lag --watch' shows whether it shrinks",
+    ),
+    Cause.UNKNOWN: ("why is not known", "run 'ponte status' on the intranet"),
+}
+"""What each cause means, and the next step."""
+
+SENTENCES: dict[CheckKind, tuple[str, str]] = {
+    CheckKind.SLOT_LEFT: (
+        "slot {subject} is lost in {hours:.1f} h at the present rate",
+        "mend its subscriber, or raise max_slot_wal_keep_size",
+    ),
+    CheckKind.DISK_LEFT: (
+        "the disk of {subject} is full in {hours:.1f} h at the present rate",
+        "mend the subscriber whose slot keeps the WAL, or set max_slot_wal_keep_size",
+    ),
+    CheckKind.ROOM: (
+        "{subject} uses {used} of {limit} {thing}",
+        "drop what 'ponte plan' calls left over, or raise the limit and restart that server",
+    ),
+    CheckKind.DEAD_LETTERS: (
+        "{count} rows could not be projected",
+        "select * from projection.dead_letters on the vitrine",
+    ),
+    CheckKind.UNSYNCED: ("{count} passwords can't be carried", "let those people set their password again"),
+    CheckKind.CREDENCIAIS_PENDING: ("{count} active users have no credencial", "the worker's log says why"),
+    CheckKind.MINIATURAS_PENDING: ("{count} photos wait for their miniatura", ""),
+    CheckKind.MINIATURAS_REFUSED: ("{count} photos have no miniatura: {subject}", ""),
+    CheckKind.LOGINS: (
+        "logins on {subject}: accepted for {hours:.1f} h more without word from here (bound {limit:.1f} h)",
+        "mend the road",
+    ),
+    CheckKind.LOGINS_REFUSED: (
+        "logins on {subject} are refused: no word from here within the bound of {limit:.1f} h",
+        "mend the road: the first beat that arrives lets people in again",
+    ),
+    CheckKind.RECORDING: ("nobody keeps the history of measurements", "start 'ponte panel' as a service"),
+}
+
+
+def describe_road(measured: Measurement) -> str:
+    """Return one line: the word, the age, the cause."""
+    age = measured.freshness.age_seconds
+    word = "OK" if measured.is_ok else measured.state.value
+    old = "age unknown" if age is None else f"{_duration(age)} old"
+    why = "".join(f"; {FACTS[cause][0]}" for cause in measured.causes)
+    return f"{word}, {old}{why}"
+
+
+def describe_check(check: Check) -> tuple[str, str]:
+    """Return a fact and the advised action of anything but a road."""
+    fact, advice = SENTENCES[check.kind]
+    return fact.format(subject=check.subject, **check.values), advice
+
+
+def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
+    """Return what a terminal shows: a line for each subscriber, the hops, the servers, what to do."""
+    roads = [(name, view.measure(name)) for name in view.subscribers]
+    lines = [Text(f"{name}: {describe_road(found)}", style=_style(found)) for name, found in roads]
+    advice = [
+        f"HINT: {FACTS[cause][1]}"
+        for cause in dict.fromkeys(cause for _, found in roads for cause in found.causes)
+    ]
+    away = [
+        f"{sight.failure}\nHINT: {sight.hint}" if sight.hint else sight.failure
+        for sight in view.sights.values()
+        if sight.failure
+    ]
+    return Group(
+        *lines,
+        *advice,
+        "",
+        hops_table(view),
+        *_not_ready(view),
+        "",
+        servers_table(view),
+        *away,
+        *_talk(checks),
+    )
+
+
+def _not_ready(view: View) -> Iterable[str]:
+    for hop in view.hops:
+        if hop.subscription and hop.subscription.not_ready:
+            yield f"{hop.source}->{hop.target} does not follow yet: {', '.join(hop.subscription.not_ready)}"
+
+
+def _talk(checks: Sequence[Check]) -> Iterable[str]:
+    found = [one for one in checks if one.kind is not CheckKind.ROAD and (one.level or one.values)]
+    for check in found:
+        if check.kind is CheckKind.RECORDING and check.level is Level.OK:
+            continue
+        fact, advice = describe_check(check)
+        yield f"{check.level.name.lower():<8} {fact}" + (f" - {advice}" if advice and check.level else "")
+
+
+def hops_table(view: View) -> Table:
+    """Return a line for each hop."""
+    columns = (
+        "hop",
+        "state",
+        "behind",
+        "received",
+        "applied",
+        "unconfirmed",
+        "retained",
+        "wal",
+        "safe",
+        "rate",
+        "left",
+        "errors",
+    )
+    table = _table(columns)
+    for hop in view.hops:
+        slot = hop.slot
+        table.add_row(
+            f"{hop.source}->{hop.target}",
+            f"{hop.state.value}{_idle(slot)}",
+            _duration(hop.behind_s),
+            _position(hop.subscription.received_bytes if hop.subscription else None),
+            _position(hop.subscription.applied_bytes if hop.subscription else None),
+            _size(slot.unconfirmed_bytes if slot else None),
+            _size(slot.retained_bytes if slot else None),
+            _wal_status(hop),
+            _size(slot.safe_bytes if slot else None),
+            _rate(hop.forecast),
+            _left(hop.forecast),
+            _errors(hop),
+        )
+    return table
+
+
+def servers_table(view: View) -> Table:
+    """Return a line for each server."""
+    table = _table(("server", "answers", "version", "slots", "senders", "origins", "workers", "disk free"))
+    for name, sight in view.sights.items():
+        reading = sight.reading
+        rooms = reading.rooms if reading else {}
+        table.add_row(
+            name,
+            "yes" if sight.answers else "NO",
+            str(reading.version_num // 10000) if reading else "?",
+            *(
+                f"{rooms[thing].used}/{rooms[thing].limit}" if thing in rooms else "?"
+                for thing in ("slots", "senders", "origins", "workers")
+            ),
+            _size(reading.disk_free_bytes if reading else None),
+        )
+    return table
+
+
+def _table(columns: Iterable[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _style(measured: Measurement) -> str:
+    if measured.is_ok:
+        return "green"
+    return "bold red" if measured.state is FreshnessState.SILENT else "yellow"
+
+
+def _idle(slot: SlotState | None) -> str:
+    if slot is None or slot.active:
+        return ""
+    since = slot.inactive_since
+    return ", slot inactive" + (f" since {since.astimezone():%d %b %H:%M}" if since else "")
+
+
+def _errors(hop: HopView) -> str:
+    one = hop.subscription
+    if one is None:
+        return "?"
+    parts = [
+        f"{one.apply_errors} apply" if one.apply_errors else "",
+        f"{one.sync_errors} copy" if one.sync_errors else "",
+        f"{sum(one.conflicts.values())} conflicts" if any(one.conflicts.values()) else "",
+        f"{len(one.not_ready)} tables not ready" if one.not_ready else "",
+        "waits for a lock" if one.lock_wait_s is not None else "",
+        "" if one.enabled else "disabled",
+    ]
+    return ", ".join(part for part in parts if part) or "none"
+
+
+def _wal_status(hop: HopView) -> str:
+    if hop.slot is None:
+        return "missing" if hop.slot_known else "?"
+    return hop.slot.invalidation_reason or hop.slot.wal_status or "?"
+
+
+def _rate(given: Forecast) -> str:
+    return "?" if given.rate_bytes_per_s is None else f"{_size(round(given.rate_bytes_per_s))}/s"
+
+
+def _left(given: Forecast) -> str:
+    known = [
+        (left_s, of)
+        for left_s, of in ((given.slot_left_s, "slot"), (given.disk_left_s, "disk"))
+        if left_s is not None
+    ]
+    if not known:
+        return "-"
+    left_s, of = min(known)
+    return f"{left_s / 3600:.1f} h ({of})"
+
+
+def _position(wal_bytes: int | None) -> str:
+    """Return a position in the WAL as PostgreSQL writes it."""
+    return "-" if wal_bytes is None else f"{wal_bytes >> 32:X}/{wal_bytes & 0xFFFFFFFF:X}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 120:  # noqa: PLR2004  # two of the next unit read better
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
+
+
+def _size(n_bytes: int | None) -> str:
+    if n_bytes is None:
+        return "-"
+    size = float(n_bytes)
+    for unit in ("B", "kB", "MB"):
+        if abs(size) < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

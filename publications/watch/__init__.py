@@ -1,0 +1,1 @@
+"""Measure the road, again and again."""

@@ -1,0 +1,157 @@
+"""What of a look somebody should know, with how grave it is. Pure; the words are the readers' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from db.freshness import Cause, FreshnessState, Measurement
+from db.offline import measure_offline_trust
+from publications.watch.road import View
+
+HOUR_S = 3600.0
+LEFT_WARNING_S = 24 * HOUR_S
+LEFT_CRITICAL_S = 4 * HOUR_S
+ROOM_WARNING = 0.8
+LOGINS_WARNING = 1 / 3
+"""With less than this of the offline bound left, somebody should know."""
+UNRECORDED_S = 60.0
+"""The panel writes every ten seconds; for so long it may be restarted."""
+
+GRAVE = frozenset({Cause.POLL_DIED, Cause.WINDOW_DOWN, Cause.SLOT_LOST, Cause.CHANGES_LOST})
+"""Causes that do not mend themselves and get worse."""
+
+
+class Level(IntEnum):
+    """How grave; the numbers are the exit codes that monitoring plugins use."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+class CheckKind(StrEnum):
+    """What was looked at."""
+
+    ROAD = "road"
+    SLOT_LEFT = "slot_left"
+    DISK_LEFT = "disk_left"
+    ROOM = "room"
+    DEAD_LETTERS = "dead_letters"
+    MINIATURAS_PENDING = "miniaturas_pending"
+    MINIATURAS_REFUSED = "miniaturas_refused"
+    CREDENCIAIS_PENDING = "credenciais_pending"
+    UNSYNCED = "unsynced"
+    LOGINS = "logins"
+    LOGINS_REFUSED = "logins_refused"
+    RECORDING = "recording"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One result. `values` fill the readers' sentences; none of them is a row's."""
+
+    kind: CheckKind
+    subject: str
+    level: Level
+    values: Mapping[str, float | str | None] = field(default_factory=dict)
+    cause: Cause | None = None
+    state: FreshnessState | None = None
+
+
+def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
+    """Return every result, the roads first and then the gravest."""
+    measured = {name: view.measure(name, elapsed_s=elapsed_s) for name in view.subscribers}
+    roads = [_check_road(name, found) for name, found in measured.items()]
+    logins = [_check_logins(view, name, found) for name, found in measured.items()]
+    others = [
+        *_check_left(view),
+        *_check_rooms(view),
+        *_check_backlog(view),
+        *(one for one in logins if one is not None),
+    ]
+    return [*roads, *sorted(others, key=lambda one: -one.level)]
+
+
+def check_recording(silence_s: float | None) -> Check:
+    """Tell whether somebody keeps the history. silence_s: since the last line; None if there is none."""
+    level = Level.OK if silence_s is not None and 0 <= silence_s <= UNRECORDED_S else Level.WARNING
+    return Check(CheckKind.RECORDING, "watch.measurements", level, {"seconds": silence_s})
+
+
+def find_worst(checks: Iterable[Check]) -> Level:
+    """Return the gravest level."""
+    return max((check.level for check in checks), default=Level.UNKNOWN)
+
+
+def grade(measured: Measurement) -> Level:
+    """Say how grave a measurement is."""
+    if measured.is_ok:
+        return Level.OK
+    if measured.state is FreshnessState.SILENT or GRAVE & set(measured.causes):
+        return Level.CRITICAL
+    return Level.WARNING
+
+
+def _check_road(name: str, measured: Measurement) -> Check:
+    age = measured.freshness.age_seconds
+    return Check(
+        CheckKind.ROAD, name, grade(measured), {"seconds": age}, cause=measured.cause, state=measured.state
+    )
+
+
+def _check_logins(view: View, name: str, measured: Measurement) -> Check | None:
+    """Say for how long people may still log in if no further word arrives; None where it is not told."""
+    bound_s = view.sights[name].max_offline_s
+    if bound_s is None:
+        return None
+    trust = measure_offline_trust(measured.freshness.age_seconds, max_offline_h=bound_s / HOUR_S)
+    limit_h = bound_s / HOUR_S
+    if not trust.accepts_logins or trust.left_s is None:
+        return Check(CheckKind.LOGINS_REFUSED, name, Level.CRITICAL, {"limit": limit_h})
+    level = Level.OK if trust.left_s > bound_s * LOGINS_WARNING else Level.WARNING
+    return Check(CheckKind.LOGINS, name, level, {"hours": trust.left_s / HOUR_S, "limit": limit_h})
+
+
+def _check_left(view: View) -> Iterable[Check]:
+    for hop in view.hops:
+        slot_s, disk_s = hop.forecast.slot_left_s, hop.forecast.disk_left_s
+        if slot_s is not None:
+            yield Check(CheckKind.SLOT_LEFT, hop.slot_name, _grade_left(slot_s), {"hours": slot_s / HOUR_S})
+        if disk_s is not None:
+            yield Check(CheckKind.DISK_LEFT, hop.source, _grade_left(disk_s), {"hours": disk_s / HOUR_S})
+
+
+def _grade_left(seconds: float) -> Level:
+    if seconds < LEFT_CRITICAL_S:
+        return Level.CRITICAL
+    return Level.WARNING if seconds < LEFT_WARNING_S else Level.OK
+
+
+def _check_rooms(view: View) -> Iterable[Check]:
+    for endpoint, sight in view.sights.items():
+        for thing, room in (sight.reading.rooms if sight.reading else {}).items():
+            if room.limit and room.used >= ROOM_WARNING * room.limit:
+                level = Level.CRITICAL if room.used >= room.limit else Level.WARNING
+                yield Check(
+                    CheckKind.ROOM, endpoint, level, {"thing": thing, "used": room.used, "limit": room.limit}
+                )
+
+
+def _check_backlog(view: View) -> Iterable[Check]:
+    backlog = view.backlog
+    if backlog is None:
+        return
+    counts = (
+        (CheckKind.DEAD_LETTERS, sum(backlog.dead_letters.values()), Level.WARNING),
+        (CheckKind.UNSYNCED, sum(backlog.unsynced.values()), Level.OK),
+        (CheckKind.CREDENCIAIS_PENDING, backlog.credenciais_pending, Level.OK),
+        (CheckKind.MINIATURAS_PENDING, backlog.miniaturas_pending, Level.OK),
+    )
+    for kind, count, level in counts:
+        if count:
+            yield Check(kind, view.window, level, {"count": count})
+    for motivo, count in sorted(backlog.miniaturas_refused.items()):
+        yield Check(CheckKind.MINIATURAS_REFUSED, motivo, Level.OK, {"count": count})

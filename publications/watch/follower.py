@@ -1,0 +1,335 @@
+"""Looks at one database again and again, in a thread of its own: one that hangs keeps no other waiting."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
+
+from db.engines import Connection, connect
+from db.errors import PonteError
+from db.outage import Outage
+from db.reasons import explain_failure
+from publications.settings import watch_variable
+from publications.watch.history import Past, read_past, read_silence_s
+from publications.watch.probe import probe
+from publications.watch.reading import (
+    Backlog,
+    Beat,
+    EndpointReading,
+    EndpointRole,
+    read_backlog,
+    read_gaps,
+    read_offline_bound,
+    read_reading,
+)
+from publications.watch.slots import WalSample
+from publications.watch.trends import Tracks
+
+APPLICATION = "ponte-watch"
+RETRY_S = 0.4
+BACKLOG_S = 10.0
+"""Counting what waits reads whole tables: not at every look."""
+BOUND_S = 30.0
+GAPS_S = 2.0
+"""A gap shows itself when a beat comes."""
+BACKLOG_STALE_S = 60.0
+"""What could not be counted for so long is not known any more."""
+FAILURES = 2
+"""So many looks in a row that fail make a database one that is away."""
+SURE_S = 1.0
+"""A look that took longer says nothing about its clock."""
+
+log = logging.getLogger(__name__)
+
+_LINK = {
+    "connect_timeout": "5",
+    "keepalives": "1",
+    "keepalives_idle": "4",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "6000",
+    "options": "-c statement_timeout=2s -c lock_timeout=500ms",
+}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is known of one database: the last reading, and how long ago that was."""
+
+    endpoint: str
+    answers: bool = False
+    blind: bool = False
+    """It answers, but not what is asked."""
+    reading: EndpointReading | None = None
+    unread_s: float = 0.0
+    beat: Beat | None = None
+    """The newest row that could be read."""
+    beat_missing: bool = False
+    """There was no row when it was last looked for."""
+    beat_unread_s: float = 0.0
+    beat_unchanged_s: float = 0.0
+    """For how long its number has been the same, as far as we looked."""
+    clock_offset_s: float | None = None
+    """Its clock minus our steady one."""
+    failing: frozenset[str] = frozenset()
+    """Subscriptions that fail again and again."""
+    replaced: Mapping[str, datetime] = field(default_factory=dict)
+    """Slots that went, whether or not another of that name came: by this server's clock."""
+    backlog: Backlog | None = None
+    """On the vitrine."""
+    samples: Mapping[str, Sequence[WalSample]] = field(default_factory=dict)
+    """By slot."""
+    past: Mapping[str, Past] = field(default_factory=dict)
+    """By subscriber, where this is the vitrine."""
+    past_read_s: float = 0.0
+    """How long ago that was read."""
+    max_offline_s: float | None = None
+    """On a subscriber: for how long its API lets people log in without word; None where that is not told."""
+    gaps: int | None = None
+    """How many times changes were lost on the way there; None where that can't be seen."""
+    silence_s: float | None = None
+    """For how long nothing had been written into the history when we began; None if nothing ever was."""
+    failure: str = ""
+    """Why it could not be read; empty if it could."""
+    hint: str = ""
+    """What to do about that."""
+
+
+class Follower:
+    """One database's thread. It never raises; what goes wrong is in the sight."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        dsn: SecretStr,
+        role: EndpointRole,
+        *,
+        interval_s: float,
+        slots: Sequence[str] = (),
+        subscribers: Sequence[str] = (),
+        disk: Path | None = None,
+        unanswered_s: float,
+    ) -> None:
+        """slots: whose kept WAL is sampled; subscribers: whose past is read here."""
+        self.endpoint = endpoint
+        self._dsn = dsn
+        self._role = role
+        self._interval_s = interval_s
+        self._subscribers = subscribers
+        self._disk = disk
+        self._unanswered_s = unanswered_s
+        self._lock = threading.Lock()
+        self._sight = Sight(endpoint)
+        self._read_at: float | None = None
+        self._answered_at: float | None = None
+        self._beat_at = self._beat_changed_at = 0.0
+        self._backlog_tried_at = self._backlog_at = -math.inf
+        self._past_tried_at = self._bound_tried_at = self._gaps_tried_at = -math.inf
+        self._failures = 0
+        self._endured = Outage()
+        self._explained: tuple[object, PonteError] = (None, PonteError(""))
+        self._past_at = 0.0
+        self._tracks = Tracks(slots)
+        self._stopping = threading.Event()
+        self._looked = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"follow-{endpoint}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell it to end; one that hangs in the network is left behind."""
+        self._stopping.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until it has ended."""
+        self._thread.join(timeout_s)
+
+    def wait_first(self, timeout_s: float) -> None:
+        """Wait until it has looked once, well or ill."""
+        self._looked.wait(timeout_s)
+
+    def look(self) -> Sight:
+        """Return what is known now, with its age."""
+        with self._lock:
+            now = time.monotonic()
+            unread_s = now - self._read_at if self._read_at is not None else 0.0
+            answers = self._answers(now)
+            return replace(
+                self._sight,
+                answers=answers,
+                blind=answers and (self._read_at is None or unread_s > self._unanswered_s),
+                unread_s=unread_s,
+                beat_unread_s=now - self._beat_at,
+                beat_unchanged_s=now - self._beat_changed_at if self._sight.beat else 0.0,
+                samples=self._tracks.samples(now),
+                past_read_s=now - self._past_at,
+            )
+
+    def _answers(self, now: float) -> bool:
+        late = self._answered_at is None or now - self._answered_at > self._unanswered_s
+        once = self._failures > 0 and self._read_at is None
+        return not (late or once or self._failures >= FAILURES)
+
+    def _run(self) -> None:
+        conn: Connection | None = None
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                if conn is None:
+                    conn = open_link(self._dsn)
+                    self._tracks.forget_counts()
+                self._take(self._read(conn), began)
+            except psycopg.Error as error:
+                conn = self._fail(error, conn)
+            self._looked.set()
+            self._stopping.wait(RETRY_S if self._failures else self._interval_s)
+        _close(conn)
+
+    def _read(self, conn: Connection) -> EndpointReading:
+        reading = read_reading(conn, self.endpoint, self._role, disk=self._disk)
+        if self._subscribers:
+            self._read_past(conn)
+        if self._role.is_window:
+            self._read_backlog(conn)
+        if self._role.has_logins:
+            self._read_bound(conn)
+        if self._role.gaps:
+            self._read_gaps(conn, self._role.gaps)
+        return reading
+
+    def _read_past(self, conn: Connection) -> None:
+        """Read what was known before, once; a history that can't be read hides nothing else."""
+        now = time.monotonic()
+        if self._sight.past or now - self._past_tried_at < BACKLOG_S:
+            return
+        self._past_tried_at = now
+        try:
+            past = {name: read_past(conn, name) for name in self._subscribers}
+            silence_s = read_silence_s(conn)
+        except psycopg.Error as error:
+            self._endure(error, conn)
+            return
+        with self._lock:
+            self._past_at = time.monotonic()
+            self._sight = replace(self._sight, past=past, silence_s=silence_s)
+
+    def _read_backlog(self, conn: Connection) -> None:
+        """Count now and then; where that fails, what was counted last stands a while."""
+        now = time.monotonic()
+        if now - self._backlog_tried_at < BACKLOG_S:
+            return
+        self._backlog_tried_at = now
+        counted = None
+        try:
+            counted = read_backlog(conn)
+            self._backlog_at = now
+        except psycopg.Error as error:
+            self._endure(error, conn)
+        if counted or now - self._backlog_at > BACKLOG_STALE_S:
+            with self._lock:
+                self._sight = replace(self._sight, backlog=counted)
+
+    def _read_bound(self, conn: Connection) -> None:
+        """Ask now and then what the API there was told."""
+        now = time.monotonic()
+        if now - self._bound_tried_at < BOUND_S:
+            return
+        self._bound_tried_at = now
+        found = read_offline_bound(conn)
+        with self._lock:
+            self._sight = replace(self._sight, max_offline_s=found)
+
+    def _read_gaps(self, conn: Connection, block: LiteralString) -> None:
+        now = time.monotonic()
+        if now - self._gaps_tried_at < (
+            BOUND_S if self._sight.reading and self._sight.gaps is None else GAPS_S
+        ):
+            return
+        self._gaps_tried_at = now
+        try:
+            found = read_gaps(conn, block)
+        except psycopg.Error as error:
+            self._endure(error, conn)
+            return
+        with self._lock:
+            self._sight = replace(self._sight, gaps=found)
+
+    def _endure(self, error: psycopg.Error, conn: Connection) -> None:
+        """Go on where only a statement failed. Raise the error where the connection did."""
+        if conn.closed:
+            raise error
+        if self._endured.fails(error.sqlstate):
+            log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
+
+    def _take(self, reading: EndpointReading, began: float) -> None:
+        with self._lock:
+            now = time.monotonic()
+            before = self._sight
+            beat = before.beat if reading.beat_locked else reading.beat
+            if not reading.beat_locked:
+                self._beat_at = now
+            if beat is not None and (before.beat is None or before.beat.beat != beat.beat):
+                self._beat_changed_at = now
+            self._read_at = self._answered_at = now
+            self._failures = 0
+            self._tracks.sample(reading, now)
+            offset = reading.now.timestamp() - began if now - began < SURE_S else before.clock_offset_s
+            self._sight = replace(
+                before,
+                reading=reading,
+                beat=beat,
+                beat_missing=before.beat_missing if reading.beat_locked else beat is None,
+                clock_offset_s=offset,
+                failing=self._tracks.find_failing(reading, now),
+                replaced={**before.replaced, **self._tracks.find_replaced(reading)},
+                failure="",
+                hint="",
+            )
+
+    def _fail(self, error: psycopg.Error, conn: Connection | None) -> Connection | None:
+        """Note why; return the connection if it still is one: then the server answered, and only that."""
+        alive = conn is not None and not conn.closed
+        with self._lock:
+            if alive:
+                self._answered_at = time.monotonic()
+            else:
+                self._failures += 1
+        told = self._explain(error)
+        with self._lock:
+            self._sight = replace(self._sight, failure=told.fact, hint=told.hint)
+        return conn if alive else None
+
+    def _explain(self, error: psycopg.Error) -> PonteError:
+        """Find out why, unless the same was found out just now: a look must not wait for it each time."""
+        kind = (type(error), str(error))
+        if kind != self._explained[0]:
+            source = watch_variable(self.endpoint)
+            told = explain_failure(error, self._dsn.get_secret_value(), name=self.endpoint, source=source)
+            self._explained = (kind, told)
+        return self._explained[1]
+
+
+def open_link(dsn: SecretStr) -> Connection:
+    """Open a session that gives up soon; the string's own keywords count, its options beside ours."""
+    given = conninfo_to_dict(dsn.get_secret_value())
+    probe(given)
+    options = f"{_LINK['options']} {given.get('options') or ''}".strip()
+    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=APPLICATION)
+
+
+def _close(conn: Connection | None) -> None:
+    if conn is not None:
+        conn.close()

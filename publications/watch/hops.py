@@ -1,0 +1,185 @@
+"""One hop: what its two ends show, brought together and judged. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from db.freshness import FRESH_S, HopState
+from publications.declare.declaration import Export, Intake
+from publications.watch.follower import Sight
+from publications.watch.reading import Beat, EndpointReading, SubscriptionState
+from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
+
+LOCK_WAIT_S = 1.0
+"""A worker that waits longer for a lock stands still."""
+MESSAGE_AGE_S = 5.0
+"""A connection on which nothing comes for so long, while something waits, is dead."""
+SETTLED_BYTES = 1_000_000
+"""With less than this to be confirmed, a beat that does not arrive is not on its way."""
+
+
+@dataclass(frozen=True)
+class HopView:
+    """One hop: its two ends, how far apart they are, and how long that can go on."""
+
+    source: str
+    target: str
+    state: HopState
+    slot_name: str
+    subscription_name: str
+    slot: SlotState | None
+    """As last seen; None if there is none, or nothing was seen yet."""
+    slot_known: bool
+    """Its server answers: what is said of the slot, or that there is none, is so now."""
+    subscription: SubscriptionState | None
+    """As last seen, also while the target is away."""
+    behind_s: float | None
+    forecast: Forecast
+    complete: bool
+    """The subscription has all that is declared, as far as can be told."""
+    beat_lost: bool
+    """Changes pass and the beat does not."""
+    gaps: int | None
+    """How many times changes were lost on it; None where that can't be seen."""
+    gaps_hidden: bool
+    """Its target was read, and not they: `ponte migrate` or `ponte apply` was not there yet."""
+
+
+def view_hop(
+    hop: Intake | Export, sights: Mapping[str, Sight], window: str, past: Sequence[WalSample]
+) -> HopView:
+    """Bring together what its two ends show. past: what the history knows of its source's WAL."""
+    source, target = sights[hop.source], sights[hop.target]
+    slot = source.reading.slot(hop.slot) if source.reading else None
+    subscription = target.reading.subscription(hop.subscription) if target.reading else None
+    free = source.reading.disk_free_bytes if source.reading else None
+    state = judge_hop(
+        source.reading if source.answers else None,
+        target.reading if target.answers else None,
+        slot=hop.slot,
+        subscription=hop.subscription,
+        fails_again=hop.subscription in target.failing,
+        slot_replaced=_is_replaced(hop.slot, source, sights[window]),
+    )
+    return HopView(
+        source=hop.source,
+        target=hop.target,
+        state=state,
+        slot_name=hop.slot,
+        subscription_name=hop.subscription,
+        slot=slot,
+        slot_known=source.answers and source.reading is not None,
+        subscription=subscription,
+        behind_s=_measure_behind_s(source, target),
+        forecast=forecast(_join(past, source.samples.get(hop.slot, ())), slot, disk_free_bytes=free),
+        complete=_is_complete(hop, subscription),
+        beat_lost=_is_beat_lost(state, slot, source, target),
+        gaps=target.gaps,
+        gaps_hidden=target.reading is not None and target.gaps is None,
+    )
+
+
+def judge_hop(
+    source: EndpointReading | None,
+    target: EndpointReading | None,
+    *,
+    slot: str,
+    subscription: str,
+    fails_again: bool,
+    slot_replaced: bool,
+) -> HopState:
+    """Say what a hop does, from what its two ends show. fails_again: apply errors went on counting lately."""
+    if slot_replaced or (source is not None and _is_lost(source.slot(slot))):
+        return HopState.LOST
+    if target is None:
+        return HopState.UNKNOWN
+    state = target.subscription(subscription)
+    if state is None or fails_again or _stands_still(state):
+        return HopState.STOPPED
+    if source is None:
+        return HopState.UNKNOWN
+    return HopState.CUT if _is_cut(source, target, state) else HopState.RUNNING
+
+
+def _is_lost(slot: SlotState | None) -> bool:
+    return slot is None or slot.lost
+
+
+def _stands_still(state: SubscriptionState) -> bool:
+    return not state.enabled or (state.lock_wait_s or 0.0) > LOCK_WAIT_S
+
+
+def _is_cut(source: EndpointReading, target: EndpointReading, state: SubscriptionState) -> bool:
+    """Tell whether nothing comes: no worker stays, or a beat waits and its connection brings no message."""
+    if state.pid is None:
+        return True
+    quiet = state.message_age_s is None or state.message_age_s > MESSAGE_AGE_S
+    return quiet and waits(source.beat, target.beat)
+
+
+def waits(source: Beat | None, target: Beat | None) -> bool:
+    """Tell whether the source has a beat that the target has not."""
+    return source is not None and (target is None or source.beat > target.beat)
+
+
+def measure_behind_s(
+    source: Beat | None, source_unread_s: float, target: Beat | None, target_unread_s: float
+) -> float | None:
+    """Return how many seconds the target is behind the source, each by its own clock; None if not known.
+
+    Each was read some time ago: in an outage the target's beat grows older.
+    """
+    ages = (_age_s(source, source_unread_s), _age_s(target, target_unread_s))
+    if ages[0] is None or ages[1] is None:
+        return None
+    return max(0.0, ages[1] - ages[0])
+
+
+def _age_s(beat: Beat | None, unread_s: float) -> float | None:
+    if beat is None or beat.beat_at is None:
+        return None
+    return (beat.now - beat.beat_at).total_seconds() + unread_s
+
+
+def _measure_behind_s(source: Sight, target: Sight) -> float | None:
+    if not source.answers:
+        return None
+    return measure_behind_s(source.beat, source.beat_unread_s, target.beat, target.beat_unread_s)
+
+
+def age_samples(past: Sequence[WalSample], passed_s: float) -> list[WalSample]:
+    """Return what was read so long ago by the present clock, without what is too old to be a rate."""
+    aged = [replace(one, at_s=one.at_s - passed_s) for one in past]
+    return [one for one in aged if one.at_s > -WINDOW_S]
+
+
+def _join(past: Sequence[WalSample], present: Sequence[WalSample]) -> list[WalSample]:
+    """Put samples from before in front; a server that was made anew begins again."""
+    if not present:
+        return []
+    older = [one for one in past if one.wal_bytes <= present[0].wal_bytes and one.at_s < present[0].at_s]
+    return [*older, *present]
+
+
+def _is_complete(hop: Intake | Export, state: SubscriptionState | None) -> bool:
+    if state is None:
+        return True
+    missing = {table.publication for table in hop.tables} - set(state.publications)
+    return not missing and state.tables_followed >= len(hop.tables)
+
+
+def _is_beat_lost(state: HopState, slot: SlotState | None, source: Sight, target: Sight) -> bool:
+    """Tell whether a beat is waited for that will never come, though all else is confirmed."""
+    following = target.reading is not None and not any(one.not_ready for one in target.reading.subscriptions)
+    if state is not HopState.RUNNING or not following or not waits(source.beat, target.beat):
+        return False
+    settled = slot is not None and (slot.unconfirmed_bytes or 0) < SETTLED_BYTES
+    return target.beat_missing or (settled and target.beat_unchanged_s > FRESH_S)
+
+
+def _is_replaced(slot: str, source: Sight, window: Sight) -> bool:
+    """Tell whether a slot went and `ponte apply`, which copies again, has not been there since."""
+    gone_at = source.replaced.get(slot)
+    applied = window.reading.applied.get(source.endpoint) if window.reading else None
+    return gone_at is not None and (applied is None or applied.at <= gone_at)

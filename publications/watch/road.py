@@ -1,0 +1,216 @@
+"""The watch over the whole road: what every database shows, brought together into one measurement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import SecretStr
+
+from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
+from publications.declare.declaration import Declaration
+from publications.watch.follower import Follower, Sight
+from publications.watch.history import NO_PAST, Past
+from publications.watch.hops import HopView, age_samples, view_hop
+from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
+
+PATIENCE_S = 6.0
+"""How long a first look waits for what neither answers nor fails: a slow link needs its round trips."""
+
+
+@dataclass(frozen=True)
+class SubscriberView:
+    """One subscriber's road."""
+
+    name: str
+    observation: Observation
+    intake: HopView
+    export: HopView
+
+    @property
+    def hops(self) -> tuple[HopView, HopView]:
+        """In the data's order."""
+        return (self.intake, self.export)
+
+
+@dataclass(frozen=True)
+class View:
+    """All that one look gives."""
+
+    sights: Mapping[str, Sight]
+    subscribers: Mapping[str, SubscriberView]
+    source: str
+    window: str
+
+    @property
+    def hops(self) -> list[HopView]:
+        """Each hop once: all subscribers share the intake."""
+        return list({hop.slot_name: hop for one in self.subscribers.values() for hop in one.hops}.values())
+
+    @property
+    def backlog(self) -> Backlog | None:
+        """What waits, as last counted."""
+        return self.sights[self.window].backlog
+
+    @property
+    def as_applied(self) -> dict[str, bool]:
+        """By endpoint: whether what it publishes is what was applied; without those that are not known."""
+        window = self.sights[self.window].reading
+        published = {
+            name: reading.published
+            for name in (self.source, self.window)
+            if (reading := self.sights[name].reading)
+        }
+        applied = {name: one.fingerprint for name, one in window.applied.items()} if window else {}
+        return {name: applied.get(name) == found for name, found in published.items() if window}
+
+    def measure(self, subscriber: str, *, elapsed_s: float = 0.0) -> Measurement:
+        """Measure, so many seconds after the look."""
+        seen = self.subscribers[subscriber].observation
+        later = replace(seen, unread_s=seen.unread_s + elapsed_s, unpolled_s=elapsed_s)
+        return diagnose(later)
+
+
+class Watch:
+    """Follows every database of a declaration; a context manager."""
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        dsns: Mapping[str, SecretStr],
+        *,
+        interval_s: float = 1.0,
+        disk: Path | None = None,
+    ) -> None:
+        self._declaration = declaration
+        intake = declaration.intake
+        self._exports = {export.target: export for export in declaration.active_exports}
+        subscribers = {
+            name: Follower(name, dsns[name], SUBSCRIBER, interval_s=interval_s, unanswered_s=UNANSWERED_S)
+            for name in self._exports
+        }
+        source = Follower(
+            intake.source,
+            dsns[intake.source],
+            SOURCE,
+            interval_s=interval_s,
+            slots=(intake.slot,),
+            disk=disk,
+            unanswered_s=UNANSWERED_S,
+        )
+        window = Follower(
+            intake.target,
+            dsns[intake.target],
+            WINDOW,
+            interval_s=interval_s,
+            slots=[export.slot for export in self._exports.values()],
+            subscribers=tuple(self._exports),
+            disk=disk,
+            unanswered_s=UNANSWERED_S,
+        )
+        self._followers = {intake.source: source, intake.target: window, **subscribers}
+
+    def __enter__(self) -> Self:
+        for follower in self._followers.values():
+            follower.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for follower in self._followers.values():
+            follower.stop()
+        for follower in self._followers.values():
+            follower.join(0.2)
+
+    def look_first(self) -> View:
+        """Wait until every database was tried once, or is late, and look."""
+        deadline = time.monotonic() + PATIENCE_S
+        for follower in self._followers.values():
+            follower.wait_first(max(0.0, deadline - time.monotonic()))
+        return self.look()
+
+    def look(self) -> View:
+        """Bring together what is known now; waits for nothing."""
+        sights = {name: follower.look() for name, follower in self._followers.items()}
+        intake = self._declaration.intake
+        window = sights[intake.target]
+        past = {name: window.past.get(name, NO_PAST) for name in self._exports}
+        sgp = next(iter(past.values()), NO_PAST).sgp
+        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
+        view = View(sights, {}, intake.source, intake.target)
+        drifted = False in view.as_applied.values()
+        subscribers = {
+            name: self._view_subscriber(name, sights, carried, past[name], drifted=drifted)
+            for name in self._exports
+        }
+        return replace(view, subscribers=subscribers)
+
+    def _view_subscriber(
+        self, name: str, sights: Mapping[str, Sight], intake: HopView, past: Past, *, drifted: bool
+    ) -> SubscriberView:
+        source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
+        vitrine = age_samples(past.vitrine, window.past_read_s)
+        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine)
+        seen = Observation(
+            arrival=_arrival(subscriber, past),
+            unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
+            vps_answers=subscriber.answers,
+            vitrine_answers=window.answers,
+            sgp_answers=source.answers,
+            intake=intake.state,
+            export=export.state,
+            beatless_s=_beatless_s(source),
+            worker_connected=_has_worker(source),
+            worker_waits_s=_worker_waits_s(source),
+            skew_s=_skew_s(source, subscriber),
+            drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
+            beat_lost=intake.beat_lost or export.beat_lost,
+            changes_lost=bool(intake.gaps or export.gaps),
+            copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
+            blind=any(sight.blind for sight in (source, window, subscriber)),
+            sees_intranet=True,
+        )
+        return SubscriberView(name, seen, intake, export)
+
+
+def _arrival(sight: Sight, past: Past) -> Arrival | None:
+    if sight.beat_missing:
+        return None
+    if sight.beat is None:
+        return past.arrival
+    return Arrival(sight.beat.beat_at, sight.beat.arrived_at, sight.beat.now)
+
+
+def _beatless_s(source: Sight) -> float | None:
+    """Return the time since the last beat, by SGP's clock; or since we saw it change."""
+    if source.beat is None or source.beat.beat_at is None:
+        return None
+    by_its_clock = (source.beat.now - source.beat.beat_at).total_seconds() + source.beat_unread_s
+    return max(by_its_clock, source.beat_unchanged_s)
+
+
+def _has_worker(source: Sight) -> bool:
+    worker = source.reading.worker if source.reading else None
+    return worker is not None and worker.count > 0
+
+
+def _worker_waits_s(source: Sight) -> float:
+    worker = source.reading.worker if source.reading else None
+    return (worker.lock_wait_s if worker else None) or 0.0
+
+
+def _skew_s(source: Sight, subscriber: Sight) -> float:
+    if source.clock_offset_s is None or subscriber.clock_offset_s is None:
+        return 0.0
+    return source.clock_offset_s - subscriber.clock_offset_s
+
+
+def look_once(declaration: Declaration, dsns: Mapping[str, SecretStr], *, disk: Path | None = None) -> View:
+    """Look at everything one time; one that does not answer is late after 6 s."""
+    with Watch(declaration, dsns, disk=disk) as watch:
+        return watch.look_first()

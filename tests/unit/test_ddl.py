@@ -1,0 +1,445 @@
+"""The SQL of every kind of change, word for word: it is what apply runs and what people read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from publications.ddl.backfill import backfill_script, backfill_statements, stage_query, wait_script
+from publications.ddl.to_sql import to_sql
+from publications.decide import changes as all_changes
+from publications.decide.changes import (
+    AddColumn,
+    AddGrants,
+    AlterColumnType,
+    AlterRole,
+    Backfill,
+    Change,
+    CloseGap,
+    CopyAgain,
+    CreatePublication,
+    CreateRole,
+    CreateSlot,
+    CreateSubscription,
+    CreateTable,
+    DropOrigin,
+    DropPublication,
+    DropRole,
+    DropSlot,
+    DropSubscription,
+    EmptyColumns,
+    EnableSubscription,
+    MarkBackfill,
+    NoteGap,
+    RefreshSubscription,
+    ReplacePublication,
+    RevokeGrants,
+    SetIdentity,
+    SetOperations,
+    SetPublishedTables,
+    SetSubscriptionConnection,
+    SetSubscriptionOptions,
+    SetSubscriptionPublications,
+    SetSubscriptionSlot,
+    SettleSubscription,
+    SetTrigger,
+    StartHeart,
+)
+from publications.decide.spec import (
+    COPY,
+    SWEEP,
+    ColumnSpec,
+    GapSpec,
+    GrantKind,
+    GrantSpec,
+    IdentitySpec,
+    PublicationSpec,
+    PublishedTableSpec,
+    RoleSpec,
+    SlotSpec,
+    SubscriptionSpec,
+    TableName,
+    TableSpec,
+    TriggerSpec,
+    identity_index,
+)
+
+PEDIDOS, USERS, NOTES = TableName("v", "pedidos"), TableName("public", "user"), TableName("guard", "gaps")
+GAP = GapSpec(up_to=7, after_beat=3, beat=9, noted=False)
+PUBLICATION = PublicationSpec(
+    "pub_p",
+    frozenset({
+        PublishedTableSpec(USERS, None),
+        PublishedTableSpec(PEDIDOS, frozenset({"numero", "id"}), "(id > 5)"),
+    }),
+    frozenset({"update", "delete", "insert"}),
+)  # fmt: skip
+PARTS = 'TABLE "public"."user", "v"."pedidos" ("id", "numero") WHERE ((id > 5))'
+SUBSCRIPTION = SubscriptionSpec(
+    name="sub_v",
+    slot="slot_v",
+    publications=frozenset({"pub_b", "pub_a"}),
+    conninfo=frozenset({("user", "x"), ("host", "h")}),
+    options=frozenset({("synchronous_commit", "off"), ("binary", "false")}),
+)
+CAREFUL = """ALTER SUBSCRIPTION "sub_v" SET (binary = 'false', synchronous_commit = 'on')"""
+AT_ONCE = replace(
+    SUBSCRIPTION, slot=None, options=frozenset({("synchronous_commit", "on"), ("binary", "false")})
+)
+ROLE = RoleSpec(
+    "ana",
+    settings=frozenset({("work_mem", "1MB"), ("lock_timeout", "5s")}),
+    powers=frozenset({"member of pg_monitor"}),
+)
+BARE = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
+SHAPED = [
+    f'ALTER ROLE "ana" LOGIN {BARE} NOREPLICATION',
+    """ALTER ROLE "ana" SET "lock_timeout" = '5s'""",
+    """ALTER ROLE "ana" SET "work_mem" = '1MB'""",
+]
+TRIGGER = TriggerSpec("project", "projection.project_user", event="AFTER INSERT", projects=True)
+TRIGGERED = [
+    'CREATE OR REPLACE TRIGGER "project" AFTER INSERT ON "public"."user" FOR EACH ROW EXECUTE FUNCTION'
+    ' "projection"."project_user"()',
+    'ALTER TABLE "public"."user" ENABLE ALWAYS TRIGGER "project"',
+]
+TABLE = TableSpec(
+    USERS,
+    {"id": ColumnSpec("id", "integer", not_null=True), "nome": ColumnSpec("nome", "text")},
+    ("id", "nome"),
+    frozenset({TRIGGER, TriggerSpec("land", "projection.land", event="BEFORE INSERT")}),
+)
+HEART = (
+    'INSERT INTO "public"."user" (id, beat, beat_at) VALUES (1, extract(epoch FROM now())::bigint, now())'
+    " ON CONFLICT DO NOTHING"
+)
+MADE = [
+    'CREATE SCHEMA IF NOT EXISTS "public"',
+    'CREATE TABLE "public"."user" ("id" integer NOT NULL, "nome" text, PRIMARY KEY ("id", "nome"))',
+    'CREATE OR REPLACE TRIGGER "land" BEFORE INSERT ON "public"."user" FOR EACH ROW EXECUTE FUNCTION'
+    ' "projection"."land"()',
+    'ALTER TABLE "public"."user" ENABLE ALWAYS TRIGGER "land"',
+    *TRIGGERED,
+]
+NARROW, WIDE = IdentitySpec(frozenset({"id"})), IdentitySpec(frozenset({"id", "status", "a"}))
+FULL = IdentitySpec(frozenset(), full=True)
+WIDE_THERE = replace(WIDE, index="ponte_identity_pedidos_a_status")
+ON_WIDE = 'USING INDEX "ponte_identity_pedidos_a_status"'
+MADE_WIDE = [
+    'CREATE UNIQUE INDEX IF NOT EXISTS "ponte_identity_pedidos_a_status"'
+    ' ON "v"."pedidos" ("id", "a", "status")',
+    f'ALTER TABLE "v"."pedidos" REPLICA IDENTITY {ON_WIDE}',
+]
+
+
+def grant(privilege: str, kind: GrantKind, target: str, column: str = "") -> GrantSpec:
+    return GrantSpec("ana", kind, target, privilege, column)
+
+
+COLUMNS = (
+    grant("select", GrantKind.TABLE, "v.pedidos", "id"), grant("select", GrantKind.TABLE, "v.pedidos", "nr"),
+)  # fmt: skip
+SQL: dict[str, tuple[Change, list[str]]] = {
+    "create role": (
+        CreateRole("e", ROLE),
+        ['CREATE ROLE "ana" LOGIN', *SHAPED, 'GRANT "pg_monitor" TO "ana"'],
+    ),
+    "create role that replicates": (
+        CreateRole("e", RoleSpec("ana", replication=True)),
+        ['CREATE ROLE "ana" LOGIN', f'ALTER ROLE "ana" LOGIN {BARE} REPLICATION'],
+    ),
+    "alter role": (
+        AlterRole(
+            "e",
+            ROLE,
+            RoleSpec(
+                "ana",
+                settings=frozenset({("work_mem", "9MB"), ("b", "1"), ("a", "1")}),
+                powers=frozenset({"member of z", "member of b", "superuser"}),
+            ),
+        ),
+        [
+            *SHAPED,
+            'ALTER ROLE "ana" RESET "a"',
+            'ALTER ROLE "ana" RESET "b"',
+            'GRANT "pg_monitor" TO "ana"',
+            'REVOKE "b" FROM "ana"',
+            'REVOKE "z" FROM "ana"',
+        ],
+    ),
+    "alter role that is as wanted": (AlterRole("e", ROLE, ROLE), SHAPED),
+    "grant on schema": (
+        AddGrants("e", (grant("usage", GrantKind.SCHEMA, "v"),)),
+        ['GRANT USAGE ON SCHEMA "v" TO "ana"'],
+    ),
+    "grant on table": (
+        AddGrants("e", (grant("select", GrantKind.TABLE, "v.pedidos"),)),
+        ['GRANT SELECT ON TABLE "v"."pedidos" TO "ana"'],
+    ),
+    "grant on function": (
+        AddGrants("e", (grant("execute", GrantKind.FUNCTION, "auth.take(bytea, bytea)"),)),
+        ['GRANT EXECUTE ON FUNCTION "auth"."take"(bytea, bytea) TO "ana"'],
+    ),
+    "grant on function of a type with bounds": (
+        AddGrants("e", (grant("execute", GrantKind.FUNCTION, "auth.f(numeric(14,2))"),)),
+        ['GRANT EXECUTE ON FUNCTION "auth"."f"(numeric(14,2)) TO "ana"'],
+    ),
+    "revoke columns": (
+        RevokeGrants("e", COLUMNS),
+        ['REVOKE SELECT ("id", "nr") ON TABLE "v"."pedidos" FROM "ana"'],
+    ),
+    "revoke whole table": (
+        RevokeGrants("e", (grant("select", GrantKind.TABLE, "v.pedidos"),), COLUMNS, atomic=True),
+        [
+            'REVOKE SELECT ON TABLE "v"."pedidos" FROM "ana"',
+            'GRANT SELECT ("id", "nr") ON TABLE "v"."pedidos" TO "ana"',
+        ],
+    ),
+    "create table": (CreateTable("e", TABLE), MADE),
+    "create table with its row": (CreateTable("e", replace(TABLE, filled=True)), [*MADE, HEART]),
+    "start heart": (StartHeart("e", USERS), [HEART]),
+    "add column": (
+        AddColumn("e", USERS, ColumnSpec("n", "bigint")),
+        ['ALTER TABLE "public"."user" ADD COLUMN "n" bigint'],
+    ),
+    "add key column": (
+        AddColumn("e", USERS, ColumnSpec("n", "bigint", not_null=True)),
+        ['ALTER TABLE "public"."user" ADD COLUMN "n" bigint NOT NULL'],
+    ),
+    "alter column type": (
+        AlterColumnType("e", USERS, ColumnSpec("n", "text")),
+        ['ALTER TABLE "public"."user" ALTER COLUMN "n" TYPE text USING "n"::text'],
+    ),
+    "mark backfill": (
+        MarkBackfill("e", PEDIDOS, ("n", SWEEP, COPY)),
+        [
+            """COMMENT ON COLUMN "v"."pedidos"."n" IS 'ponte: old rows are to be filled from the source'""",
+            """COMMENT ON TABLE "v"."pedidos" IS 'ponte: old rows are to be filled from the source'""",
+            """COMMENT ON TABLE "v"."pedidos" IS 'ponte: to be copied again from the source'""",
+        ],
+    ),
+    "empty columns": (
+        EmptyColumns("e", PEDIDOS, (("a", "NULL"), ("b", "''::text")), "s", "slot_v"),
+        [
+            "SET LOCAL session_replication_role = replica",
+            """UPDATE "v"."pedidos" SET "a" = NULL, "b" = ''::text WHERE "a" IS DISTINCT FROM NULL"""
+            """ OR "b" IS DISTINCT FROM ''::text""",
+        ],
+    ),
+    "widen identity": (SetIdentity("e", PEDIDOS, WIDE, NARROW, "id"), MADE_WIDE),
+    "widen identity of another index": (
+        SetIdentity("e", PEDIDOS, WIDE, replace(NARROW, index="old"), "id"),
+        [*MADE_WIDE, 'DROP INDEX IF EXISTS "v"."old"'],
+    ),
+    "identity as its index is": (SetIdentity("e", PEDIDOS, WIDE, WIDE_THERE, "id"), MADE_WIDE),
+    "narrow identity": (
+        SetIdentity("e", PEDIDOS, NARROW, WIDE_THERE, "id"),
+        [
+            'ALTER TABLE "v"."pedidos" REPLICA IDENTITY DEFAULT',
+            'DROP INDEX IF EXISTS "v"."ponte_identity_pedidos_a_status"',
+        ],
+    ),
+    "identity from full": (
+        SetIdentity("e", PEDIDOS, NARROW, FULL, "id"),
+        ['ALTER TABLE "v"."pedidos" REPLICA IDENTITY DEFAULT'],
+    ),
+    "set trigger": (
+        SetTrigger("e", USERS, TRIGGER),
+        [*TRIGGERED, """SELECT projection.reproject('"public"."user"'::regclass)"""],
+    ),
+    "set trigger that projects nothing": (
+        SetTrigger("e", USERS, replace(TRIGGER, projects=False)),
+        TRIGGERED,
+    ),
+    "create publication": (
+        CreatePublication("e", PUBLICATION),
+        [f"""CREATE PUBLICATION "pub_p" FOR {PARTS} WITH (publish = 'delete, insert, update')"""],
+    ),
+    "replace publication": (
+        ReplacePublication("e", PUBLICATION),
+        [
+            'DROP PUBLICATION "pub_p"',
+            f"""CREATE PUBLICATION "pub_p" FOR {PARTS} WITH (publish = 'delete, insert, update')""",
+        ],
+    ),
+    "set published tables": (
+        SetPublishedTables("e", PUBLICATION, PUBLICATION),
+        [f'ALTER PUBLICATION "pub_p" SET {PARTS}'],
+    ),
+    "set operations": (
+        SetOperations("e", PUBLICATION, PUBLICATION),
+        ["""ALTER PUBLICATION "pub_p" SET (publish = 'delete, insert, update')"""],
+    ),
+    "drop publication": (DropPublication("e", "pub_p"), ['DROP PUBLICATION "pub_p"']),
+    "note gap": (NoteGap("e", NOTES, GAP), ['UPDATE "guard"."gaps" SET noted = true WHERE id <= 7']),
+    "close gap": (CloseGap("e", NOTES, GAP), ['DELETE FROM "guard"."gaps" WHERE id <= 7']),
+    "close every gap": (CloseGap("e", NOTES, None), ['DELETE FROM "guard"."gaps"']),
+    "create slot": (
+        CreateSlot("e", SlotSpec("slot_v")),
+        ["SELECT pg_create_logical_replication_slot('slot_v', 'pgoutput')"],
+    ),
+    "drop slot": (DropSlot("e", SlotSpec("slot_v")), ["SELECT pg_drop_replication_slot('slot_v')"]),
+    "drop origin": (DropOrigin("e", "pg_9"), ["SELECT pg_replication_origin_drop('pg_9')"]),
+    "drop role": (DropRole("e", "ana"), ['DROP OWNED BY "ana"', 'DROP ROLE "ana"']),
+    "create subscription": (
+        CreateSubscription("e", SUBSCRIPTION),
+        [
+            """CREATE SUBSCRIPTION "sub_v" CONNECTION 'host=h user=x' PUBLICATION "pub_a", "pub_b" WITH"""
+            """ (slot_name = 'slot_v', create_slot = false, copy_data = true, binary = 'false',"""
+            """ synchronous_commit = 'on')"""
+        ],
+    ),
+    "create subscription without a slot's name": (
+        CreateSubscription("e", AT_ONCE),
+        [
+            """CREATE SUBSCRIPTION "sub_v" CONNECTION 'host=h user=x' PUBLICATION "pub_a", "pub_b" WITH"""
+            """ (slot_name = 'sub_v', create_slot = false, copy_data = true, binary = 'false',"""
+            """ synchronous_commit = 'on')"""
+        ],
+    ),
+    "set subscription publications": (
+        SetSubscriptionPublications("e", SUBSCRIPTION, SUBSCRIPTION),
+        [CAREFUL, 'ALTER SUBSCRIPTION "sub_v" SET PUBLICATION "pub_a", "pub_b"'],
+    ),
+    "refresh subscription": (
+        RefreshSubscription("e", SUBSCRIPTION, (PEDIDOS,)),
+        [CAREFUL, 'ALTER SUBSCRIPTION "sub_v" REFRESH PUBLICATION'],
+    ),
+    "refresh subscription that commits at once": (
+        RefreshSubscription("e", AT_ONCE, (PEDIDOS,)),
+        ['ALTER SUBSCRIPTION "sub_v" REFRESH PUBLICATION'],
+    ),
+    "set subscription options": (
+        SetSubscriptionOptions("e", SUBSCRIPTION, SUBSCRIPTION),
+        ["""ALTER SUBSCRIPTION "sub_v" SET (binary = 'false', synchronous_commit = 'off')"""],
+    ),
+    "set subscription connection": (
+        SetSubscriptionConnection("e", SUBSCRIPTION, ("host",)),
+        ["""ALTER SUBSCRIPTION "sub_v" CONNECTION 'host=h user=x'"""],
+    ),
+    "set subscription slot": (
+        SetSubscriptionSlot("e", SUBSCRIPTION),
+        ["""ALTER SUBSCRIPTION "sub_v" SET (slot_name = 'slot_v')"""],
+    ),
+    "set subscription slot without a name": (
+        SetSubscriptionSlot("e", AT_ONCE),
+        ["""ALTER SUBSCRIPTION "sub_v" SET (slot_name = 'sub_v')"""],
+    ),
+    "copy again": (
+        CopyAgain("e", SUBSCRIPTION, "pub_a", PEDIDOS),
+        [
+            CAREFUL,
+            'ALTER SUBSCRIPTION "sub_v" DROP PUBLICATION "pub_a"',
+            'ALTER SUBSCRIPTION "sub_v" ADD PUBLICATION "pub_a"',
+            """COMMENT ON TABLE "v"."pedidos" IS 'ponte: old rows are to be filled from the source'""",
+        ],
+    ),
+    "enable subscription": (EnableSubscription("e", SUBSCRIPTION), ['ALTER SUBSCRIPTION "sub_v" ENABLE']),
+    "drop subscription": (
+        DropSubscription("e", "sub_v"),
+        [
+            'ALTER SUBSCRIPTION "sub_v" DISABLE',
+            'ALTER SUBSCRIPTION "sub_v" SET (slot_name = NONE)',
+            'DROP SUBSCRIPTION "sub_v"',
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_a_change_is_made_by_these_words(name: str) -> None:
+    change, words = SQL[name]
+    assert [statement.as_string() for statement in to_sql(change)] == words
+
+
+def test_every_kind_of_change_has_its_words_here() -> None:
+    elsewhere = {Backfill, SettleSubscription}
+    kinds = set(Change.__subclasses__())
+    assert kinds == {type(change) for change, _ in SQL.values()} | elsewhere
+    assert all(kind.__module__ == all_changes.__name__ for kind in kinds)
+
+
+def test_settling_waits_for_every_table_of_that_subscription() -> None:
+    wait, settle = (one.as_string() for one in to_sql(SettleSubscription("e", SUBSCRIPTION)))
+    assert "s.subname = 'sub_v' AND r.srsubstate <> 'r'" in wait
+    assert "s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())" in wait
+    assert settle == """ALTER SUBSCRIPTION "sub_v" SET (binary = 'false', synchronous_commit = 'off')"""
+
+
+def test_what_is_no_change_has_no_words() -> None:
+    for odd in (Change("e"), Backfill("e", PEDIDOS, ("n",), "s", "id")):
+        with pytest.raises(TypeError, match=f"no SQL for {type(odd).__name__}"):
+            to_sql(odd)
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [
+        ({"id"}, ""),
+        ({"id", "b", "a"}, "ponte_identity_pedidos_a_b"),
+        ({"id", "x" * 60}, ("ponte_identity_pedidos_" + "x" * 60)[:63]),
+    ],
+)
+def test_an_identitys_index_is_named_by_what_it_holds_beyond_the_key(columns: set[str], name: str) -> None:
+    assert identity_index(PEDIDOS, frozenset(columns), "id") == name
+
+
+FILL = Backfill("e", PEDIDOS, ("a", SWEEP, "b"), "sgp", "nr", "(id > 5)")
+STAGED = 'SELECT "nr", "a", "b" FROM "v"."pedidos" WHERE (id > 5)'
+LOCKED = [
+    "SET LOCAL session_replication_role = replica",
+    'LOCK TABLE "v"."pedidos" IN SHARE ROW EXCLUSIVE MODE',
+    'CREATE TEMP TABLE "ponte_stage" ON COMMIT DROP AS SELECT "nr", "a", "b" FROM "v"."pedidos" LIMIT 0',
+]
+UNMARKED = [
+    'COMMENT ON COLUMN "v"."pedidos"."a" IS NULL',
+    'COMMENT ON TABLE "v"."pedidos" IS NULL',
+    'COMMENT ON COLUMN "v"."pedidos"."b" IS NULL',
+]
+FILLED = (
+    'UPDATE "v"."pedidos" AS t SET ("a", "b") = ROW(s."a", s."b") FROM "ponte_stage" AS s'
+    ' WHERE s."nr" = t."nr" AND (t."a", t."b") IS DISTINCT FROM (s."a", s."b")'
+)
+SWEPT = (
+    'DELETE FROM "v"."pedidos" AS t WHERE NOT EXISTS (SELECT FROM "ponte_stage" AS s WHERE s."nr" = t."nr")'
+)
+
+
+def words_of(fill: Backfill) -> tuple[list[str], list[str]]:
+    before, after = backfill_statements(fill)
+    return [one.as_string() for one in before], [one.as_string() for one in after]
+
+
+def test_columns_are_filled_rows_swept_and_the_notes_taken_away_under_a_lock() -> None:
+    assert stage_query(FILL).as_string() == STAGED
+    assert stage_query(replace(FILL, where=None)).as_string() == 'SELECT "nr", "a", "b" FROM "v"."pedidos"'
+    assert words_of(FILL) == (LOCKED, [FILLED, SWEPT, *UNMARKED])
+
+
+def test_what_is_not_asked_for_is_neither_filled_nor_swept() -> None:
+    assert words_of(replace(FILL, columns=("a", "b")))[1] == [FILLED, UNMARKED[0], UNMARKED[2]]
+    assert words_of(replace(FILL, columns=(SWEEP,)))[1] == [SWEPT, UNMARKED[1]]
+
+
+def test_the_same_by_hand_goes_through_a_file() -> None:
+    assert [one.as_string() for one in backfill_script(FILL)] == [
+        "BEGIN",
+        *LOCKED,
+        f"\\echo now on sgp: \\copy ({STAGED}) TO 'v.pedidos.copy'",
+        "\\prompt 'Enter when it is done ' done",
+        "\\copy \"ponte_stage\" FROM 'v.pedidos.copy'",
+        FILLED,
+        SWEPT,
+        *UNMARKED,
+        "COMMIT",
+    ]
+
+
+def test_emptying_by_hand_waits_for_the_slot_to_be_read_to_its_end() -> None:
+    script = wait_script(EmptyColumns("e", PEDIDOS, (("a", "NULL"),), "sgp", "slot_v"))
+    assert [one.as_string() for one in script] == [
+        "\\echo ask on sgp until it says t: SELECT confirmed_flush_lsn >= pg_current_wal_lsn()"
+        " FROM pg_replication_slots WHERE slot_name = 'slot_v'",
+        "\\prompt 'Enter when it does ' done",
+    ]

@@ -1,0 +1,233 @@
+"""What a person should know although no step of a plan mends it: each said once, in its whole sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from publications.decide.findings import find_findings
+from publications.decide.spec import (
+    EndpointSpec,
+    Position,
+    PublicationSpec,
+    PublishedTableSpec,
+    SlotSpec,
+    SubscriptionSpec,
+    TableName,
+)
+from publications.decide.wanted import SourceColumn, SourceTables
+from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
+
+NAMES = ("sgp", "vitrine", "vps")
+ANEW = "drop {subscription} and {slot} as 'ponte explain PonteSlotLost' says, run 'ponte apply'"
+WINDOW_ANEW = (
+    "let a beat pass and run 'ponte apply': it copies what sgp does not send again; then give out newer"
+    " versions as 'ponte explain PonteChangesLost' says; then "
+    + ANEW.format(subscription="sub_vps", slot="slot_vps")
+)  # fmt: skip
+
+
+@pytest.fixture
+def declaration() -> Declaration:
+    return read_declaration(STARTING_PATH)
+
+
+def publication(name: str, *tables: str, everything: bool = False) -> PublicationSpec:
+    parts = frozenset(PublishedTableSpec(TableName.parse(one), None) for one in tables)
+    return PublicationSpec(name, parts, frozenset({"insert"}), everything)
+
+
+def subscription(name: str) -> SubscriptionSpec:
+    return SubscriptionSpec(name, None, frozenset(), frozenset(), frozenset())
+
+
+def find(
+    declaration: Declaration, *endpoints: EndpointSpec, source: SourceTables | None = None
+) -> list[tuple[str, str]]:
+    """Return facts and hints for a shop that is as it should be but for the given endpoints."""
+    live = {name: EndpointSpec(name) for name in NAMES} | {one.name: one for one in endpoints}
+    found = find_findings(declaration, live=live, source=source or {})
+    return [(finding.fact, finding.hint) for finding in found]
+
+
+def test_a_shop_as_declared_has_no_findings(declaration: Declaration) -> None:
+    hops = declaration.hops
+    live = [
+        EndpointSpec(
+            name,
+            publications={
+                table.publication: publication(table.publication, table.name)
+                for hop in hops
+                if hop.source == name
+                for table in hop.tables
+            },
+            slots={hop.slot: SlotSpec(hop.slot) for hop in hops if hop.source == name},
+            subscriptions={
+                hop.subscription: subscription(hop.subscription) for hop in hops if hop.target == name
+            },
+        )
+        for name in NAMES
+    ]
+    assert all(one.publications or one.subscriptions for one in live)
+    source = {
+        TableName.parse(name): dict.fromkeys(
+            (*classes.public, *classes.internal, *classes.secret), SourceColumn("text", built_in=True)
+        )
+        for name, classes in declaration.privacy.items()
+    }
+    assert len(source) > 3
+    assert find(declaration, *live, source=source) == []
+
+
+@pytest.mark.parametrize("kind", ["public", "internal", "secret"])
+def test_a_column_of_each_class_is_known_and_any_other_is_told(declaration: Declaration, kind: str) -> None:
+    classes = Privacy.model_validate({kind: ("numero",)})
+    shop = declaration.model_copy(update={"privacy": {"public.pedidos": classes}})
+    columns = dict.fromkeys(("numero", "apelido", "zap"), SourceColumn("text", built_in=True))
+    other = {TableName.parse("public.material"): columns}
+    assert find(shop, source={TableName.parse("public.pedidos"): columns, **other}) == [
+        (
+            f"sgp's column public.pedidos.{column} is not classified; it stays there",
+            'add it to public, internal or secret in [privacy."public.pedidos"]',
+        )
+        for column in ("apelido", "zap")
+    ]
+
+
+def test_somebodys_publication_is_told_with_its_tables(declaration: Declaration) -> None:
+    mine = {"pub_old": publication("pub_old", "public.pedidos"), "z": publication("z", everything=True)}
+    theirs = {"a": publication("a", "public.material")}
+    assert find(declaration, EndpointSpec("vps", publications=mine | theirs)) == [
+        (
+            "vps has a publication that is not Ponte's: a (public.material)",
+            "if nobody needs it: DROP PUBLICATION a",
+        ),
+        (
+            "vps has a publication that is not Ponte's: z (everything)",
+            "if nobody needs it: DROP PUBLICATION z",
+        ),
+    ]
+    both = publication("both", "public.a", "public.b")
+    [(fact, _)] = find(declaration, EndpointSpec("sgp", publications={"both": both}))
+    assert fact.endswith((": both (public.a, public.b)", ": both (public.b, public.a)"))
+
+
+def test_somebodys_slot_is_told_with_whether_it_keeps_wal(declaration: Declaration) -> None:
+    slots = {
+        name: SlotSpec(name, active=name == "used")
+        for name in ("used", "idle", "slot_old", "pg_1_sync_2_3", "pg_sync")
+    }
+    assert find(declaration, EndpointSpec("sgp", slots=slots)) == [
+        (
+            f"sgp has a slot that is not Ponte's: {name} ({state})",
+            f"if nobody needs it: SELECT pg_drop_replication_slot('{name}')",
+        )
+        for name, state in (
+            ("idle", "inactive, and keeps WAL"),
+            ("pg_sync", "inactive, and keeps WAL"),
+            ("used", "active"),
+        )
+    ]
+
+
+def test_somebodys_subscription_is_told(declaration: Declaration) -> None:
+    subscriptions = {name: subscription(name) for name in ("theirs", "sub_old", "again")}
+    assert find(declaration, EndpointSpec("vitrine", subscriptions=subscriptions)) == [
+        (
+            f"vitrine has a subscription that is not Ponte's: {name}",
+            f"if nobody needs it: DROP SUBSCRIPTION {name}",
+        )
+        for name in ("again", "theirs")
+    ]
+
+
+def test_what_is_declared_is_pontes_whatever_its_name(declaration: Declaration) -> None:
+    tables = tuple(
+        table.model_copy(update={"publication": f"loja_{n}"})
+        for n, table in enumerate(declaration.intake.tables)
+    )
+    names = {"subscription": "loja_sub", "slot": "loja_slot", "tables": tables}
+    shop = declaration.model_copy(update={"intake": declaration.intake.model_copy(update=names)})
+    source = EndpointSpec(
+        "sgp",
+        publications={one.publication: publication(one.publication, one.name) for one in tables},
+        slots={"loja_slot": SlotSpec("loja_slot")},
+    )
+    target = EndpointSpec("vitrine", subscriptions={"loja_sub": subscription("loja_sub")})
+    assert find(shop, source, target) == []
+    assert len(find(declaration, source, target)) == len(tables) + 2
+
+
+def test_a_slot_of_ours_that_lost_its_wal_is_told(declaration: Declaration) -> None:
+    slots = {name: SlotSpec(name, lost=True) for name in ("slot_vps", "slot_intake")}
+    slots["slot_well"] = SlotSpec("slot_well")
+    assert find(declaration, EndpointSpec("vitrine", slots=slots)) == [
+        (
+            f"slot {name} on vitrine has lost its WAL: its subscription stands still",
+            f"SELECT pg_drop_replication_slot('{name}'), then run 'ponte apply': all is copied again",
+        )
+        for name in ("slot_intake", "slot_vps")
+    ]
+    theirs = EndpointSpec("vitrine", slots={"theirs": SlotSpec("theirs", lost=True)})
+    assert [fact for fact, _ in find(declaration, theirs)] == [
+        "vitrine has a slot that is not Ponte's: theirs (inactive, and keeps WAL)"
+    ]
+
+
+def at(name: str, **position: object) -> EndpointSpec:
+    return EndpointSpec(name, position=Position(**position))  # type: ignore[arg-type]
+
+
+NEWER = "vps holds newer versions than vitrine has given out: vitrine was put back to an earlier moment"
+
+
+@pytest.mark.parametrize(
+    ("given", "held", "told"),
+    [(5, 6, True), (5, 5, False), (6, 5, False), (None, 6, False), (5, None, False), (0, 1, True)],
+)
+def test_a_window_that_gave_less_than_is_held_was_put_back(
+    declaration: Declaration, given: int | None, held: int | None, told: bool
+) -> None:
+    found = find(declaration, at("vitrine", given_versao=given), at("vps", held_versao=held))
+    assert found == ([(NEWER, WINDOW_ANEW)] if told else [])
+
+
+RECEIVED: Mapping[str, tuple[str, str, str]] = {
+    "sgp": ("vitrine", "sub_intake", ANEW.format(subscription="sub_intake", slot="slot_intake")),
+    "vitrine": ("vps", "sub_vps", WINDOW_ANEW),
+}
+
+
+@pytest.mark.parametrize("source", RECEIVED)
+@pytest.mark.parametrize(
+    ("written", "received", "told"),
+    [(100, 101, True), (100, 100, False), (101, 100, False), (None, 1, False), (0, 1, True)],
+)
+def test_a_source_whose_wal_ends_before_what_was_received_was_put_back(
+    declaration: Declaration, source: str, written: int | None, received: int, told: bool
+) -> None:
+    target, name, hint = RECEIVED[source]
+    fact = (
+        f"{target} has had changes from {source} that {source} does not know:"
+        f" {source} was put back to an earlier moment"
+    )
+    live = at(source, wal_bytes=written), at(target, received_bytes={name: received})
+    assert find(declaration, *live) == ([(fact, hint)] if told else [])
+    other = at(target, received_bytes={"sub_other": received})
+    assert find(declaration, live[0], other) == []
+
+
+def test_all_is_told_in_the_order_of_the_datas_way(declaration: Declaration) -> None:
+    foreign = {"theirs": publication("theirs", "public.material")}
+    shop = [
+        replace(at("vps", held_versao=9, received_bytes={"sub_vps": 9}), publications=foreign),
+        replace(
+            at("vitrine", given_versao=1, wal_bytes=1), slots={"slot_vps": SlotSpec("slot_vps", lost=True)}
+        ),
+        EndpointSpec("sgp", publications=foreign),
+    ]
+    columns = {TableName.parse("public.pedidos"): {"novo": SourceColumn("text", built_in=True)}}
+    facts = [fact.partition(" ")[0] for fact, _ in find(declaration, *shop, source=columns)]
+    assert facts == ["sgp's", "sgp", "vps", "slot", "vps", "vps"]

@@ -1,0 +1,33 @@
+"""The watch on what is published, on SGP and on the window: is it still what `ponte apply` left?"""
+
+from __future__ import annotations
+
+import logging
+from threading import Event
+
+from db.published import read_fingerprint, write_seen
+from thumbnail_worker.connection import Session
+from thumbnail_worker.events import log
+from thumbnail_worker.jobs.job import Job
+
+
+class PublishedJob(Job):
+    """Compares the fingerprints of both publishing databases with those that were written down."""
+
+    name = "published"
+    interval_s = 15.0
+
+    def __init__(self, sgp: Session, vitrine: Session) -> None:
+        self._sessions = {"sgp": sgp, "vitrine": vitrine}
+
+    def run(self, stop: Event) -> None:  # noqa: ARG002 - four short statements
+        """Look once; a difference is logged each time until it is gone."""
+        vitrine = self._sessions["vitrine"].connection()
+        for endpoint, session in self._sessions.items():
+            if not write_seen(vitrine, endpoint, read_fingerprint(session.connection())):
+                log("published_differs", level=logging.ERROR, endpoint=endpoint, hint="run 'ponte plan'")
+
+    def close(self) -> None:
+        """Let go of both connections."""
+        for session in self._sessions.values():
+            session.close()

@@ -1,0 +1,1 @@
+"""Compare what is stored with what the window says, and mend it."""

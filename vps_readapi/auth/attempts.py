@@ -1,0 +1,71 @@
+"""What the API writes: failed logins and logouts, in the VPS's own schema `auth`.
+
+Names and addresses are written as keyed digests: a dump of the database tells neither.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from vps_readapi.auth.queries import revoke_token, settle_attempt, take_attempt
+from vps_readapi.auth.tokens import Verified
+from vps_readapi.database import Database
+
+_PURPOSE = b"ponte failed logins"
+NETWORK_BITS = 64
+"""One household has so many bits of IPv6 addresses to itself."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One login, by the digests of its account's name and of where it comes from."""
+
+    account: bytes
+    address: bytes
+
+
+class Ledger:
+    """Counts attempts and ends sessions, by functions that can do nothing else."""
+
+    def __init__(self, database: Database, *, key: bytes) -> None:
+        """database: through the role `ponte_auth`."""
+        self._database = database
+        self._key = hmac.digest(key, _PURPOSE, sha256)
+
+    def describe(self, username: str, host: str) -> Attempt:
+        """Return the digests of who tries."""
+        return Attempt(self._digest("account", username), self._digest("address", find_network(host)))
+
+    async def take(self, attempt: Attempt) -> float:
+        """Count an attempt and return 0, or return the seconds to wait before one counts."""
+        row = await self._database.fetch_first(take_attempt(attempt.account, attempt.address))
+        return float(row.wait_s) if row else 0.0
+
+    async def settle(self, attempt: Attempt) -> None:
+        """The password was right: forget the account's failures."""
+        await self._database.fetch(settle_attempt(attempt.account, attempt.address))
+
+    async def revoke(self, token: Verified) -> None:
+        """End a session in every process; each hears of it before its next answer."""
+        ends = datetime.fromtimestamp(token.expires_at, UTC)
+        await self._database.fetch(revoke_token(token.digest, ends))
+
+    def _digest(self, kind: str, text: str) -> bytes:
+        return hmac.digest(self._key, f"{kind}:{text}".encode("utf-8", "surrogatepass"), sha256)
+
+
+def find_network(host: str) -> str:
+    """Return what an address is counted as: itself, or the network of an IPv6 address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, NETWORK_BITS), strict=False))

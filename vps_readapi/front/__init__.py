@@ -1,0 +1,1 @@
+"""What a request meets first, and what every answer has."""

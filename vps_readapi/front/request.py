@@ -1,0 +1,154 @@
+"""What a request wants, if it is one that memory may answer: who asks, for what, in which coding.
+
+Clients that keep a connection open send the same bytes over and over; those are read once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from vps_readapi.auth.tokens import MAX_TOKEN_CHARS, TokenError, Tokens, Verified
+from vps_readapi.front.cors import cors_fields
+from vps_readapi.memory.bodies import BROTLI, GZIP, IDENTITY, ZSTD
+from vps_readapi.memory.wanted import LIST, Wanted
+
+Fields = Sequence[tuple[bytes, bytes]]
+Value = TypeVar("Value")
+
+MAX_REQUESTS = 4096
+MAX_REQUEST_BYTES = 4096
+_TARGET = re.compile(rb"/pedidos(?:/(\d{1,9})?)?")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e]*")
+_WEIGHT = re.compile(rb"q=(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
+_CODINGS = {b"zstd": ZSTD, b"br": BROTLI, b"gzip": GZIP, b"x-gzip": GZIP}
+_REFUSED = frozenset(
+    (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection", b"range", b"host")
+)
+"""Fields with which a request is read by the server's own parser, where they say anything unusual."""
+
+
+class Requests:
+    """Reads requests, and remembers those that it has read."""
+
+    def __init__(self, tokens: Tokens, *, cors_origins: Sequence[str]) -> None:
+        self._tokens = tokens
+        self._origins = frozenset(cors_origins)
+        self._known: OrderedDict[bytes, Wanted | None] = OrderedDict()
+        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
+        self.recall = self._known.get
+
+    def read_bytes(self, request: bytes) -> Wanted | None:
+        """Understand a whole request without a body; None means that somebody else must."""
+        if len(request) > MAX_REQUEST_BYTES:
+            return None
+        if request in self._known:
+            return self._known[request]
+        wanted = self._parse(request)
+        if wanted is not None:  # what memory can't answer is not kept: junk would push out the others
+            _keep(self._known, request, wanted)
+        return wanted
+
+    def read(self, *, method: bytes, target: bytes, fields: Fields) -> Wanted | None:
+        """Understand a request that is parsed already; names are in lower case."""
+        asked = _TARGET.fullmatch(target)
+        if asked is None or method not in {b"GET", b"HEAD"}:
+            return None
+        found = dict(fields)
+        if len(found) != len(fields) and _has_doubled(fields):
+            return None
+        verified = self._verify(found.get(b"authorization", b""))
+        if verified is None:
+            return None
+        return Wanted(
+            target=int(asked[1]) if asked[1] else LIST,
+            token=verified,
+            coding=choose_coding(found.get(b"accept-encoding", b"")),
+            etags=read_etags(found.get(b"if-none-match", b"")),
+            max_age_s=read_max_age(found.get(b"sync-max-age")),
+            is_head=method == b"HEAD",
+            cors=b"".join(b"%s: %s\r\n" % one for one in cors_fields(self._origins, found.get(b"origin"))),
+        )
+
+    def _parse(self, request: bytes) -> Wanted | None:
+        """Read the strictest form of HTTP/1.1 only; everything else is for the server's own parser."""
+        if not request.endswith(b"\r\n\r\n") or request.find(b"\r\n\r\n") != len(request) - 4:
+            return None
+        first, *lines = request[:-4].split(b"\r\n")
+        words = first.split(b" ")
+        if len(words) != 3 or words[2] != b"HTTP/1.1":  # noqa: PLR2004
+            return None
+        fields = []
+        for line in lines:
+            name, colon, value = line.partition(b":")
+            if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                return None
+            fields.append((name.lower(), value.strip(b" \t")))
+        return None if _is_unusual(fields) else self.read(method=words[0], target=words[1], fields=fields)
+
+    def _verify(self, authorization: bytes) -> Verified | None:
+        verified = self._verified.get(authorization)
+        if verified is None:
+            scheme, _, token = authorization.partition(b" ")
+            if scheme.lower() != b"bearer" or len(token) > MAX_TOKEN_CHARS:
+                return None
+            try:
+                verified = self._tokens.read(token.strip().decode("latin-1"))
+            except TokenError:
+                return None
+            _keep(self._verified, authorization, verified)
+        return verified if verified.expires_at > time.time() else None
+
+
+def _keep(known: OrderedDict[bytes, Value], key: bytes, value: Value) -> None:
+    known[key] = value
+    if len(known) > MAX_REQUESTS:
+        known.popitem(last=False)
+
+
+def _is_unusual(fields: Fields) -> bool:
+    hosts = sum(name == b"host" for name, _ in fields)
+    return hosts != 1 or any(
+        name in _REFUSED
+        and not (name == b"host" or (name == b"connection" and value.lower() == b"keep-alive"))
+        for name, value in fields
+    )
+
+
+def _has_doubled(fields: Fields) -> bool:
+    """Tell whether a field that counts here stands twice."""
+    counted = (b"authorization", b"accept-encoding", b"if-none-match", b"sync-max-age", b"origin")
+    names = [name for name, _ in fields if name in counted]
+    return len(names) != len(set(names))
+
+
+def choose_coding(accepted: bytes) -> int:
+    """Return the coding that the client likes best; ours decides where it likes several equally."""
+    best = (0.0, IDENTITY)
+    for word in accepted.lower().split(b","):
+        name, _, weight = word.partition(b";")
+        coding = _CODINGS.get(name.strip())
+        if coding is not None:
+            best = max(best, (_read_weight(weight.strip()), coding))
+    return best[1] if best[0] > 0 else IDENTITY
+
+
+def _read_weight(text: bytes) -> float:
+    if not text:
+        return 1.0
+    return float(text[2:]) if _WEIGHT.fullmatch(text) else 0.0
+
+
+def read_etags(text: bytes) -> frozenset[bytes]:
+    """Return the tags, all in the weak form in which they are compared."""
+    tags: Iterable[bytes] = (one.strip() for one in text.split(b","))
+    return frozenset(tag if tag == b"*" or tag.startswith(b"W/") else b"W/" + tag for tag in tags if tag)
+
+
+def read_max_age(text: bytes | None) -> float | None:
+    """Return how old the data may be, in seconds; what is no number of seconds asks for nothing."""
+    return float(text) if text is not None and text.isdigit() and len(text) <= 9 else None  # noqa: PLR2004

@@ -1,0 +1,40 @@
+"""Says why a session with the database is lost: once, then at growing distance, and when it is back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from db.outage import Outage
+from db.reasons import explain_failure
+
+log = logging.getLogger(__name__)
+
+
+class Losses:
+    """What is said of one session that comes and goes; finding a reason takes time, and holds nobody up."""
+
+    def __init__(self, session: str, conninfo: str, *, source: str) -> None:
+        """session: its name in the log; source: the variable that holds the connection string."""
+        self._session = session
+        self._conninfo = conninfo
+        self._source = source
+        self._outage = Outage()
+
+    def lost(self, error: Exception) -> None:
+        """Note that it was lost, or could not be had."""
+        if self._outage.fails((type(error).__name__, str(error))):
+            failures = self._outage.failures
+            threading.Thread(target=self._tell, args=(error, failures), name="losses", daemon=True).start()
+
+    def back(self) -> None:
+        """Note that it is there."""
+        lasted_s = self._outage.works()
+        if lasted_s is not None:
+            fields = {"session": self._session, "after_s": round(lasted_s, 1)}
+            log.info("database_back", extra={"fields": fields})
+
+    def _tell(self, error: Exception, failures: int) -> None:
+        told = explain_failure(error, self._conninfo, name="vps", source=self._source)
+        fields = {"session": self._session, "fact": told.fact, "hint": told.hint, "failures": failures}
+        log.warning("database_lost", extra={"fields": fields})

@@ -1,0 +1,1 @@
+"""Miniaturas and originals: how they are addressed and fetched."""
