@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ from tests.fix_api import (
     write_session,
 )
 from tests.fix_sgp import RunningSgp, run_sgp
+from tests.sgp_server import TRICKS_FROM
+from vps_readapi.auth.tokens import Claims
+from vps_readapi.live.asking import LiveAnswer
+from vps_readapi.live.questions import MATERIAL, make_question
+from vps_readapi.live.room import open_live
+from vps_readapi.live.settings import LiveSettings
+from vps_readapi.memory.people import People
+from vps_readapi.pedidos.visibility import VisibilityPolicy
 
 pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.timeout(300)]
 
@@ -256,15 +265,32 @@ def test_parameters_have_types(api: RunningApi, sgp: RunningSgp, path: str, stat
     assert sgp.asked() == []
 
 
-def test_equal_questions_of_many_are_one_to_sgp(api: RunningApi, sgp: RunningSgp) -> None:
-    path = f"/materiais/{next(fresh_ids)}"
-    sgp.tell("hold")
-    with ThreadPoolExecutor(10) as pool:
-        asking = [pool.submit(ask, api, path, user_id=1 + one % 2) for one in range(10)]
-        assert wait_until(lambda: sgp.targets() == [path], DEADLINE_S)
-        sgp.tell("release")
-        assert {one.result().status for one in asking} == {200}
-    assert sgp.targets() == [path]
+def ask_together(sgp: RunningSgp, number: int) -> list[object]:
+    """Ask the same of SGP ten times, in one process, before any answer can be there."""
+
+    async def ask_all() -> list[object]:
+        settings, people = LiveSettings(live_url=sgp.url), People(VisibilityPolicy.of())
+        async with open_live(settings, people, sgp_key=None, max_streams=1, max_of_user=1) as room:
+            assert room is not None
+            question = make_question(MATERIAL, material_id=number)
+            asking = (room.asking.ask(question, Claims(one, "ana")) for one in range(10))
+            return list(await asyncio.gather(*asking, return_exceptions=True))
+
+    return asyncio.run(ask_all())
+
+
+def test_equal_questions_of_many_are_one_to_sgp(sgp: RunningSgp) -> None:
+    number = next(fresh_ids)
+    found = ask_together(sgp, number)
+    assert found == [found[0]] * 10
+    assert isinstance(found[0], LiveAnswer)
+    assert sgp.targets() == [f"/materiais/{number}"]
+
+
+def test_what_sgp_refuses_one_it_is_asked_for_by_the_next(sgp: RunningSgp) -> None:
+    refused = TRICKS_FROM + 1021
+    assert [getattr(one, "status", None) for one in ask_together(sgp, refused)] == [403] * 10
+    assert sgp.targets() == [f"/materiais/{refused}"] * 10
 
 
 # ---------------------------------------------------------------- when it fails
