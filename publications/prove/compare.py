@@ -1,7 +1,7 @@
 """Compare a subscriber's rows with the window's, by key and versao: what did not arrive shows on any server.
 
 Sums are compared first; where they differ, because something is on its way or lost, each row is. It must be
-there, not older than it was sent, once all that was sent until then is confirmed; see docs/adr/0022.
+there, not older than it was sent, once all that was sent until then is confirmed; see docs/adr/0023.
 """
 
 from __future__ import annotations
