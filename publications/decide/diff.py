@@ -214,9 +214,9 @@ def _diff_subscription(at: str, wanted: SubscriptionSpec, live: SubscriptionSpec
     if expected.options != live.options:
         settled = live.options == wanted.while_copying.options
         yield SettleSubscription(at, wanted) if settled else SetSubscriptionOptions(at, expected, live)
+    if wanted.enabled and not live.enabled:  # first: what is disabled learns of no table
+        yield EnableSubscription(at, wanted)
     if wanted.publications != live.publications:
         yield SetSubscriptionPublications(at, wanted, live)
     elif wanted.tables != live.tables:
         yield RefreshSubscription(at, wanted, tuple(sorted(wanted.tables ^ live.tables)))
-    if wanted.enabled and not live.enabled:
-        yield EnableSubscription(at, wanted)

@@ -55,7 +55,7 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
             new=wanted[hop.source].publications[publication],
             old=live[hop.source].publications.get(publication),
             there=there,
-            gap=gap_is_new or slot_is_new,
+            gap=gap_is_new or slot_is_new or publication not in known.publications,
         )
     if notes and gap and gap_is_new:
         steps.append(NoteGap(hop.target, notes, gap))
@@ -84,7 +84,7 @@ def _diff_table(
     there: TableSpec | None,
     gap: bool,
 ) -> Iterable[Change]:
-    """Compare one table. gap: what came in between is missing, or the slot is new."""
+    """Compare one table. gap: what came in between is missing, the slot is new, or nothing follows it."""
     pending = there.pending if there else frozenset()
     if gap or COPY in pending or _missed_rows(table, new, old):
         if COPY not in pending:
