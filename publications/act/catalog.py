@@ -325,3 +325,9 @@ def _subscription(row: TupleRow) -> SubscriptionSpec:
 def read_copying(conn: Connection, subscription: str) -> list[tuple[str, str, int, int]]:
     """Return the tables that are not in step yet: name, state, rows and bytes that the copy has read."""
     return conn.execute(_SQL["copying"], [subscription]).fetchall()
+
+
+def read_moved(conn: Connection, subscription: str) -> int:
+    """Return up to where the workers that copy its tables have received, in bytes."""
+    row = conn.execute(_SQL["moved"], [subscription]).fetchone()
+    return row[0] if row else 0

@@ -15,7 +15,9 @@ from publications.ddl.tables import (
     define_column,
     empty_columns,
     mark,
+    note,
     note_gap,
+    renew_versions,
     reproject,
     set_identity,
     set_trigger,
@@ -37,8 +39,11 @@ from publications.decide.changes import (
     DropRole,
     DropSlot,
     EmptyColumns,
+    ForgetMarks,
     MarkBackfill,
     NoteGap,
+    RenewSlot,
+    RenewVersions,
     ReplacePublication,
     RevokeGrants,
     SetIdentity,
@@ -54,6 +59,7 @@ from publications.decide.spec import (
     PublicationSpec,
     PublishedTableSpec,
     RoleSpec,
+    SlotSpec,
     TableName,
 )
 
@@ -82,6 +88,10 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [alter_type(table, column)]
         case MarkBackfill(table=table, columns=columns):
             return [mark(table, column) for column in columns]
+        case ForgetMarks(table=table, columns=columns):
+            return [note(table, column, None) for column in columns]
+        case RenewVersions(tables=stamped, above=above):
+            return renew_versions(stamped, above)
         case EmptyColumns(table=table, columns=columns):
             return empty_columns(table, columns)
         case SetIdentity():
@@ -108,15 +118,25 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
         case DropPublication(name=name):
             return [compose("DROP PUBLICATION {}", name_of(name))]
         case CreateSlot(slot=slot):
-            return [compose("SELECT pg_create_logical_replication_slot({}, {})", slot.name, slot.plugin)]
+            return [_create_slot(slot)]
         case DropSlot(slot=slot):
-            return [compose("SELECT pg_drop_replication_slot({})", slot.name)]
+            return [_drop_slot(slot)]
+        case RenewSlot(slot=slot):
+            return [_drop_slot(slot), _create_slot(slot)]
         case DropOrigin(name=name):
             return [compose("SELECT pg_replication_origin_drop({})", name)]
         case DropRole(name=name):
             return [compose("DROP OWNED BY {}", name_of(name)), compose("DROP ROLE {}", name_of(name))]
         case _:
             return subscription_to_sql(change)
+
+
+def _create_slot(slot: SlotSpec) -> Statement:
+    return compose("SELECT pg_create_logical_replication_slot({}, {})", slot.name, slot.plugin)
+
+
+def _drop_slot(slot: SlotSpec) -> Statement:
+    return compose("SELECT pg_drop_replication_slot({})", slot.name)
 
 
 def _shape_role(role: RoleSpec) -> list[Statement]:

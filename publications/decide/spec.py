@@ -144,7 +144,7 @@ class SlotSpec:
     plugin: str = "pgoutput"
     active: bool = field(default=False, compare=False)
     lost: bool = field(default=False, compare=False)
-    """Its WAL is gone: what it feeds must be copied again."""
+    """Its WAL is gone, or has not come as far as it: what it feeds must be copied again."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fix_gaps import HOPS, delete_somebody, wait_idle
+from tests.fix_gaps import HOPS, delete_somebody, is_there, wait_idle
 from tests.fix_road import Road, plan_lines
 
 WINDOW = ("vitrine.pedidos", "vitrine.usuarios", "vitrine.imagens")
@@ -50,4 +50,72 @@ def test_a_subscription_that_an_upgrade_left_without_tables_copies_them_again(ro
     wait_idle(road, *HOPS["export"])
     road.run("vps", "SET allow_system_table_mods = on; DELETE FROM pg_subscription_rel")
     delete_somebody(road)
+    converge(road)
+
+
+def lose_wal(road: Road) -> None:
+    """Let the vitrine write past what it may keep for a VPS that is away."""
+    road.run("vps", "ALTER SUBSCRIPTION sub_vps DISABLE")
+    wait_idle(road, *HOPS["export"])
+    road.run("vitrine", "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    road.run("vitrine", "SELECT pg_reload_conf()")
+    lost = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'slot_vps' AND wal_status = 'lost'"
+
+    def write() -> bool:
+        road.run("vitrine", "SELECT pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal()")
+        road.run("vitrine", "CHECKPOINT")
+        return road.run("vitrine", lost) != []
+
+    road.wait(write, "a lost slot")
+    road.run("vitrine", "ALTER SYSTEM RESET max_slot_wal_keep_size")
+    road.run("vitrine", "SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize("found", ["disabled", "enabled"])
+def test_a_lost_slot_is_planned_and_made_anew(road: Road, found: str) -> None:
+    lose_wal(road)
+    if found == "enabled":
+        road.run("vps", "ALTER SUBSCRIPTION sub_vps ENABLE")
+    gone = delete_somebody(road)
+    road.run("sgp", "UPDATE pedidos SET observacao = 'sem fila' WHERE id < 10")
+    lines = plan_lines(road)
+    assert "vitrine: renew slot slot_vps (its WAL is lost: all that it feeds is copied again)" in lines
+    assert "vps: copy again vitrine.pedidos by sub_vps" in lines
+    converge(road)
+    assert not is_there(road, "vps", gone)
+
+
+def advance_origin(road: Road, target: str, source: str, subscription: str) -> None:
+    """Have a subscriber remember more of its source's WAL than the source has written."""
+    road.run(target, f"ALTER SUBSCRIPTION {subscription} DISABLE")
+    runs = "SELECT 1 FROM pg_stat_activity WHERE backend_type LIKE 'logical replication%%apply%%'"
+    road.wait(lambda: road.run(target, f"{runs} AND datname = current_database()") == [], "no worker")
+    [[ahead]] = road.run(source, "SELECT (pg_current_wal_lsn() + 1073741824)::text")
+    origin = "SELECT pg_replication_origin_advance('pg_' || oid, %s::pg_lsn) FROM pg_subscription"
+    road.run(target, f"{origin} WHERE subname = %s", ahead, subscription)
+    road.run(target, f"ALTER SUBSCRIPTION {subscription} ENABLE")
+
+
+@pytest.mark.parametrize("hop", HOPS)
+def test_a_source_whose_wal_is_behind_its_subscriber_is_followed_anew(road: Road, hop: str) -> None:
+    """Put back to an earlier moment; its slot may even have been told to pass over what comes now."""
+    source, slot, target, subscription = HOPS[hop]
+    advance_origin(road, target, source, subscription)
+    gone = delete_somebody(road)
+    lines = plan_lines(road)
+    assert (
+        f"{source}: renew slot {slot} ({target} is ahead of it: all that it feeds is copied again)" in lines
+    )
+    converge(road)
+    assert not is_there(road, "vps", gone)
+
+
+@pytest.mark.spoils
+def test_a_vitrine_that_gave_older_versions_gives_newer_ones(road: Road) -> None:
+    [[held]] = road.run("vps", "SELECT max(versao) + 1000 FROM vitrine.pedidos")
+    with road.connect("vps") as conn:
+        conn.execute("SET session_replication_role = replica")
+        conn.execute("UPDATE vitrine.pedidos SET versao = %s", [held])
+    road.run("sgp", "UPDATE pedidos SET observacao = 'depois' WHERE id < 10")
+    assert any(line.startswith("vitrine: renew versions") for line in plan_lines(road))
     converge(road)
