@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
+from publications.act.apply import BusyError, RefusedError, run_step
+from publications.act.waits import CopyTimeoutError
+from publications.decide.changes import CreateSlot
+from publications.decide.spec import SlotSpec
 from tests.fix_gaps import HOPS, delete_somebody, is_there, wait_idle
 from tests.fix_road import Road, plan_lines
 
@@ -118,4 +125,73 @@ def test_a_vitrine_that_gave_older_versions_gives_newer_ones(road: Road) -> None
         conn.execute("UPDATE vitrine.pedidos SET versao = %s", [held])
     road.run("sgp", "UPDATE pedidos SET observacao = 'depois' WHERE id < 10")
     assert any(line.startswith("vitrine: renew versions") for line in plan_lines(road))
+    converge(road)
+
+
+@contextmanager
+def held(road: Road, how: str) -> Iterator[str]:
+    """Have a transaction that has written stand open in SGP; give the words that name it."""
+    with road.connect("sgp") as conn:
+        conn.execute("BEGIN")
+        conn.execute("UPDATE pedidos SET observacao = observacao WHERE id = 1")
+        if how == "prepared":
+            conn.execute("PREPARE TRANSACTION 'esquecida'")
+        pid = conn.info.backend_pid
+        try:
+            yield "the prepared transaction 'esquecida'" if how == "prepared" else f"process {pid} (idle in"
+        finally:
+            conn.execute("ROLLBACK PREPARED 'esquecida'" if how == "prepared" else "ROLLBACK")
+
+
+@pytest.mark.parametrize("how", ["prepared", "idle"])
+def test_who_holds_the_making_of_a_slot_back_is_named(
+    road: Road, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("publications.act.apply.LOCK_TIMEOUT_MS", 2500)
+    monkeypatch.setattr("publications.act.apply.LOCK_TRIES", 1)
+    slot = CreateSlot("sgp", SlotSpec("slot_probe"))
+    with held(road, how) as named, road.session() as session:
+        with pytest.raises(BusyError) as refused:
+            run_step(session, slot)
+        assert named in refused.value.fact
+        assert "in sgp, for " in refused.value.fact
+        assert (
+            "ROLLBACK PREPARED 'esquecida'" if how == "prepared" else "pg_terminate"
+        ) in refused.value.hint
+
+
+def test_a_copy_that_waits_for_a_transaction_is_bounded_and_names_it(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publications.act.waits.STALL_S", 4)
+    with held(road, "prepared") as named:
+        road.run("vitrine", "ALTER SUBSCRIPTION sub_intake DROP PUBLICATION pub_intake_user")
+        with pytest.raises(CopyTimeoutError) as refused:
+            road.apply()
+        assert f"first public.user, and nothing came for 4 s; on sgp there is {named}" in refused.value.fact
+    converge(road)
+
+
+FEW = {
+    "max_logical_replication_workers": 0,
+    "max_worker_processes": 1,
+    "max_sync_workers_per_subscription": 0,
+}
+
+
+@pytest.mark.parametrize("setting", FEW)
+def test_a_subscriber_with_too_few_processes_is_told_by_the_settings_name(road: Road, setting: str) -> None:
+    cluster = road.servers.clusters["vps"]
+    road.run("vps", f"ALTER SYSTEM SET {setting} = {FEW[setting]}")
+    try:
+        cluster.stop("fast")
+        cluster.start()
+        facts = [refusal.fact for refusal in road.read().refusals]
+        assert [fact for fact in facts if fact.startswith(f"vps has {setting} = {FEW[setting]}")] == facts
+        with pytest.raises(RefusedError, match=setting):
+            road.apply()
+    finally:
+        road.run("vps", f"ALTER SYSTEM RESET {setting}")
+        cluster.stop("fast")
+        cluster.start()
     converge(road)
