@@ -14,6 +14,7 @@ from db.engines import Connection
 from db.errors import PonteError
 from db.sqlfile import read_blocks
 from publications.ddl.tables import PENDING, TO_COPY
+from publications.decide.columns import USUAL
 from publications.decide.spec import (
     COPY,
     SWEEP,
@@ -32,6 +33,7 @@ from publications.decide.spec import (
     TableName,
     TableSpec,
     TriggerSpec,
+    Unusual,
 )
 from publications.decide.wanted import Filter, Filters, SourceColumn, SourceTables
 from publications.declare.declaration import Declaration
@@ -78,6 +80,7 @@ def read_endpoint(
         publications=_read_publications(conn),
         slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
         subscriptions=read_subscriptions(conn),
+        unusual=tuple(_read_unusual(conn)),
         orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
         stale={
             table: stale
@@ -320,6 +323,14 @@ def _subscription(row: TupleRow) -> SubscriptionSpec:
         tables=frozenset(map(TableName.parse, tables)),
         copying=frozenset(map(TableName.parse, copying)),
     )
+
+
+def _read_unusual(conn: Connection) -> Iterable[Unusual]:
+    """A column that this version does not have is as usual."""
+    for catalog, name, column, value in conn.execute(_SQL["unusual"]):
+        usual = USUAL[catalog].get(column)
+        if usual is not None and value != usual.value:
+            yield Unusual(catalog, name, column, value)
 
 
 def read_copying(conn: Connection, subscription: str) -> list[tuple[str, str, int, int]]:

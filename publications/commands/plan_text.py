@@ -28,6 +28,7 @@ from publications.decide.changes import (
     RefreshSubscription,
     RenewSlot,
     RenewVersions,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -38,6 +39,7 @@ from publications.decide.changes import (
     SetTrigger,
     StartHeart,
 )
+from publications.decide.columns import USUAL
 from publications.decide.plan import Plan
 from publications.decide.spec import COPY, SWEEP, GrantSpec, PublicationSpec, RoleSpec, SubscriptionSpec
 
@@ -88,6 +90,10 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
             return f"{new.name} ({_differences(new, was)})"
         case SetSubscriptionPublications(subscription=new, was=was):
             return f"{new.name} ({_change(_listed(was.publications), _listed(new.publications))})"
+        case ResetColumn(unusual=one):
+            usual = USUAL[one.catalog][one.column]
+            values = _change(one.value, usual.value)
+            return f"{one.column} of {one.name} ({values}; with the former {usual.means})"
         case RenewSlot(slot=slot, why=why):
             return f"{slot.name} ({why}: all that it feeds is copied again)"
         case ForgetProgress(subscription=subscription):

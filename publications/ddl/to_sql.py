@@ -45,6 +45,7 @@ from publications.decide.changes import (
     RenewSlot,
     RenewVersions,
     ReplacePublication,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -52,6 +53,7 @@ from publications.decide.changes import (
     SetTrigger,
     StartHeart,
 )
+from publications.decide.columns import USUAL
 from publications.decide.spec import (
     MEMBER_OF,
     GrantKind,
@@ -121,6 +123,8 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [_create_slot(slot)]
         case DropSlot(slot=slot):
             return [_drop_slot(slot)]
+        case ResetColumn(unusual=one):
+            return [compose(USUAL[one.catalog][one.column].reset or "", name_of(one.name))]
         case RenewSlot(slot=slot):
             return [_drop_slot(slot), _create_slot(slot)]
         case DropOrigin(name=name):

@@ -27,6 +27,7 @@ def begins_anew(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> bool:
         or slot not in live[hop.source].slots
         or _why_renewed(hop, wanted, live) is not None
         or _holds_newer(hop, live)
+        or _drops_what_comes_from_elsewhere(hop, live)
     )
 
 
@@ -63,6 +64,11 @@ def _had_more(hop: HopSpec, live: Endpoints) -> bool:
 def _holds_newer(hop: HopSpec, live: Endpoints) -> bool:
     """What the source writes now would be taken for old."""
     return _is_ahead(live[hop.target].position.held_versao, live[hop.source].position.given_versao)
+
+
+def _drops_what_comes_from_elsewhere(hop: HopSpec, live: Endpoints) -> bool:
+    """All that the window holds came from SGP: with origin = none nothing of it goes on."""
+    return any((one.name, one.column) == (hop.subscription, "suborigin") for one in live[hop.target].unusual)
 
 
 def _is_ahead(one: int | None, other: int | None) -> bool:

@@ -22,6 +22,7 @@ from publications.decide.spec import (
     TableName,
     TableSpec,
     TriggerSpec,
+    Unusual,
 )
 
 
@@ -380,6 +381,14 @@ class SetSubscriptionSlot(Change):
     """Follow the declared slot."""
 
     subscription: SubscriptionSpec
+    phase = Phase.SUBSCRIPTIONS
+
+
+@dataclass(frozen=True)
+class ResetColumn(Change):
+    """Give a publication or subscription back a value that nobody declares, because only one is right."""
+
+    unusual: Unusual
     phase = Phase.SUBSCRIPTIONS
 
 

@@ -28,6 +28,7 @@ from publications.decide.changes import (
     Phase,
     RefreshSubscription,
     ReplacePublication,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -41,6 +42,7 @@ from publications.decide.changes import (
     StartHeart,
     published_more,
 )
+from publications.decide.columns import USUAL
 from publications.decide.spec import (
     EndpointSpec,
     GrantSpec,
@@ -69,6 +71,7 @@ def diff_endpoint(wanted: EndpointSpec, live: EndpointSpec) -> list[Change]:
         *_diff_tables(wanted.name, wanted.tables, live.tables),
         *_diff_identities(wanted, live),
         *_diff_publications(wanted.name, wanted.publications, live.publications),
+        *_reset_columns(wanted, live),
         *_diff_slots(wanted.name, wanted.slots, live.slots),
         *_diff_subscriptions(wanted.name, wanted.subscriptions, live.subscriptions),
         *(DropOrigin(wanted.name, name) for name in sorted(live.orphan_origins)),
@@ -168,6 +171,13 @@ def _diff_publications(
             yield SetOperations(at, publication, was)
     for name in _leftovers("publication", wanted, live):
         yield DropPublication(at, name)
+
+
+def _reset_columns(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Change]:
+    ours = {*wanted.publications, *wanted.subscriptions}
+    for one in live.unusual:
+        if one.name in ours and USUAL[one.catalog][one.column].reset is not None:
+            yield ResetColumn(wanted.name, one)
 
 
 def _set_tables(at: str, new: PublicationSpec, was: PublicationSpec) -> Change:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from db.errors import PonteError
+from publications.decide.columns import KINDS, USUAL
 from publications.decide.diff import OURS, TABLE_COPY
 from publications.decide.spec import EndpointSpec, TableName
 from publications.decide.wanted import SourceTables
@@ -22,6 +23,7 @@ def find_findings(
     return (
         *_find_unclassified(declaration, source),
         *(finding for endpoint in live.values() for finding in _find_foreign(declaration, endpoint)),
+        *(finding for endpoint in live.values() for finding in _find_unusual(declaration, endpoint)),
     )
 
 
@@ -35,6 +37,20 @@ def _find_unclassified(declaration: Declaration, source: SourceTables) -> Iterab
                     f"{declaration.intake.source}'s column {name}.{column} is not classified; it stays there",
                     f'add it to public, internal or secret in [privacy."{name}"]',
                 )
+
+
+def _find_unusual(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:
+    """What no ALTER brings back while it runs."""
+    ours = {hop.subscription for hop in declaration.hops}
+    for one in live.unusual:
+        usual = USUAL[one.catalog][one.column]
+        if one.name in ours and usual.reset is None:
+            yield FindingError(
+                f"{KINDS[one.catalog]} {one.name} on {live.name} has {one.column} = {one.value}, not"
+                f" {usual.value}: {usual.means}",
+                "disable and drop it with slot_name = NONE, drop its slot, and run 'ponte apply':"
+                " all is copied again",
+            )
 
 
 def _find_foreign(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:

@@ -170,6 +170,16 @@ class SubscriptionSpec:
 
 
 @dataclass(frozen=True)
+class Unusual:
+    """A column of a publication or subscription that has not the value which `columns.USUAL` has."""
+
+    catalog: str
+    name: str
+    column: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Position:
     """How far a database has come; from a backup it is behind what others have had from it."""
 
@@ -220,6 +230,8 @@ class EndpointSpec:
     publications: Mapping[str, PublicationSpec] = field(default_factory=dict)
     slots: Mapping[str, SlotSpec] = field(default_factory=dict)
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
+    unusual: tuple[Unusual, ...] = ()
+    """Never wanted."""
     orphan_origins: frozenset[str] = frozenset()
     """Origins whose subscription is gone: never wanted."""
     stale: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)

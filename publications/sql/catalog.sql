@@ -159,6 +159,20 @@ SELECT s.subname, s.subslotname, s.subpublications, s.subconninfo, s.subenabled,
   FROM pg_subscription s
  WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 
+-- name: unusual
+-- every column of this database's publications and subscriptions as text; of an owner only whether it may all
+SELECT found.catalog, found.name, one.key,
+       CASE WHEN one.key IN ('pubowner', 'subowner')
+            THEN (SELECT CASE WHEN r.rolsuper THEN 'superuser' ELSE r.rolname END
+                    FROM pg_roles r WHERE r.oid::text = one.value)
+            ELSE one.value END
+  FROM (SELECT 'pg_publication' AS catalog, p.pubname AS name, to_jsonb(p) AS columns FROM pg_publication p
+        UNION ALL
+        SELECT 'pg_subscription', s.subname, to_jsonb(s) FROM pg_subscription s
+         WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) AS found,
+       jsonb_each_text(found.columns) AS one
+ ORDER BY 1, 2, 3;
+
 -- name: copying
 -- tables of a subscription that are not yet in step, with rows and bytes that their copy has read
 SELECT n.nspname || '.' || c.relname, r.srsubstate::text,

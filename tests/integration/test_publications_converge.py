@@ -10,6 +10,7 @@ import pytest
 from publications.act.apply import BusyError, RefusedError, run_step
 from publications.act.waits import CopyTimeoutError
 from publications.decide.changes import CreateSlot
+from publications.decide.columns import COMPARED, IDENTITIES, LEFT_TO_THE_DBA, USUAL
 from publications.decide.spec import SlotSpec
 from tests.fix_gaps import HOPS, delete_somebody, is_there, wait_idle
 from tests.fix_road import Road, plan_lines
@@ -195,3 +196,68 @@ def test_a_subscriber_with_too_few_processes_is_told_by_the_settings_name(road: 
         cluster.stop("fast")
         cluster.start()
     converge(road)
+
+
+CATALOGS = ("pg_subscription", "pg_publication", "pg_publication_rel")
+
+
+@pytest.mark.parametrize("catalog", CATALOGS)
+@pytest.mark.parametrize("name", ["sgp", "vitrine", "vps"])
+def test_every_column_of_a_catalog_is_compared_or_left_by_name(road: Road, name: str, catalog: str) -> None:
+    """A new version's new column fails here until somebody has said which it is."""
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+    columns = {column for (column,) in road.run(name, query, catalog)}
+    known = [
+        *(COMPARED[catalog], IDENTITIES[catalog], USUAL[catalog].keys(), LEFT_TO_THE_DBA[catalog].keys())
+    ]
+    assert columns - set().union(*known) == set()
+    assert sum(map(len, known)) == len(set().union(*known)), "a column stands in two of them"
+
+
+UNUSUAL = {
+    "suborigin": ("vps", "ALTER SUBSCRIPTION sub_vps SET (origin = none)", 160000),
+    "subrunasowner": ("vps", "ALTER SUBSCRIPTION sub_vps SET (run_as_owner = true)", 160000),
+    "subskiplsn": ("vps", "ALTER SUBSCRIPTION sub_vps SKIP (lsn = 'FFFF/0')", 150000),
+    "subowner": ("vps", "UPDATE pg_subscription SET subowner = 'ponte_api'::regrole", 150000),
+    "pubviaroot": (
+        "vitrine",
+        "ALTER PUBLICATION pub_vps_pedidos SET (publish_via_partition_root = true)",
+        150000,
+    ),
+    "pubgencols": (
+        "vitrine",
+        "ALTER PUBLICATION pub_vps_pedidos SET (publish_generated_columns = stored)",
+        180000,
+    ),
+    "pubowner": ("sgp", "UPDATE pg_publication SET pubowner = 'ponte_worker'::regrole", 150000),
+}
+
+
+@pytest.mark.parametrize("column", UNUSUAL)
+def test_a_value_that_nobody_declares_is_told_and_set_right(road: Road, column: str) -> None:
+    name, statement, since = UNUSUAL[column]
+    with road.connect(name) as conn:
+        if conn.info.server_version < since:
+            pytest.skip(f"PostgreSQL {conn.info.server_version} has no {column}")
+        conn.execute(statement.encode())
+    assert any(f"{name}: reset column {column} of " in line for line in plan_lines(road))
+    road.run("sgp", "UPDATE pedidos SET observacao = %s WHERE id < 10", column)
+    converge(road)
+    query = "SELECT count(*) FROM vitrine.pedidos WHERE observacao = %s"
+    assert road.run("vps", query, column) == [(9,)]
+    [[owners]] = road.run(
+        name,
+        "SELECT count(*) FROM pg_roles r WHERE NOT r.rolsuper AND r.oid IN (SELECT pubowner FROM"
+        " pg_publication UNION SELECT subowner FROM pg_subscription)",
+    )
+    assert owners == 0
+
+
+def test_a_subscription_of_two_phases_is_found(road: Road) -> None:
+    with road.connect("vps") as conn:
+        conn.execute("UPDATE pg_subscription SET subtwophasestate = 'e'")
+        try:
+            [fact] = [error.fact for error in road.read().findings]
+        finally:
+            conn.execute("UPDATE pg_subscription SET subtwophasestate = 'd'")
+    assert fact.startswith("subscription sub_vps on vps has subtwophasestate = e, not d: a prepared")

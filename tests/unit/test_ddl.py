@@ -38,6 +38,7 @@ from publications.decide.changes import (
     RenewSlot,
     RenewVersions,
     ReplacePublication,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -66,6 +67,7 @@ from publications.decide.spec import (
     TableName,
     TableSpec,
     TriggerSpec,
+    Unusual,
     identity_index,
 )
 
@@ -275,6 +277,10 @@ SQL: dict[str, tuple[Change, list[str]]] = {
     "create slot": (
         CreateSlot("e", SlotSpec("slot_v")),
         ["SELECT pg_create_logical_replication_slot('slot_v', 'pgoutput')"],
+    ),
+    "reset column": (
+        ResetColumn("e", Unusual("pg_subscription", "sub_v", "suborigin", "none")),
+        ['ALTER SUBSCRIPTION "sub_v" SET (origin = any)'],
     ),
     "forget marks": (
         ForgetMarks("e", PEDIDOS, ("n",)),
