@@ -78,8 +78,9 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [*_shape_role(role), *_reset_settings(role, was), *groups]
         case AddGrants(grants=grants):
             return [_grant("GRANT {what} ON {object} TO {role}", grants)]
-        case RevokeGrants(grants=grants):
-            return [_grant("REVOKE {what} ON {object} FROM {role}", grants)]
+        case RevokeGrants(grants=grants, kept=kept):
+            again = [_grant("GRANT {what} ON {object} TO {role}", kept)] if kept else []
+            return [_grant("REVOKE {what} ON {object} FROM {role}", grants), *again]
         case CreateTable(table=table):
             return create_table(table)
         case StartHeart(table=table):

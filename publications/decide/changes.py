@@ -97,10 +97,12 @@ class AddGrants(Change):
 
 @dataclass(frozen=True)
 class RevokeGrants(Change):
-    """Take from a role what it should not hold."""
+    """Take from a role what it should not hold. Who loses a table loses its columns: `kept` is given back."""
 
     grants: tuple[GrantSpec, ...]
+    kept: tuple[GrantSpec, ...] = ()
     phase = Phase.WITHDRAWALS
+    atomic = True
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,9 @@ def _diff_grants(
     for grants in _by_object(wanted - live):
         yield AddGrants(at, grants)
     for grants in _by_object(grant for grant in live - wanted if grant.role in roles):
-        yield RevokeGrants(at, grants)
+        whole = {replace(grant, column="") for grant in grants if not grant.column}
+        kept = sorted(grant for grant in wanted if grant.column and replace(grant, column="") in whole)
+        yield RevokeGrants(at, grants, tuple(kept))
 
 
 def _by_object(grants: Iterable[GrantSpec]) -> Iterable[tuple[GrantSpec, ...]]:
