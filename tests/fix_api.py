@@ -331,12 +331,12 @@ def _is_ready(api: RunningApi) -> bool:
         client.close()
 
 
-def read_events(port: int, **headers: str) -> Iterator[dict[str, str]]:
+def read_events(port: int, *, path: str = "/eventos", **headers: str) -> Iterator[dict[str, str]]:
     """Yield the events of a stream as their fields; it ends with the connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     fields = {"Authorization": f"Bearer {make_token()}"}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request("GET", "/eventos", headers=fields)
+    connection.request("GET", path, headers=fields)
     answer = connection.getresponse()
     if answer.status != 200:
         raise RuntimeError(f"{answer.status}: {answer.read()!r}")

@@ -17,6 +17,11 @@ REQUIRE = "PONTE_REQUIRE_TOOLS"
 UNAVOIDABLE = ("only root ", "only an ordinary user ", "only Windows ")
 """A run is either root's or not, and on one system; another one shows what this one can't."""
 
+QUICKLY = [
+    part for name in ("cacheprovider", "schemathesis", "hypothesispytest") for part in ("-p", f"no:{name}")
+]
+"""How a test runs a pytest of its own: without what costs seconds."""
+
 
 def need_tool(name: str) -> Path:
     """Return a tool's program; skip the test where there is none, saying which command brings it."""

@@ -17,7 +17,7 @@ from vps_readapi.front.from_memory import MemoryLayer, ShortLayer
 from vps_readapi.front.request import Requests
 from vps_readapi.limits import Limits
 from vps_readapi.memory.memory import Memory
-from vps_readapi.routes import auth, eventos, miniaturas, pedidos, root, saude
+from vps_readapi.routes import ao_vivo, auth, eventos, miniaturas, pedidos, root, saude
 from vps_readapi.services import open_services
 from vps_readapi.settings import ApiSettings
 
@@ -70,6 +70,6 @@ def create_app(settings: ApiSettings) -> ReadApi:
         redirect_slashes=False,  # a redirect loses the Authorization header, and behind a proxy its https
     )
     install_handlers(app)
-    for part in (root, saude, auth, pedidos, eventos, miniaturas):
+    for part in (root, saude, auth, pedidos, eventos, miniaturas, ao_vivo):
         app.include_router(part.router)
     return app

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 
 from vps_readapi.auth.tokens import Verified
@@ -106,8 +106,8 @@ class Events:
                 stream.behind = False
                 yield await self._catch_up(stream)
             elif stream.queue:
-                yield _take_all(stream)
-            elif not await _wait(stream):
+                yield take_all(stream)
+            elif not await wait_or_pulse(stream):
                 yield self._pulse(stream)
 
     def _may_go_on(self, stream: Stream) -> bool:
@@ -121,7 +121,7 @@ class Events:
     def _publish(self, changes: Changes) -> None:
         cursor = self._memory.clock.cursor
         if changes.pedidos is None:
-            self._push(cursor, _write_frame("recomece", {"cursor": cursor}, cursor))
+            self._push(cursor, write_frame("recomece", {"cursor": cursor}, cursor))
         elif changes.untold or changes.sumiram:
             pedidos = {*changes.untold, *changes.sumiram}
             self._push(cursor, write_change(cursor, sorted(pedidos), changes.sumiram))
@@ -143,12 +143,12 @@ class Events:
         now = self._memory.clock.measure()
         age = None if now.age_seconds is None else round(now.age_seconds, 1)
         as_of = now.as_of and now.as_of.isoformat()
-        return _write_frame(
+        return write_frame(
             "pulso", {"sync_state": now.state.value, "sync_as_of": as_of, "sync_age": age}, event_id
         )
 
 
-async def _wait(stream: Stream) -> bool:
+async def wait_or_pulse(stream: Stream) -> bool:
     """Return True once something waits, False when nothing came for so long that a pulse is due."""
     stream.woken.clear()
     try:
@@ -158,7 +158,8 @@ async def _wait(stream: Stream) -> bool:
         return False
 
 
-def _take_all(stream: Stream) -> bytes:
+def take_all(stream: Stream) -> bytes:
+    """Take what waits for a stream, as one piece."""
     frames = b"".join(frame for _, frame in stream.queue)
     stream.cursor = stream.queue[-1][0]
     stream.queue.clear()
@@ -169,17 +170,19 @@ def write_change(cursor: str, pedidos: Collection[int], sumiram: Collection[int]
     """Return the event for some orders that changed, of which some vanished."""
     gone = set(sumiram)
     changed = [one for one in pedidos if one not in gone]
-    return _write_frame("pedidos", {"mudou": changed, "sumiu": sorted(gone), "cursor": cursor}, cursor)
+    return write_frame("pedidos", {"mudou": changed, "sumiu": sorted(gone), "cursor": cursor}, cursor)
 
 
 def _write_difference(found: Difference) -> bytes:
     if found.changed is None:
-        return _write_frame("recomece", {"cursor": found.cursor}, found.cursor)
+        return write_frame("recomece", {"cursor": found.cursor}, found.cursor)
     if not found.changed:
         return b""
     return write_change(found.cursor, found.changed, found.vanished)
 
 
-def _write_frame(event: str, data: dict[str, object], event_id: str) -> bytes:
+def write_frame(event: str, data: Mapping[str, object], event_id: str) -> bytes:
+    """Write one event; without an id it leaves the client's where it is."""
     head = f"id: {event_id}\n" if event_id else ""
-    return f"{head}event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"{head}event: {event}\ndata: {body}\n\n".encode()

@@ -12,6 +12,7 @@ from db.freshness import FreshnessState
 from db.metrics import MetricSpec
 from vps_readapi.events import Events
 from vps_readapi.front.metrics import REQUESTS
+from vps_readapi.live.asking import ANSWERS
 from vps_readapi.memory.memory import Memory
 
 STATE = MetricSpec("ponte_api_state", "1 for the state that the answers' headers say", ("state",))
@@ -21,7 +22,7 @@ HELD = MetricSpec("ponte_api_held_orders", "single orders in the memory")
 HELD_BYTES = MetricSpec("ponte_api_held_bytes", "what they take")
 STREAMS = MetricSpec("ponte_api_open_streams", "event streams")
 
-ALL: tuple[MetricSpec, ...] = (STATE, AGE, CONNECTED, HELD, HELD_BYTES, STREAMS, REQUESTS)
+ALL: tuple[MetricSpec, ...] = (STATE, AGE, CONNECTED, HELD, HELD_BYTES, STREAMS, REQUESTS, ANSWERS)
 
 
 class ApiCollector(Collector):

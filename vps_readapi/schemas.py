@@ -76,6 +76,18 @@ class ResumoJson(BaseModel):
     por_status: dict[Status, TotaisJson]
 
 
+class TotalJson(BaseModel):
+    """How many orders there are."""
+
+    total: int
+
+
+class ContagemJson(TotalJson):
+    """The same, and of each status."""
+
+    por_status: dict[Status, int]
+
+
 class VidaJson(BaseModel):
     """The process lives."""
 

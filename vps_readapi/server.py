@@ -33,6 +33,8 @@ class Server(uvicorn.Server):
         services = getattr(app.state, "services", None) if isinstance(app, ReadApi) else None
         if services is not None:
             services.events.close()
+            if services.live is not None:
+                services.live.logs.close()
             asyncio.get_running_loop().call_later(STOP_TIMEOUT_S - 1, services.login.give_up)
         await super().shutdown(sockets)
 

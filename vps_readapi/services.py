@@ -24,6 +24,7 @@ from vps_readapi.database import Database
 from vps_readapi.events import Events
 from vps_readapi.front.request import Requests
 from vps_readapi.limits import Limits
+from vps_readapi.live.room import LiveRoom, open_live
 from vps_readapi.losses import Losses
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
@@ -55,6 +56,8 @@ class Services:
     media: MediaLinks
     originals: Originals | None
     """None if SGP can't be asked."""
+    live: LiveRoom | None
+    """The same, of the live questions."""
     memory: Memory
     loader: Loader
     events: Events
@@ -94,6 +97,13 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                 memory.follow(),
                 open_logins(settings, tokens) as (login, ledger),
                 open_originals(settings) as originals,
+                open_live(
+                    settings,
+                    memory.people,
+                    sgp_key=tokens.keys.sgp,
+                    max_streams=settings.max_streams,
+                    max_of_user=settings.max_user_streams,
+                ) as live,
             ):
                 yield Services(
                     database=database,
@@ -109,6 +119,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     time_zone=settings.time_zone,
                     media=media,
                     originals=originals,
+                    live=live,
                     version=version("sgp-ponte"),
                 )
     finally:

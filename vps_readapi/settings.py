@@ -8,11 +8,12 @@ from zoneinfo import available_timezones
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
 from db.settings import PREFIX, CredentialSettings, check_key_pair
+from vps_readapi.live.settings import LiveSettings, Words
 from vps_readapi.pedidos.visibility import ANY
 
 MIN_KEY_BYTES = 32
@@ -40,15 +41,10 @@ def _check_time_zone(name: str) -> str:
     return name
 
 
-def _split_words(value: object) -> object:
-    return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
 Key = Annotated[SecretStr, AfterValidator(_check_key)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 
 
-class ApiSettings(CredentialSettings):
+class ApiSettings(LiveSettings, CredentialSettings):
     """The settings of one API process; a field `x` is the variable `PONTE_API_X`."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}API_", populate_by_name=True)

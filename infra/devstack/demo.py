@@ -6,8 +6,6 @@ import json
 import random
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,19 +17,15 @@ from psycopg import sql
 from db.contract import WINDOW_CHANNEL
 from db.engines import Connection, connect
 from infra.devstack.clusters import HOST, Cluster
-from infra.devstack.errors import DevstackError
+from infra.devstack.phone import DEADLINE_S, DemoError, LiveAnswer, Phone
 from infra.devstack.seed import DEMO_LOGIN, change_order
 from infra.devstack.state import wait_until
 from publications.declare.declaration import STARTING_PATH
 
 ROUNDS = 50
 CUT_CHANGES = 3
-DEADLINE_S = 60.0
 PAUSE_S = 3.0
-
-
-class DemoError(DevstackError):
-    """A change did not arrive."""
+STOCK, UNASKED = "/materiais/", "/maquinas/1"
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,12 @@ class DemoResult:
     travels: list[Travel] = field(default_factory=list)
     served_during_cut: int = 0
     """Orders that the API answered with while the link was cut."""
+    live: str = ""
+    """Where the answer to a live question came from: `live`."""
+    live_during_cut: str = ""
+    """The same while the link was cut: `cached`."""
+    live_unknown_during_cut: int = 0
+    """The status of the answer to one that had never been asked: 503."""
     waiting_during_cut: int = 0
     """Changes made during the cut that the VPS did not have when it ended."""
     pending_after_cut: int = 0
@@ -72,6 +72,9 @@ class DemoResult:
                 "served_ms": _spread([travel.served_ms for travel in self.travels]),
                 "changes": len(self.travels),
                 "served_during_cut": self.served_during_cut,
+                "live": self.live,
+                "live_during_cut": self.live_during_cut,
+                "live_unknown_during_cut": self.live_unknown_during_cut,
                 "waiting_during_cut": self.waiting_during_cut,
                 "pending_after_cut": self.pending_after_cut,
                 "catch_up_ms": round(self.catch_up_ms),
@@ -86,45 +89,6 @@ def _spread(values: list[float]) -> dict[str, float]:
         "median": round(median(values), 2),
         "p99": round(quantiles(values, n=100, method="inclusive")[98], 2),
     }
-
-
-class Client:
-    """A phone: it logs in and asks for orders."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._token = ""
-
-    def log_in(self) -> None:
-        """Get a token, waiting until the credentials have arrived. Raise DemoError if they do not."""
-        if not wait_until(self._logged_in, DEADLINE_S):
-            raise DemoError("nobody can log in on the VPS", "look in worker.log and api.log")
-
-    def _logged_in(self) -> bool:
-        username, password = DEMO_LOGIN
-        try:
-            answer = self._call("/auth/login", {"username": username, "password": password})
-        except (urllib.error.URLError, OSError):
-            return False
-        self._token = answer["session_token"]
-        return True
-
-    def list_pedidos(self) -> list[dict[str, Any]]:
-        """Return the PWA's whole list."""
-        answer: list[dict[str, Any]] = self._call("/pedidos/")
-        return answer
-
-    def get_pedido(self, pedido_id: int) -> dict[str, Any]:
-        """Return one order."""
-        answer: dict[str, Any] = self._call(f"/pedidos/{pedido_id}")
-        return answer
-
-    def _call(self, path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
-        request = urllib.request.Request(self.url + path, data=data, headers=headers)  # noqa: S310  # loopback
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
 
 
 class Demo:
@@ -145,7 +109,7 @@ class Demo:
         self._say = say
         self._rng = random.Random(1)  # noqa: S311  # which order changes
         self._marks = 0
-        self.client = Client(api_url)
+        self.client = Phone(api_url)
 
     def run_once(self) -> DemoResult:
         """Do everything one time. Raise DemoError when a change does not arrive in a minute."""
@@ -157,6 +121,7 @@ class Demo:
         with self._sessions() as (sgp, vps):
             result.travels = [self._travel(sgp, vps) for _ in range(ROUNDS)]
             self._say(_describe(result.travels))
+            result.live = self._ask_live().source
             self._cut_and_catch_up(sgp, vps, result)
         return result
 
@@ -167,6 +132,7 @@ class Demo:
             rounds = 0
             while not stopping.wait(PAUSE_S):
                 travel = self._travel(sgp, vps)
+                self._ask_live()
                 self._say(
                     f"order {travel.pedido_id}: on the VPS after {travel.visible_ms:.1f} ms, "
                     f"served after {travel.served_ms:.1f} ms"
@@ -225,12 +191,25 @@ class Demo:
         self._say(
             f"the API served {result.served_during_cut} orders; {result.waiting_during_cut} changes wait"
         )
+        self._ask_while_cut(result)
         self._heal()
         healed = time.perf_counter()
         wait_until(lambda: self._pending(vps, changes) == 0, DEADLINE_S)
         result.catch_up_ms = (time.perf_counter() - healed) * 1000
         result.pending_after_cut = self._pending(vps, changes)
         self._say(f"link healed: {result.pending_after_cut} pending after {result.catch_up_ms:.0f} ms")
+
+    def _ask_live(self) -> LiveAnswer:
+        answer = self.client.ask_live(STOCK)
+        self._say(f"stock, asked of SGP: {len(answer.content)} materials, {answer.source}")
+        return answer
+
+    def _ask_while_cut(self, result: DemoResult) -> None:
+        """Ask what was asked before, and what never was."""
+        kept, unknown = self.client.ask_live(STOCK), self.client.ask_live(UNASKED)
+        result.live_during_cut, result.live_unknown_during_cut = kept.source, unknown.status
+        self._say(f"stock, asked while it is cut: {kept.source}, {kept.age_s} s old")
+        self._say(f"a machine that nobody had asked for: {unknown.status} {unknown.content.get('detail')}")
 
     def _pending(self, vps: Connection, changes: list[tuple[int, str]]) -> int:
         latest = dict(changes)

@@ -7,6 +7,7 @@ sees on its standard input when that process is gone, whatever ended it, stops w
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -67,7 +68,7 @@ def _tell(what: dict[str, str]) -> None:
 @functools.cache
 def _keeper() -> subprocess.Popen[bytes]:
     """Start this process's keeper, in a session of its own, so that no Ctrl-C and no hang-up reaches it."""
-    return subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, "-m", "infra.devstack.keeper"],
         cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
@@ -75,6 +76,16 @@ def _keeper() -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         **own_group(),
     )
+    atexit.register(_let_go, child)
+    return child
+
+
+def _let_go(child: subprocess.Popen[bytes]) -> None:
+    """Let the keeper stop what is left, and end before this process does."""
+    assert child.stdin is not None  # noqa: S101  # it is a pipe
+    with contextlib.suppress(BrokenPipeError, subprocess.TimeoutExpired):
+        child.stdin.close()
+        child.wait(FAST_S)
 
 
 if __name__ == "__main__":

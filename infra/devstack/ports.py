@@ -1,4 +1,4 @@
-"""Where the stack listens: seven ports in a row on 127.0.0.1."""
+"""Where the stack listens: nine ports in a row on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class Ports:
     back: int
     """From the intranet to the VPS, for whoever watches."""
     panel: int
+    sgp_http: int
+    """SGP's own API."""
+    live: int
+    """From the VPS to that, for live questions."""
 
 
 def read_ports(environ: Mapping[str, str]) -> Ports:
@@ -39,4 +43,6 @@ def read_ports(environ: Mapping[str, str]) -> Ports:
         api=base + 5,
         back=base + 6,
         panel=base + 7,
+        sgp_http=base + 8,
+        live=base + 9,
     )

@@ -16,6 +16,7 @@ from psycopg import sql
 
 from db.engines import connect
 from db.migrate import History, migrate
+from infra.devstack import sgp
 from infra.devstack.bindirs import find_bindirs
 from infra.devstack.clusters import HOST, Cluster, ClusterSpec
 from infra.devstack.link import Link
@@ -72,6 +73,7 @@ class Stack:
         self.link = Tunnel(
             there=Link(target=(HOST, ports.vitrine), listen_port=ports.link),
             back=Link(target=(HOST, ports.vps), listen_port=ports.back),
+            live=Link(target=(HOST, ports.sgp_http), listen_port=ports.live),
         )
         self.supervisor = Supervisor()
 
@@ -195,9 +197,16 @@ class Stack:
 
     def _start_services(self) -> None:
         self.miniaturas.mkdir(exist_ok=True)
+        self.supervisor.start(self._sgp())
         self.supervisor.start(self._worker())
         self.supervisor.start(self._api())
         self.supervisor.start(self._panel())
+
+    def _sgp(self) -> ServiceSpec:
+        port = self.settings.ports.sgp_http
+        env = {"PONTE_SECRETS_DIR": str(self.folders.operator), sgp.PORT: str(port)}
+        url = f"http://{HOST}:{port}/maquinas/"
+        return self._service("sgp", "infra.devstack.sgp", env, ready=lambda: self._answers(url))
 
     def _api(self) -> ServiceSpec:
         env = {
@@ -206,6 +215,7 @@ class Stack:
             "PONTE_API_PORT": str(self.settings.ports.api),
             "PONTE_API_PUBLIC_URL": self.api_url,
             "PONTE_API_MEDIA_DIR": str(self.miniaturas),
+            "PONTE_API_LIVE_URL": f"http://{HOST}:{self.settings.ports.live}",
         }
         return self._service("api", "vps_readapi", env, ready=lambda: self._answers(self.api_url))
 
@@ -260,9 +270,8 @@ class Stack:
 
     def remember(self, control_port: int) -> None:
         """Write down what runs, for the next command."""
-        ports = {
-            name: getattr(self.settings.ports, name) for name in (*CLUSTERS, "link", "api", "back", "panel")
-        }
+        names = (*CLUSTERS, "link", "api", "back", "panel", "sgp_http", "live")
+        ports = {name: getattr(self.settings.ports, name) for name in names}
         write_state(
             self.settings.root,
             StackState(

@@ -96,6 +96,12 @@ PROMTOOL = SystemTool(
     program="promtool",
     package="prometheus",
 )
+NGINX = SystemTool(
+    name="nginx",
+    purpose="the proxy that docs/live.md puts before SGP",
+    program="/usr/sbin/nginx",
+    package="nginx-light",
+)
 POSTGRES_15 = SystemTool(
     name="postgres15",
     purpose="the PostgreSQL that shops have; PONTE_PG_BINDIR names its folder",
@@ -105,5 +111,5 @@ POSTGRES_15 = SystemTool(
 )
 
 TOOLS: Mapping[str, Tool] = {
-    tool.name: tool for tool in (GO, S3, NODE, CLIENT_PACKAGES, CHROMIUM, PROMTOOL, POSTGRES_15)
+    tool.name: tool for tool in (GO, S3, NODE, CLIENT_PACKAGES, CHROMIUM, PROMTOOL, NGINX, POSTGRES_15)
 }

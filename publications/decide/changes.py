@@ -97,12 +97,13 @@ class AddGrants(Change):
 
 @dataclass(frozen=True)
 class RevokeGrants(Change):
-    """Take from a role what it should not hold. Who loses a table loses its columns: `kept` is given back."""
+    """Take from a role what it should not hold."""
 
     grants: tuple[GrantSpec, ...]
     kept: tuple[GrantSpec, ...] = ()
+    """Those on columns that PostgreSQL takes back together with one on their whole table."""
+    atomic: bool = False
     phase = Phase.WITHDRAWALS
-    atomic = True
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,12 @@ def _diff_grants(
     for grants in _by_object(wanted - live):
         yield AddGrants(at, grants)
     for grants in _by_object(grant for grant in live - wanted if grant.role in roles):
-        whole = {replace(grant, column="") for grant in grants if not grant.column}
-        kept = sorted(grant for grant in wanted if grant.column and replace(grant, column="") in whole)
-        yield RevokeGrants(at, grants, tuple(kept))
+        kept = _find_taken_along(grants[0], wanted)
+        yield RevokeGrants(at, grants, kept, atomic=bool(kept))
+
+
+def _find_taken_along(gone: GrantSpec, wanted: frozenset[GrantSpec]) -> tuple[GrantSpec, ...]:
+    return tuple(sorted(one for one in wanted if one.column and replace(one, column="") == gone))
 
 
 def _by_object(grants: Iterable[GrantSpec]) -> Iterable[tuple[GrantSpec, ...]]:

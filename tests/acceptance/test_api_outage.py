@@ -83,7 +83,7 @@ def _workers(parent: psutil.Process) -> list[psutil.Process]:
     found = []
     for one in parent.children():
         with contextlib.suppress(psutil.Error):
-            if "spawn_main" in " ".join(one.cmdline()):
+            if "vps_readapi.worker" in one.cmdline():
                 found.append(one)
     return found
 

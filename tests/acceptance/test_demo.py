@@ -96,6 +96,8 @@ def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(
     assert first["pending_after_cut"] == 0
     assert first["waiting_during_cut"] > 0
     assert first["served_during_cut"] == ORDERS
+    answered = ("live", "live_during_cut", "live_unknown_during_cut")
+    assert [first[name] for name in answered] == ["live", "cached", 503]
     assert first["postgresql"] == {name: server_version(bindir) for name, bindir in bindirs.items()}
     assert "filling SGP" in talk
     second, talk = demo(devstack)

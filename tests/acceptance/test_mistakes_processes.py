@@ -92,7 +92,12 @@ def test_a_terminal_that_lacks_letters_gets_others(stage: Stage) -> None:
 def test_ctrl_c_ends_a_command_with_a_word(stage: Stage) -> None:
     with socket.create_server((HOST, find_free_port())) as silent:
         stage.set_dsn("sgp", port=silent.getsockname()[1])
-        process = start(stage, PONTE, "apply", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # A terminal does not ignore Ctrl-C, whatever runs these tests does.
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            process = start(stage, PONTE, "apply", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        finally:
+            signal.signal(signal.SIGINT, before)
         client, _ = silent.accept()
         with client:
             process.send_signal(signal.SIGINT)

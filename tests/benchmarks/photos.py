@@ -23,7 +23,7 @@ from PIL import Image
 from db import lifetime
 from db.engines import connect
 from infra.devstack.clusters import HOST
-from infra.devstack.demo import Client
+from infra.devstack.phone import Phone
 from infra.devstack.stack import Stack
 from infra.devstack.state import wait_until
 from tests.benchmarks.road import start_stack
@@ -130,7 +130,7 @@ def measure_upload() -> float:
     """
     stack = start_stack()
     _start_services(stack)
-    phone = Client(stack.api_url)
+    phone = Phone(stack.api_url)
     phone.log_in()
     query = "SELECT count(*) FROM vitrine.imagens WHERE id NOT IN (SELECT imagem_id FROM vitrine.miniaturas)"
     with connect(stack.clusters["vps"].conninfo("vps")) as vps:
@@ -161,7 +161,7 @@ def _start_services(stack: Stack) -> None:
     stack.supervisor.start(stack._service("worker", "thumbnail_worker", worker, ready=stack._heart_beats))
 
 
-def _upload(stack: Stack, phone: Client, number: int) -> float:
+def _upload(stack: Stack, phone: Phone, number: int) -> float:
     """Upload a 12-megapixel photo to an order's first item, and ask as its phone does until it is there."""
     name = f"pedidos/1/bench{number}.jpg"
     (stack.media_root / name).write_bytes(draw_photo())
@@ -179,7 +179,7 @@ def _upload(stack: Stack, phone: Client, number: int) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _is_served(phone: Client, mark: str) -> bool:
+def _is_served(phone: Phone, mark: str) -> bool:
     for item in phone.get_pedido(1)["items"]:
         url = item.get("imagem_url") or ""
         if mark in url and urllib.parse.urlsplit(url).scheme == "http":

@@ -152,11 +152,13 @@ def test_what_is_younger_stays_beside_what_is_forgotten(vps: Connection) -> None
 
 
 def test_numbers_that_no_transaction_here_has_had_are_forgotten(vps: Connection) -> None:
+    log(vps, "1 hour")
     vps.execute("INSERT INTO guard.mudancas (xid, tabela) VALUES ('999999999', 'pedidos')")
     vps.execute("UPDATE guard.epoca SET horizonte = '3'")
     beat(vps)
     assert ask(vps, "SELECT count(*) FROM guard.mudancas WHERE xid >= '999999999'") == 0
     assert ask(vps, "SELECT horizonte = pg_current_xact_id() FROM guard.epoca")
+    assert ask(vps, "SELECT count(*) FROM guard.mudancas WHERE tabela = 'pedidos'") == 1
 
 
 def heartbeat(conn: Connection, beat_: int, landings: int | None) -> None:

@@ -27,7 +27,7 @@ KILLED_APPLY = """
 import os, signal, sys, json  # as a user's command would be: a process of its own
 from pydantic import SecretStr
 from publications.act.apply import apply
-from publications.declare.declaration import read_declaration
+from publications.declare.declaration import STARTING_PATH, read_declaration
 from publications.act.endpoints import Session
 from publications.settings import PublicationsSettings
 
@@ -45,7 +45,7 @@ def report(step):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Session(read_declaration(), settings) as session:
+with Session(read_declaration(STARTING_PATH), settings) as session:
     apply(session, allow_drop=False, report=report)
 """
 

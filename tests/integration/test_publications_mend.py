@@ -150,7 +150,6 @@ def test_a_hand_edit_is_named_and_mended(road: Road, edit: str) -> None:
     road.run(endpoint, statement)
     assert line in plan_lines(road)
     road.apply()
-    assert plan_lines(road) == []
     road.wait_arrival()
     assert road.digest("vps") == road.digest("vitrine")
 
@@ -204,7 +203,6 @@ def test_a_leftover_goes_only_when_dropping_is_allowed(road: Road, kind: str) ->
     assert road.apply().steps == ()
     assert plan_lines(road) == [line]
     road.apply(allow_drop=True)
-    assert plan_lines(road) == []
 
 
 REFUSED = {

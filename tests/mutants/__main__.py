@@ -14,8 +14,8 @@ from time import monotonic
 
 from rich.console import Console
 
-from tests.mutants.listed import Fault, StaleListError, UntestedError, read_faults, try_faults
-from tests.mutants.outcome import Fate, Outcome, Tally
+from tests.mutants.listed import Fault, StaleListError, read_faults, try_faults
+from tests.mutants.outcome import Fate, Outcome, Tally, UntestedError
 from tests.mutants.pure import Group, read_list, try_group
 
 WANTED_SHARE = 0.95

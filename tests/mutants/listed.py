@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from time import monotonic
 
-from tests.mutants.outcome import Fate, Outcome
+from tests.mutants.outcome import Fate, Outcome, UntestedError
 from tests.mutants.tree import ROOT, copy_tree, environment
 
 LISTS = Path(__file__).with_name("lists")
@@ -31,10 +31,6 @@ Report = Callable[[Outcome], None]
 
 class StaleListError(Exception):
     """The list names what is not there any more, or not once."""
-
-
-class UntestedError(Exception):
-    """The tests could not be run, or fail without any fault."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ from tests.mutants.tree import ROOT, fingerprint
 LAST = ROOT / ".ponte" / "mutants.json"
 
 
+class UntestedError(Exception):
+    """The tests could not be run, or fail without any fault."""
+
+
 class Fate(StrEnum):
     """What the tests said of a fault."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from tests.mutants.outcome import Fate, Outcome
+from tests.mutants.outcome import Fate, Outcome, UntestedError
 from tests.mutants.tree import ROOT, copy_tree, environment
 
 LIST = Path(__file__).with_name("pure.toml")
@@ -90,16 +90,14 @@ def _configure(group: Group) -> str:
         (
             lines("source_paths", group.modules),
             lines("pytest_add_cli_args_test_selection", group.tests),
-            lines(
-                "pytest_add_cli_args", ("-p", "no:xdist", "-p", "no:schemathesis", "-p", "no:cacheprovider")
-            ),
+            lines("pytest_add_cli_args", ("-p", "no:schemathesis", "-p", "no:cacheprovider")),
             lines("also_copy", PACKAGES),
         )
     )
 
 
 def _run(tree: Path, workers: int, deadline: float, say: Callable[[str], None]) -> None:
-    """Run mutmut and tell how far it is. Raise RuntimeError if it could not even begin."""
+    """Run mutmut and tell how far it is. Raise UntestedError if it could not even begin."""
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(workers)]
     log = tree.parent / f"{tree.name}.log"
     with log.open("wb") as out:
@@ -114,7 +112,7 @@ def _run(tree: Path, workers: int, deadline: float, say: Callable[[str], None]) 
             process.wait(60)
             say("the time is over")
         elif not re.search(r"\d+/\d+", _last_words(log)):
-            raise RuntimeError(f"mutmut did not begin: {_last_words(log)}")
+            raise UntestedError(f"mutmut did not begin: {_last_words(log)}")
 
 
 def _own(tree: Path) -> dict[str, str]:

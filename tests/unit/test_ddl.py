@@ -195,6 +195,13 @@ SQL: dict[str, tuple[Change, list[str]]] = {
         RevokeGrants("e", COLUMNS),
         ['REVOKE SELECT ("id", "nr") ON TABLE "v"."pedidos" FROM "ana"'],
     ),
+    "revoke whole table": (
+        RevokeGrants("e", (grant("select", GrantKind.TABLE, "v.pedidos"),), COLUMNS, atomic=True),
+        [
+            'REVOKE SELECT ON TABLE "v"."pedidos" FROM "ana"',
+            'GRANT SELECT ("id", "nr") ON TABLE "v"."pedidos" TO "ana"',
+        ],
+    ),
     "create table": (CreateTable("e", TABLE), MADE),
     "create table with its row": (CreateTable("e", replace(TABLE, filled=True)), [*MADE, HEART]),
     "start heart": (StartHeart("e", USERS), [HEART]),

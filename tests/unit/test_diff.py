@@ -152,6 +152,19 @@ def test_a_grant_too_many_of_any_kind_is_taken_back(extra: GrantSpec) -> None:
     ]
 
 
+def test_what_goes_with_a_grant_on_the_whole_table_is_given_again_at_once() -> None:
+    columns = (replace(COLUMN, column="id"), COLUMN)
+    others = {replace(COLUMN, privilege="update"), replace(COLUMN, target="v.imagens")}
+    wanted = replace(WANTED, grants=frozenset({*columns, *others, replace(COLUMN, role="ponte_b")}))
+    [step] = diff_endpoint(wanted, replace(wanted, grants=wanted.grants | {GRANT}))
+    assert step == RevokeGrants("e", (GRANT,), columns, atomic=True)
+    assert not RevokeGrants("e", (GRANT,)).atomic
+    taken = replace(COLUMN, column="more")
+    assert diff_endpoint(wanted, replace(wanted, grants=wanted.grants | {taken})) == [
+        RevokeGrants("e", (taken,))
+    ]
+
+
 def test_what_others_hold_is_their_own() -> None:
     assert diff(grants=frozenset({GRANT, replace(GRANT, role="ponte_gone")})) == []
 

@@ -57,6 +57,39 @@ def test_the_readme_points_to_what_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/README.md"])
+def test_a_page_for_whoever_comes_next_points_to_what_exists(page: str) -> None:
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    assert len(links) > 5
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_document_stands_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert len(pages) > 5
+    assert [page for page in sorted(pages) if f"({page})" not in index] == []
+
+
+def test_what_the_recipes_name_is_there() -> None:
+    """Paths, commands, and the names that a recipe says to change in the file named before them."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:tests|db|publications|vps_readapi|thumbnail_worker)/[\w/.]+)`", text)
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    targets = set(re.findall(r"make ([a-z-]+)", text))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert targets
+    assert [one for one in targets if f"\n{one}:" not in makefile] == []
+    for path, name in (
+        ("db/window.py", "TABLES"), ("db/window.py", "KEYS"), ("db/intranet/models.py", "LANDING_COLUMNS"),
+        ("db/intranet/sql/projection.sql", "window_of"), ("thumbnail_worker/jobs/job.py", "class Job"),
+        ("db/metrics.py", "class MetricSpec"),
+    ):  # fmt: skip
+        assert name in (ROOT / path).read_text(encoding="utf-8"), (path, name)
+
+
 def test_the_readmes_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from infra.tools.__main__ import main
 from infra.tools.catalog import TOOLS
 from infra.tools.folders import MACHINE, VARIABLE, list_folders
 from infra.tools.tool import MadeTool, Step, SystemTool
+from tests.fix_tools import QUICKLY
 
 pytestmark = pytest.mark.unit
 
@@ -118,9 +119,6 @@ def test_tests_ask_for_tools_that_there_are() -> None:
     assert asked >= {"s3", "client", "chromium", "promtool"}
 
 
-QUICKLY = [
-    part for name in ("cacheprovider", "schemathesis", "hypothesispytest") for part in ("-p", f"no:{name}")
-]
 SKIPPING = """
 import os, pytest
 from tests.fix_tools import need_tool

@@ -35,6 +35,7 @@ class Queue:
         self.told: list[tuple[object, ...]] = []
         self.condemned: list[tuple[int, str | None, str | None]] = []
         self.delays_s: list[float] = []
+        self.asked: list[int] = []
         self.swept = self.others = 0
         self._held = held
         self._waiting = list(waiting)
@@ -59,6 +60,7 @@ class Queue:
         return 1
 
     def claim(self, most: int) -> list[Claim]:
+        self.asked.append(most)
         taken, self._waiting = self._waiting[:most], self._waiting[most:]
         return taken
 
@@ -316,6 +318,7 @@ def test_a_round_makes_every_photo_and_further_renditions_of_each() -> None:
     assert sorted(work.room.asked) == [(one, first) for one in range(1, 6) for first in (False, True)]
     assert [one for one in work.queue.told if one[0] == "queue_other_recipes"] == [("queue_other_recipes",)]
     assert len(work.reports) == 5
+    assert [one for one in work.queue.asked if not 1 <= one <= 3] == [], "more than can be made at once"
     work.queue.told.clear()
     run(work)
     assert work.queue.told == [], "other recipes are queued once, when the job starts"
@@ -390,7 +393,7 @@ def test_waiting_ends_as_soon_as_a_photo_arrives_or_somebody_stops() -> None:
 
     def wait(seconds: float) -> bool:
         heard.append(seconds)
-        return len(heard) == 3
+        return len(heard) >= 3
 
     work.queue.wait = wait  # type: ignore[attr-defined]
     work.job.wait(Event(), 60)
@@ -400,3 +403,6 @@ def test_waiting_ends_as_soon_as_a_photo_arrives_or_somebody_stops() -> None:
     stop.set()
     work.job.wait(stop, 60)
     assert len(heard) == 3
+    work.job.wait(Event(), 0.3)
+    assert len(heard) == 4, "it did not wait, or was told of a photo"
+    assert 0 < heard[3] <= 0.2

@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 ALLOWED_HEADERS = "authorization, content-type, if-none-match, last-event-id, sync-max-age, x-request-id"
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 """All of them, so that a phone that tries to write can read why it may not."""
-EXPOSED_HEADERS = "retry-after, etag, link, sync-as-of, sync-age, sync-state, sync-cursor, x-request-id"
+EXPOSED_HEADERS = (
+    "retry-after, etag, link, age, sync-as-of, sync-age, sync-state, sync-cursor, sync-source, x-request-id"
+)
 PREFLIGHT_MAX_AGE_S = 7200
 """Chromium keeps a preflight no longer than this."""
 

@@ -20,6 +20,12 @@ ANY_AGE = frozenset(
 )
 """What answers whatever age is demanded: it says itself how things stand, or shows no data."""
 
+LIVE = ("/materiais", "/maquinas", "/print-logs", "/relatorios")
+"""Addresses whose answers are as old as they say, whatever the mirror is."""
+
+SOURCE = b"sync-source"
+"""The field of an answer that is not the mirror's, and says itself how old it is."""
+
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = logging.getLogger("vps_readapi.request")
 
@@ -51,7 +57,7 @@ class EdgeMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 fields = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-                if isinstance(memory, Memory):
+                if isinstance(memory, Memory) and all(name != SOURCE for name, _ in fields):
                     fields += memory.clock.fields(scope["state"]["cursor"])
                 message = {**message, "headers": fields}
             await send(message)
@@ -68,7 +74,11 @@ class EdgeMiddleware:
 def _is_too_old(memory: Memory, headers: Headers, path: str) -> bool:
     demanded = headers.get("sync-max-age")
     limit = read_max_age(demanded.encode("latin-1")) if demanded else None
-    return limit is not None and path not in ANY_AGE and memory.clock.is_older_than(limit)
+    return limit is not None and not _says_itself(path) and memory.clock.is_older_than(limit)
+
+
+def _says_itself(path: str) -> bool:
+    return path in ANY_AGE or path.startswith(LIVE)
 
 
 def _log(scope: Scope, request_id: str, status: int, began: float) -> None:

@@ -49,11 +49,7 @@ class FreshnessClock:
 
     def fields(self, cursor: str) -> list[Field]:
         """Return the fields of an answer; cursor: one that is not newer than its content."""
-        now = self.measure()
-        fields = [(b"sync-state", now.state.value.encode())]
-        if now.as_of is not None and now.age_seconds is not None:
-            fields.append((b"sync-as-of", _write_instant(now.as_of)))
-            fields.append((b"sync-age", str(int(now.age_seconds)).encode()))
+        fields = write_freshness(self.measure())
         if cursor:
             fields.append((b"sync-cursor", cursor.encode()))
         return fields
@@ -71,6 +67,15 @@ class FreshnessClock:
         """Tell whether the data is older than somebody accepts; an unknown age is."""
         age = self.measure().age_seconds
         return age is None or age > seconds
+
+
+def write_freshness(now: Freshness) -> list[Field]:
+    """Return the fields that say how old something is."""
+    fields = [(b"sync-state", now.state.value.encode())]
+    if now.as_of is not None and now.age_seconds is not None:
+        fields.append((b"sync-as-of", _write_instant(now.as_of)))
+        fields.append((b"sync-age", str(int(now.age_seconds)).encode()))
+    return fields
 
 
 def _write_instant(at: datetime) -> bytes:

@@ -23,7 +23,7 @@ from vps_readapi.pedidos.search import MAX_WORDS, read_words
 from vps_readapi.pedidos.visibility import MONEY
 from vps_readapi.routes.session import BEARER, Session, read_session
 from vps_readapi.routes.streaming import answer_pieces, encode_pages
-from vps_readapi.schemas import DiferencaJson, PedidoJson, ResumoJson, TotaisJson
+from vps_readapi.schemas import ContagemJson, DiferencaJson, PedidoJson, ResumoJson, TotaisJson, TotalJson
 from vps_readapi.services import Services, Used
 
 MAX_PAGE = 1000
@@ -109,6 +109,21 @@ async def read_summary(services: Used, session: Session) -> ResumoJson:
         total=_add(rows, session.hidden),
         por_status={one: _add([row for row in rows if row.status == one], session.hidden) for one in Status},
     )
+
+
+@router.get("/total")
+async def read_total(query: Annotated[FilterQuery, Query()], services: Used) -> TotalJson:
+    """Count the orders that a filter finds."""
+    rows = await services.database.fetch(sum_pedidos(query.to_filter(), time_zone=services.time_zone))
+    return TotalJson(total=sum(row.pedidos for row in rows))
+
+
+@router.get("/summary")
+async def read_counts(services: Used) -> ContagemJson:
+    """Count the orders of each status."""
+    rows = await services.database.fetch(sum_pedidos(PedidoFilter(), time_zone=services.time_zone))
+    found = dict.fromkeys(Status, 0) | {Status(row.status): row.pedidos for row in rows}
+    return ContagemJson(total=sum(found.values()), por_status=found)
 
 
 @router.get("/status/{status}", response_model=list[PedidoJson])

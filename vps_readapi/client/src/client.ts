@@ -5,6 +5,12 @@ import type { components, paths } from "./schema.js";
 export type Pedido = components["schemas"]["PedidoJson"];
 export type Diferenca = components["schemas"]["DiferencaJson"];
 export type Status = components["schemas"]["Status"];
+export type Material = components["schemas"]["MaterialJson"];
+export type Maquina = components["schemas"]["MaquinaJson"];
+export type Fila = components["schemas"]["FilaJson"];
+export type PrintLog = components["schemas"]["PrintLogJson"];
+export type LogsQuery = NonNullable<paths["/print-logs/"]["get"]["parameters"]["query"]>;
+export type Periodo = NonNullable<paths["/relatorios/{tipo}"]["get"]["parameters"]["query"]>;
 export type Problem = { type: string; title: string; status: number; detail: string };
 
 /** How old the data of one answer is, from its fields. */
@@ -19,6 +25,20 @@ export type Evento =
   | { event: "pedidos"; id: string; mudou: number[]; sumiu: number[] }
   | { event: "recomece"; id: string }
   | { event: "pulso"; id: string; sync_state: Freshness["state"]; sync_as_of: string | null; sync_age: number | null };
+
+/** What is printed, while it is; the id is the newest log that an event knows of, for `printLogEvents`. */
+export type Impressao =
+  | { event: "impressoes"; id: string; registros: PrintLog[] }
+  | { event: "recomece"; id: string }
+  | { event: "pulso"; id: string; sync_source: Source | null };
+
+/** Where the answer to a live question comes from: SGP itself, or what it said last. */
+export type Source = "live" | "cached";
+
+export interface Following {
+  since?: string;
+  signal?: AbortSignal;
+}
 
 export interface Options {
   baseUrl: string;
@@ -45,6 +65,12 @@ export function readFreshness(response: Response): Freshness {
     asOf: asOf === null ? null : new Date(asOf),
     ageSeconds: age === null ? null : Number(age),
   };
+}
+
+/** Of an answer to a live question; null for what the mirror answers. */
+export function readSource(response: Response): Source | null {
+  const source = response.headers.get("sync-source");
+  return source === "live" || source === "cached" ? source : null;
 }
 
 export class PonteClient {
@@ -98,12 +124,43 @@ export class PonteClient {
     return found;
   }
 
+  /** The stock, asked of SGP itself; the newest answer that is known while it is away. */
+  async materiais(): Promise<Material[]> {
+    return take(await this.raw.GET("/materiais/"));
+  }
+
+  async maquinas(): Promise<Maquina[]> {
+    return take(await this.raw.GET("/maquinas/"));
+  }
+
+  async filas(): Promise<Fila[]> {
+    return take(await this.raw.GET("/maquinas/dashboard/overview"));
+  }
+
+  async printLogs(query: LogsQuery = {}): Promise<PrintLog[]> {
+    return take(await this.raw.GET("/print-logs/", { params: { query } }));
+  }
+
+  async relatorio(tipo: string, query: Periodo = {}): Promise<unknown> {
+    return take(await this.raw.GET("/relatorios/{tipo}", { params: { path: { tipo }, query } }));
+  }
+
   /** Follow the events from a cursor on; a lost connection is taken up again where it was. */
-  async *events(options: { since?: string; signal?: AbortSignal } = {}): AsyncGenerator<Evento> {
+  events(options: Following = {}): AsyncGenerator<Evento> {
+    return this.#follow<Evento>("/eventos", options);
+  }
+
+  /** Follow what is printed, by all machines or by one. */
+  printLogEvents(options: Following & { printerId?: number } = {}): AsyncGenerator<Impressao> {
+    const query = options.printerId === undefined ? "" : `?printer_id=${options.printerId}`;
+    return this.#follow<Impressao>(`/print-logs/eventos${query}`, options);
+  }
+
+  async *#follow<T extends { id: string }>(path: string, options: Following): AsyncGenerator<T> {
     let cursor = options.since ?? "";
     while (!options.signal?.aborted) {
       try {
-        for await (const event of this.#stream(cursor, options.signal)) {
+        for await (const event of this.#stream<T>(path, cursor, options.signal)) {
           if (event.id) cursor = event.id;
           yield event;
         }
@@ -115,11 +172,11 @@ export class PonteClient {
     }
   }
 
-  async *#stream(cursor: string, signal: AbortSignal | undefined): AsyncGenerator<Evento> {
+  async *#stream<T>(path: string, cursor: string, signal: AbortSignal | undefined): AsyncGenerator<T> {
     const send = this.#options.fetch ?? fetch;
     const headers: Record<string, string> = cursor ? { "Last-Event-ID": cursor } : {};
     if (this.#token) headers["Authorization"] = `Bearer ${this.#token}`;
-    const response = await send(`${this.#options.baseUrl}/eventos`, { headers, ...(signal ? { signal } : {}) });
+    const response = await send(`${this.#options.baseUrl}${path}`, { headers, ...(signal ? { signal } : {}) });
     if (!response.ok || !response.body) {
       throw new ProblemError((await response.json()) as Partial<Problem>, response.status);
     }
@@ -130,14 +187,14 @@ export class PonteClient {
       const blocks = text.split("\n\n");
       text = blocks.pop() ?? "";
       for (const block of blocks) {
-        const event = readEvent(block);
+        const event = readEvent<T>(block);
         if (event) yield event;
       }
     }
   }
 }
 
-function readEvent(block: string): Evento | null {
+function readEvent<T>(block: string): T | null {
   const fields = new Map(
     block.split("\n").map((line): [string, string] => {
       const at = line.indexOf(": ");
@@ -146,7 +203,7 @@ function readEvent(block: string): Evento | null {
   );
   const [event, data] = [fields.get("event"), fields.get("data")];
   if (!event || !data) return null;
-  return { event, id: fields.get("id") ?? "", ...(JSON.parse(data) as object) } as Evento;
+  return { event, id: fields.get("id") ?? "", ...(JSON.parse(data) as object) } as T;
 }
 
 function take<T>(answer: { data?: T; error?: unknown; response: Response }): T {
