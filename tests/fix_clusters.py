@@ -41,6 +41,7 @@ PARAMETERS = {
     "max_logical_replication_workers": "16",
     "max_sync_workers_per_subscription": "6",
     "max_worker_processes": "24",
+    "max_prepared_transactions": "2",
 }
 
 

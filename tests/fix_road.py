@@ -122,6 +122,11 @@ def _fetch(conn: Connection, statement: str, parameters: Sequence[object]) -> li
     return cursor.fetchall() if cursor.description else []
 
 
+def plan_lines(road: Road) -> list[str]:
+    """Say, a line a step, what is to be done."""
+    return [f"{step.endpoint}: {describe(step)}" for step in road.read().plan.steps]
+
+
 def with_filter(where: str) -> Declaration:
     """Return the declaration with a filter on the orders that the VPS gets."""
     text = STARTING_PATH.read_text(encoding="utf-8")

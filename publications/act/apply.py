@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -17,9 +16,11 @@ from pydantic import SecretStr
 from db.engines import Connection
 from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
-from publications.act.catalog import read_copying, read_subscriptions
+from publications.act.catalog import read_subscriptions
 from publications.act.endpoints import Reading, Session
+from publications.act.holders import find_holders
 from publications.act.reachable import require_reach
+from publications.act.waits import CopyReport, wait_for_arrival, wait_for_hop, wait_for_sweep
 from publications.ddl.backfill import STAGE, backfill_statements, stage_query
 from publications.ddl.to_sql import to_sql
 from publications.decide.changes import (
@@ -45,12 +46,8 @@ _WORTH_ANOTHER_TRY = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.ObjectInUse,
 )
-COPY_TIMEOUT_S = 3600
-ARRIVAL_TIMEOUT_S = 60
-POLL_S = 0.05
 
 Report = Callable[[Change], None]
-CopyReport = Callable[[list[tuple[str, str, int, int]]], None]
 
 
 class RefusedError(PonteError):
@@ -63,14 +60,6 @@ class RefusedError(PonteError):
 
 class BusyError(PonteError):
     """Somebody else applies, or holds a lock that is needed."""
-
-
-class CopyTimeoutError(PonteError):
-    """Tables were not copied in time."""
-
-
-class ArrivalTimeoutError(PonteError):
-    """A subscriber did not get in time what it was sent."""
 
 
 class OutdatedError(PonteError):
@@ -192,12 +181,12 @@ def run_step(session: Session, step: Change) -> None:
                 conn.execute(statement)
         return
     if isinstance(step, Backfill):
-        _wait_for_table(conn, step)
+        wait_for_sweep(session, step)
         both = [conn, session.connections[step.source]]
         _be_patient(lambda: _backfill(session, step), f"fill {step.table}", waiting=both)
         return
     if isinstance(step, EmptyColumns):
-        _wait_for_arrival(session.connections[step.source], step)
+        wait_for_arrival(session.connections[step.source], step)
     if step.atomic:
         _execute_patiently(conn, to_sql(step))
         return
@@ -225,37 +214,6 @@ def _stage(source: Connection, target: Connection, step: Backfill) -> None:
             stage.write(piece)
 
 
-def _wait_for_table(conn: Connection, step: Backfill) -> None:
-    """Wait until the table follows: before that its copy would bring back what a sweep takes away."""
-    deadline = time.monotonic() + COPY_TIMEOUT_S
-    query = (
-        "SELECT 1 FROM pg_subscription_rel WHERE srrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
-        " AND srsubstate <> 'r'"
-    )
-    while conn.execute(query, [step.table.schema, step.table.name]).fetchone():
-        if time.monotonic() > deadline:
-            raise CopyTimeoutError(
-                f"table {step.table} on {step.endpoint} is not copied after {COPY_TIMEOUT_S} s",
-                "look in the subscriber's log, then run 'ponte apply' again: it goes on from here",
-            )
-        time.sleep(POLL_S)
-
-
-def _wait_for_arrival(source: Connection, step: EmptyColumns) -> None:
-    """Wait until the subscriber has all that was written so far: it may still bring what is to go."""
-    deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
-    [written] = source.execute("SELECT pg_current_wal_lsn()").fetchone() or [None]
-    query = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND confirmed_flush_lsn < %s"
-    while source.execute(query, [step.slot, written]).fetchone():
-        if time.monotonic() > deadline:
-            raise ArrivalTimeoutError(
-                f"{step.endpoint} has not got all that {step.source} sent after {ARRIVAL_TIMEOUT_S} s,"
-                f" so {step.table} still holds what is to go",
-                "see with 'ponte lag' why it is behind, then run 'ponte apply' again",
-            )
-        time.sleep(POLL_S)
-
-
 def _set_password(conn: Connection, role: str, password: SecretStr) -> sql.Composed:
     """Hash the password here: neither the server's log nor its WAL sees it."""
     verifier = conn.pgconn.encrypt_password(
@@ -276,7 +234,7 @@ def _execute_patiently(conn: Connection, statements: Sequence[sql.Composed]) -> 
     _be_patient(run, statements[0].as_string(conn), waiting=[conn])
 
 
-def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connection]) -> None:
+def _be_patient(run: Callable[[], None], what: str, *, waiting: Sequence[Connection]) -> None:
     """Run something without ever making the shop wait behind it for more than the lock time-out.
 
     waiting: the sessions in which it may wait for a lock. Raise BusyError when a lock can't be had,
@@ -289,7 +247,7 @@ def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connect
             run()
         except _WORTH_ANOTHER_TRY as error:
             if attempt == LOCK_TRIES:
-                raise _busy(error, what) from error
+                raise _busy(error, what, waiting) from error
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
         except psycopg.errors.UndefinedFunction as error:
             raise OutdatedError(
@@ -300,11 +258,19 @@ def _be_patient(run: Callable[[], None], what: str, *, waiting: Iterable[Connect
             return
 
 
-def _busy(error: psycopg.Error, what: str) -> BusyError:
+def _busy(error: psycopg.Error, what: str, waiting: Sequence[Connection]) -> BusyError:
     if not isinstance(error, psycopg.errors.ObjectInUse):
+        tried = f"not done in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:g} s"
+        writers = "replication_slot(" in what
+        found = [holder for conn in waiting for holder in find_holders(conn, writers=writers)]
+        if found:
+            return BusyError(
+                f"{tried}, it waits for {'; '.join(map(str, found))}: {what}",
+                f"let it end, or: {found[0].remedy}; then run 'ponte apply' again",
+            )
         return BusyError(
-            f"a lock could not be had in {LOCK_TRIES} tries of {LOCK_TIMEOUT_MS / 1000:g} s: {what}",
-            "look in pg_locks for the session that holds it, then run 'ponte apply' again",
+            f"{tried}, a lock could not be had: {what}",
+            "whoever held it has let it go: run 'ponte apply' again",
         )
     # The sender of a subscription that was just dropped needs a moment to see it; this is another.
     return BusyError(
@@ -316,26 +282,11 @@ def _busy(error: psycopg.Error, what: str) -> BusyError:
 def wait_for_copies(session: Session, *, report: CopyReport, timeout_s: float | None = None) -> None:
     """Return when every subscription has copied its tables, follows and commits as declared.
 
-    `report` gets what is left.
+    `report` gets what is left of one after the other.
 
-    Raise CopyTimeoutError when that takes longer than `timeout_s`.
+    Raise CopyTimeoutError when nothing comes for long, or all takes longer than `timeout_s`.
     """
-    deadline = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
-    while left := _read_left(session):
-        report(left)
-        if time.monotonic() > deadline:
-            raise CopyTimeoutError(
-                f"{left[0][0]} and {len(left) - 1} more tables are not copied after {timeout_s:.0f} s",
-                "look in the subscriber's log; the copy goes on by itself",
-            )
-        time.sleep(POLL_S)
+    for hop in session.declaration.hops:
+        wait_for_hop(session, hop, report=report, timeout_s=timeout_s)
     settle(session)
-    report(left)
-
-
-def _read_left(session: Session) -> list[tuple[str, str, int, int]]:
-    return [
-        row
-        for hop in session.declaration.hops
-        for row in read_copying(session.connections[hop.target], hop.subscription)
-    ]
+    report([])

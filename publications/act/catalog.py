@@ -14,6 +14,7 @@ from db.engines import Connection
 from db.errors import PonteError
 from db.sqlfile import read_blocks
 from publications.ddl.tables import PENDING, TO_COPY
+from publications.decide.columns import USUAL
 from publications.decide.spec import (
     COPY,
     SWEEP,
@@ -32,6 +33,7 @@ from publications.decide.spec import (
     TableName,
     TableSpec,
     TriggerSpec,
+    Unusual,
 )
 from publications.decide.wanted import Filter, Filters, SourceColumn, SourceTables
 from publications.declare.declaration import Declaration
@@ -78,6 +80,7 @@ def read_endpoint(
         publications=_read_publications(conn),
         slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
         subscriptions=read_subscriptions(conn),
+        unusual=tuple(_read_unusual(conn)),
         orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
         stale={
             table: stale
@@ -322,6 +325,20 @@ def _subscription(row: TupleRow) -> SubscriptionSpec:
     )
 
 
+def _read_unusual(conn: Connection) -> Iterable[Unusual]:
+    """A column that this version does not have is as usual."""
+    for catalog, name, column, value in conn.execute(_SQL["unusual"]):
+        usual = USUAL[catalog].get(column)
+        if usual is not None and value != usual.value:
+            yield Unusual(catalog, name, column, value)
+
+
 def read_copying(conn: Connection, subscription: str) -> list[tuple[str, str, int, int]]:
     """Return the tables that are not in step yet: name, state, rows and bytes that the copy has read."""
     return conn.execute(_SQL["copying"], [subscription]).fetchall()
+
+
+def read_moved(conn: Connection, subscription: str) -> int:
+    """Return up to where the workers that copy its tables have received, in bytes."""
+    row = conn.execute(_SQL["moved"], [subscription]).fetchone()
+    return row[0] if row else 0

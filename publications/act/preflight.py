@@ -37,6 +37,8 @@ def read_facts(
         # Until 17 the number of slots bounds the origins too.
         origins=Room(used[2], int(settings.get("max_active_replication_origins", slots))),
         workers=Room(used[3], int(settings["max_logical_replication_workers"])),
+        processes=Room(used[3] + 1, int(settings["max_worker_processes"])),
+        sync_workers=int(settings["max_sync_workers_per_subscription"]),
         encoding=encoding,
         databases=tuple(row[0] for row in conn.execute(_SQL["databases"])),
         relations=frozenset(row[0] for row in conn.execute(_SQL["relations"])),

@@ -21,9 +21,14 @@ from publications.decide.changes import (
     CopyAgain,
     CreateRole,
     EmptyColumns,
+    ForgetMarks,
+    ForgetProgress,
     MarkBackfill,
     NoteGap,
     RefreshSubscription,
+    RenewSlot,
+    RenewVersions,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -34,6 +39,7 @@ from publications.decide.changes import (
     SetTrigger,
     StartHeart,
 )
+from publications.decide.columns import USUAL
 from publications.decide.plan import Plan
 from publications.decide.spec import COPY, SWEEP, GrantSpec, PublicationSpec, RoleSpec, SubscriptionSpec
 
@@ -67,7 +73,11 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
             return f"{new.name} ({'; '.join(_table_differences(new, was))})"
         case SetOperations(publication=new, was=was):
             return f"{new.name} ({_change(_listed(was.operations), _listed(new.operations))})"
-        case MarkBackfill(table=table, columns=columns) | Backfill(table=table, columns=columns):
+        case (
+            MarkBackfill(table=table, columns=columns)
+            | Backfill(table=table, columns=columns)
+            | ForgetMarks(table=table, columns=columns)
+        ):
             return f"{table} ({', '.join(_WHOLE.get(name, name) for name in columns)})"
         case EmptyColumns(table=table, columns=columns):
             return f"{table} ({', '.join(name for name, _ in columns)})"
@@ -80,6 +90,16 @@ def _subject(change: Change) -> str:  # noqa: PLR0911, PLR0912  # one short arm 
             return f"{new.name} ({_differences(new, was)})"
         case SetSubscriptionPublications(subscription=new, was=was):
             return f"{new.name} ({_change(_listed(was.publications), _listed(new.publications))})"
+        case ResetColumn(unusual=one):
+            usual = USUAL[one.catalog][one.column]
+            values = _change(one.value, usual.value)
+            return f"{one.column} of {one.name} ({values}; with the former {usual.means})"
+        case RenewSlot(slot=slot, why=why):
+            return f"{slot.name} ({why}: all that it feeds is copied again)"
+        case ForgetProgress(subscription=subscription):
+            return f"{subscription.name} (its source was put back to an earlier moment, or is a new one)"
+        case RenewVersions(tables=tables, above=above):
+            return f"{', '.join(map(str, tables))} (above {above}, which a subscriber holds)"
         case CopyAgain(subscription=subscription, table=table):
             return f"{table} by {subscription.name}"
         case RefreshSubscription(subscription=subscription, tables=tables):

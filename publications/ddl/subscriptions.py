@@ -13,6 +13,7 @@ from publications.decide.changes import (
     CreateSubscription,
     DropSubscription,
     EnableSubscription,
+    ForgetProgress,
     RefreshSubscription,
     SetSubscriptionConnection,
     SetSubscriptionOptions,
@@ -69,6 +70,11 @@ def subscription_to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911  # 
             ]
         case EnableSubscription(subscription=subscription):
             return [compose("ALTER SUBSCRIPTION {} ENABLE", name_of(subscription.name))]
+        case ForgetProgress(subscription=subscription):
+            return [
+                compose("ALTER SUBSCRIPTION {} DISABLE", name_of(subscription.name)),
+                sql.SQL(FORGET_PROGRESS).format(subscription.name),
+            ]
         case DropSubscription(name=name):
             # The slot is the publisher's and has a step there: with the link down this still works.
             return [
@@ -90,6 +96,12 @@ def _options(subscription: SubscriptionSpec) -> sql.Composed:
 
 def _set_options(subscription: SubscriptionSpec) -> Statement:
     return compose("ALTER SUBSCRIPTION {} SET ({})", name_of(subscription.name), _options(subscription))
+
+
+FORGET_PROGRESS = """SELECT pg_replication_origin_advance('pg_' || s.oid, '0/0')
+  FROM pg_subscription s
+ WHERE s.subname = {}
+   AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 WAIT_FOR_COPIES = """DO $wait$ BEGIN

@@ -98,6 +98,15 @@ def close_gap(notes: TableName, gap: GapSpec | None) -> Statement:
     return every if gap is None else every + compose(" WHERE id <= {}", sql.Literal(gap.up_to))
 
 
+def renew_versions(tables: Sequence[TableName], above: int) -> list[Statement]:
+    """Give each row another version; unlike setval, RESTART is undone with its transaction."""
+    restart = compose("ALTER SEQUENCE projection.versao_seq RESTART WITH {}", sql.Literal(above + 1))
+    return [
+        restart,
+        *(compose("UPDATE {} SET versao = versao", table_of(table)) for table in tables),
+    ]
+
+
 def alter_type(table: TableName, column: ColumnSpec) -> Statement:
     """Give a column another type and its values with it."""
     type_ = sql.SQL(column.type)

@@ -15,7 +15,9 @@ from publications.ddl.tables import (
     define_column,
     empty_columns,
     mark,
+    note,
     note_gap,
+    renew_versions,
     reproject,
     set_identity,
     set_trigger,
@@ -37,9 +39,13 @@ from publications.decide.changes import (
     DropRole,
     DropSlot,
     EmptyColumns,
+    ForgetMarks,
     MarkBackfill,
     NoteGap,
+    RenewSlot,
+    RenewVersions,
     ReplacePublication,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -47,6 +53,7 @@ from publications.decide.changes import (
     SetTrigger,
     StartHeart,
 )
+from publications.decide.columns import USUAL
 from publications.decide.spec import (
     MEMBER_OF,
     GrantKind,
@@ -54,6 +61,7 @@ from publications.decide.spec import (
     PublicationSpec,
     PublishedTableSpec,
     RoleSpec,
+    SlotSpec,
     TableName,
 )
 
@@ -83,6 +91,10 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
             return [alter_type(table, column)]
         case MarkBackfill(table=table, columns=columns):
             return [mark(table, column) for column in columns]
+        case ForgetMarks(table=table, columns=columns):
+            return [note(table, column, None) for column in columns]
+        case RenewVersions(tables=stamped, above=above):
+            return renew_versions(stamped, above)
         case EmptyColumns(table=table, columns=columns):
             return empty_columns(table, columns)
         case SetIdentity():
@@ -109,15 +121,27 @@ def to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911, PLR0912  # one 
         case DropPublication(name=name):
             return [compose("DROP PUBLICATION {}", name_of(name))]
         case CreateSlot(slot=slot):
-            return [compose("SELECT pg_create_logical_replication_slot({}, {})", slot.name, slot.plugin)]
+            return [_create_slot(slot)]
         case DropSlot(slot=slot):
-            return [compose("SELECT pg_drop_replication_slot({})", slot.name)]
+            return [_drop_slot(slot)]
+        case ResetColumn(unusual=one):
+            return [compose(USUAL[one.catalog][one.column].reset or "", name_of(one.name))]
+        case RenewSlot(slot=slot):
+            return [_drop_slot(slot), _create_slot(slot)]
         case DropOrigin(name=name):
             return [compose("SELECT pg_replication_origin_drop({})", name)]
         case DropRole(name=name):
             return [compose("DROP OWNED BY {}", name_of(name)), compose("DROP ROLE {}", name_of(name))]
         case _:
             return subscription_to_sql(change)
+
+
+def _create_slot(slot: SlotSpec) -> Statement:
+    return compose("SELECT pg_create_logical_replication_slot({}, {})", slot.name, slot.plugin)
+
+
+def _drop_slot(slot: SlotSpec) -> Statement:
+    return compose("SELECT pg_drop_replication_slot({})", slot.name)
 
 
 def _shape_role(role: RoleSpec) -> list[Statement]:

@@ -22,6 +22,7 @@ from publications.decide.spec import (
     TableName,
     TableSpec,
     TriggerSpec,
+    Unusual,
 )
 
 
@@ -44,14 +45,16 @@ class Phase(IntEnum):
     RECEIVING_TABLES = 2
     GRANTS = 3
     PUBLICATIONS = 4
-    SLOTS = 5
-    SUBSCRIPTIONS = 6
-    BACKFILLS = 7
-    WITHDRAWALS = 8
+    RESETS = 5
+    """What a slot that is made anew must not meet."""
+    SLOTS = 6
+    SUBSCRIPTIONS = 7
+    BACKFILLS = 8
+    WITHDRAWALS = 9
     """What stops being sent or allowed goes last."""
-    NARROWINGS = 9
+    NARROWINGS = 10
     """An identity's column goes when no filter reads it any more."""
-    SETTLEMENTS = 10
+    SETTLEMENTS = 11
     """What must wait for the copies."""
 
 
@@ -147,6 +150,15 @@ class MarkBackfill(Change):
     table: TableName
     columns: tuple[str, ...]
     phase = Phase.RECEIVING_TABLES
+
+
+@dataclass(frozen=True)
+class ForgetMarks(Change):
+    """Take back notes of columns that are not sent any more: the source may not even have them."""
+
+    table: TableName
+    columns: tuple[str, ...]
+    phase = Phase.WITHDRAWALS
 
 
 @dataclass(frozen=True)
@@ -268,6 +280,41 @@ class CreateSlot(Change):
 
 
 @dataclass(frozen=True)
+class RenewSlot(Change):
+    """Make a slot anew that can send no more; all that it fed is copied again."""
+
+    slot: SlotSpec
+    why: str
+    phase = Phase.SLOTS
+    consequence = Consequence.COPIES
+
+
+@dataclass(frozen=True)
+class ForgetProgress(Change):
+    """Let a subscription forget how far it had come: its source's WAL has not come as far.
+
+    It would wait for what is never sent, and tell a new slot to pass over all that is.
+    """
+
+    subscription: SubscriptionSpec
+    phase = Phase.RESETS
+
+
+@dataclass(frozen=True)
+class RenewVersions(Change):
+    """Give each row a version above all that were given before the source was put back.
+
+    In one transaction: with new numbers ahead and old ones in the rows nobody would see what is missing.
+    """
+
+    tables: tuple[TableName, ...]
+    above: int
+    phase = Phase.RESETS
+    consequence = Consequence.COPIES
+    atomic = True
+
+
+@dataclass(frozen=True)
 class DropSlot(Change):
     """Let go of WAL that nobody will fetch. PostgreSQL refuses while the slot is in use."""
 
@@ -337,6 +384,14 @@ class SetSubscriptionSlot(Change):
     """Follow the declared slot."""
 
     subscription: SubscriptionSpec
+    phase = Phase.SUBSCRIPTIONS
+
+
+@dataclass(frozen=True)
+class ResetColumn(Change):
+    """Give a publication or subscription back a value that nobody declares, because only one is right."""
+
+    unusual: Unusual
     phase = Phase.SUBSCRIPTIONS
 
 

@@ -28,6 +28,7 @@ from publications.decide.changes import (
     Phase,
     RefreshSubscription,
     ReplacePublication,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -41,6 +42,7 @@ from publications.decide.changes import (
     StartHeart,
     published_more,
 )
+from publications.decide.columns import USUAL
 from publications.decide.spec import (
     EndpointSpec,
     GrantSpec,
@@ -69,6 +71,7 @@ def diff_endpoint(wanted: EndpointSpec, live: EndpointSpec) -> list[Change]:
         *_diff_tables(wanted.name, wanted.tables, live.tables),
         *_diff_identities(wanted, live),
         *_diff_publications(wanted.name, wanted.publications, live.publications),
+        *_reset_columns(wanted, live),
         *_diff_slots(wanted.name, wanted.slots, live.slots),
         *_diff_subscriptions(wanted.name, wanted.subscriptions, live.subscriptions),
         *(DropOrigin(wanted.name, name) for name in sorted(live.orphan_origins)),
@@ -175,6 +178,13 @@ def _diff_publications(
         yield DropPublication(at, name)
 
 
+def _reset_columns(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Change]:
+    ours = {*wanted.publications, *wanted.subscriptions}
+    for one in live.unusual:
+        if one.name in ours and USUAL[one.catalog][one.column].reset is not None:
+            yield ResetColumn(wanted.name, one)
+
+
 def _set_tables(at: str, new: PublicationSpec, was: PublicationSpec) -> Change:
     """Sending less is safe only after the subscriber no longer waits for it, so it goes last."""
     before = {table.table: table for table in was.tables}
@@ -219,9 +229,9 @@ def _diff_subscription(at: str, wanted: SubscriptionSpec, live: SubscriptionSpec
     if expected.options != live.options:
         settled = live.options == wanted.while_copying.options
         yield SettleSubscription(at, wanted) if settled else SetSubscriptionOptions(at, expected, live)
+    if wanted.enabled and not live.enabled:  # first: what is disabled learns of no table
+        yield EnableSubscription(at, wanted)
     if wanted.publications != live.publications:
         yield SetSubscriptionPublications(at, wanted, live)
     elif wanted.tables != live.tables:
         yield RefreshSubscription(at, wanted, tuple(sorted(wanted.tables ^ live.tables)))
-    if wanted.enabled and not live.enabled:
-        yield EnableSubscription(at, wanted)

@@ -30,6 +30,10 @@ class EndpointFacts:
     senders: Room
     origins: Room
     workers: Room
+    processes: Room = field(default=Room(0, 8))
+    """Of which the launcher is one, and each that follows another."""
+    sync_workers: int = 2
+    """That copy the tables of one subscription at the same time."""
     encoding: str = "UTF8"
     """Of the database."""
     databases: tuple[str, ...] = ()

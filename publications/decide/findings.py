@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from db.errors import PonteError
+from publications.decide.columns import KINDS, USUAL
 from publications.decide.diff import OURS, TABLE_COPY
 from publications.decide.spec import EndpointSpec, TableName
 from publications.decide.wanted import SourceTables
-from publications.declare.declaration import Declaration, Hop
+from publications.declare.declaration import Declaration
 
 
 class FindingError(PonteError):
@@ -22,8 +23,7 @@ def find_findings(
     return (
         *_find_unclassified(declaration, source),
         *(finding for endpoint in live.values() for finding in _find_foreign(declaration, endpoint)),
-        *(finding for endpoint in live.values() for finding in _find_lost(endpoint)),
-        *(finding for hop in declaration.hops for finding in _find_restored(declaration, hop, live)),
+        *(finding for endpoint in live.values() for finding in _find_unusual(declaration, endpoint)),
     )
 
 
@@ -37,6 +37,20 @@ def _find_unclassified(declaration: Declaration, source: SourceTables) -> Iterab
                     f"{declaration.intake.source}'s column {name}.{column} is not classified; it stays there",
                     f'add it to public, internal or secret in [privacy."{name}"]',
                 )
+
+
+def _find_unusual(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:
+    """What no ALTER brings back while it runs."""
+    ours = {hop.subscription for hop in declaration.hops}
+    for one in live.unusual:
+        usual = USUAL[one.catalog][one.column]
+        if one.name in ours and usual.reset is None:
+            yield FindingError(
+                f"{KINDS[one.catalog]} {one.name} on {live.name} has {one.column} = {one.value}, not"
+                f" {usual.value}: {usual.means}",
+                "disable and drop it with slot_name = NONE, drop its slot, and run 'ponte apply':"
+                " all is copied again",
+            )
 
 
 def _find_foreign(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:
@@ -64,45 +78,3 @@ def _find_foreign(declaration: Declaration, live: EndpointSpec) -> Iterable[Find
                 f"{live.name} has a subscription that is not Ponte's: {name}",
                 f"if nobody needs it: DROP SUBSCRIPTION {name}",
             )
-
-
-def _find_lost(live: EndpointSpec) -> Iterable[FindingError]:
-    for name, slot in sorted(live.slots.items()):
-        if slot.lost and name.startswith(OURS["slot"]):
-            yield FindingError(
-                f"slot {name} on {live.name} has lost its WAL: its subscription stands still",
-                f"SELECT pg_drop_replication_slot('{name}'), then run 'ponte apply': all is copied again",
-            )
-
-
-def _find_restored(
-    declaration: Declaration, hop: Hop, live: Mapping[str, EndpointSpec]
-) -> Iterable[FindingError]:
-    """A source that was put back from a backup: what it writes now is dropped or skipped without a word.
-
-    The target was read first, so it can't seem ahead because of what came meanwhile.
-    """
-    source, target = live[hop.source].position, live[hop.target].position
-    anew = f"drop {hop.subscription} and {hop.slot} as 'ponte explain PonteSlotLost' says, run 'ponte apply'"
-    if hop.source == declaration.intake.target:
-        intake = declaration.intake
-        anew = (
-            f"let a beat pass and run 'ponte apply': it copies what {intake.source} does not send again; then"
-            f" give out newer versions as 'ponte explain PonteChangesLost' says; then {anew}"
-        )
-    if _is_ahead(target.held_versao, source.given_versao):
-        yield FindingError(
-            f"{hop.target} holds newer versions than {hop.source} has given out:"
-            f" {hop.source} was put back to an earlier moment",
-            anew,
-        )
-    if _is_ahead(target.received_bytes.get(hop.subscription), source.wal_bytes):
-        yield FindingError(
-            f"{hop.target} has had changes from {hop.source} that {hop.source} does not know:"
-            f" {hop.source} was put back to an earlier moment",
-            anew,
-        )
-
-
-def _is_ahead(one: int | None, other: int | None) -> bool:
-    return one is not None and other is not None and one > other

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from publications.decide.anew import diff_anew
 from publications.decide.changes import (
     Change,
     CopyAgain,
@@ -47,7 +48,9 @@ def make_plan(
     order: the endpoints' names in the order in which data passes them. Within a phase that gives, the
     source comes first; what is withdrawn is withdrawn from the far end first.
     """
-    steps = [step for name in order for step in diff_endpoint(wanted[name], live[name])]
+    steps = diff_anew(hops, wanted, live)
+    changes = (step for name in order for step in diff_endpoint(wanted[name], live[name]))
+    steps += [step for step in changes if step not in steps]
     copying = {hop.source for hop in hops if _is_copying(live[hop.target], hop.subscription)}
     steps = [step for step in steps if not (step.endpoint in copying and _drops_copy_slot(step))]
     steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]

@@ -303,6 +303,8 @@ def _check_hidden_rows(seen: Situation) -> Iterable[RefusalError]:
 
 def _check_room(seen: Situation) -> Iterable[RefusalError]:
     for endpoint, facts in seen.facts.items():
+        if facts.assumed:
+            continue
         out = [hop for hop in seen.declaration.hops if hop.source == endpoint]
         into = [hop for hop in seen.declaration.hops if hop.target == endpoint]
         if out and facts.wal_level != "logical":
@@ -313,10 +315,26 @@ def _check_room(seen: Situation) -> Iterable[RefusalError]:
         new_subscriptions = [hop for hop in into if hop.subscription not in seen.live[endpoint].subscriptions]
         yield from _room(endpoint, "max_replication_slots", facts.slots, _needs(new_slots))
         yield from _room(endpoint, "max_wal_senders", facts.senders, _needs(new_slots))
-        yield from _room(
-            endpoint, "max_logical_replication_workers", facts.workers, _needs(new_subscriptions)
-        )
+        if into:
+            yield from _check_workers(endpoint, facts, _needs(new_subscriptions))
         yield from _room(endpoint, "replication origins", facts.origins, _needs(new_subscriptions))
+
+
+def _check_workers(endpoint: str, facts: EndpointFacts, needed: int) -> Iterable[RefusalError]:
+    """Each subscription counts as in use whether it has its process or not: without one it stands still."""
+    rooms = {"max_logical_replication_workers": facts.workers, "max_worker_processes": facts.processes}
+    for name, room in rooms.items():
+        yield from _room(endpoint, name, room, needed)
+        if not needed and room.used > room.limit:
+            yield ServerSettingError(
+                f"{endpoint} has {name} = {room.limit}, and {room.used} are needed: nothing follows without",
+                f"set {name} to {room.used + 1} or more and restart that server",
+            )
+    if facts.sync_workers == 0:
+        yield ServerSettingError(
+            f"{endpoint} has max_sync_workers_per_subscription = 0: no table is ever copied",
+            "set it to 2 and reload that server",
+        )
 
 
 def _needs(hops: list[Intake | Export]) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from publications.decide.anew import begins_anew
 from publications.decide.changes import (
     Backfill,
     Change,
     CloseGap,
     CopyAgain,
     EmptyColumns,
+    ForgetMarks,
     MarkBackfill,
     NoteGap,
 )
@@ -34,9 +36,7 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
     if subscription is None:
         return []
     known = live[hop.target].subscriptions.get(hop.subscription)
-    slot_is_new = known is not None and (
-        known.slot != subscription.slot or subscription.slot not in live[hop.source].slots
-    )
+    anew = begins_anew(hop, wanted, live)
     gap, notes = live[hop.target].gap, live[hop.target].gap_notes
     gap_is_new = gap is not None and not gap.noted
     steps: list[Change] = [
@@ -46,7 +46,7 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
     for table, publication in hop.publications.items():
         there = live[hop.target].tables.get(table)
         if known is None or table not in known.tables:
-            steps += _sweep_after_copy(hop, table, there)
+            steps += _sweep_after_copy(hop, table, there, wanted[hop.source].publications[publication])
             continue
         steps += _diff_table(
             hop,
@@ -55,23 +55,27 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
             new=wanted[hop.source].publications[publication],
             old=live[hop.source].publications.get(publication),
             there=there,
-            gap=gap_is_new or slot_is_new,
+            gap=gap_is_new or anew or publication not in known.publications,
             lost=table in live[hop.target].lost,
         )
     if notes and gap and gap_is_new:
         steps.append(NoteGap(hop.target, notes, gap))
-    if notes and (gap or slot_is_new):
-        steps.append(CloseGap(hop.target, notes, None if slot_is_new else gap))
+    if notes and (gap or anew):
+        steps.append(CloseGap(hop.target, notes, None if anew else gap))
     return steps
 
 
-def _sweep_after_copy(hop: HopSpec, table: TableName, there: TableSpec | None) -> Iterable[Change]:
+def _sweep_after_copy(
+    hop: HopSpec, table: TableName, there: TableSpec | None, new: PublicationSpec
+) -> Iterable[Change]:
     """A first copy over rows that are there brings what is new; what went meanwhile must be swept."""
     if there is None or not (there.filled or there.pending):
         return
+    if given_up := _find_given_up(there.pending, table, new):
+        yield ForgetMarks(hop.target, table, tuple(sorted(given_up)))
     if SWEEP not in there.pending:
         yield MarkBackfill(hop.target, table, (SWEEP,))
-    columns = tuple(sorted(there.pending - {COPY} | {SWEEP}))
+    columns = tuple(sorted(there.pending - given_up - {COPY} | {SWEEP}))
     yield Backfill(hop.target, table, columns, hop.source, hop.keys[table], hop.wheres.get(table))
 
 
@@ -86,11 +90,14 @@ def _diff_table(
     gap: bool,
     lost: bool,
 ) -> Iterable[Change]:
-    """Compare one table. gap: what came in between is missing, or the slot is new; lost: rows are.
+    """Compare one table. gap: what came in between is missing, the slot is new, or nothing follows it.
 
-    What is marked already is on its way to be right.
+    lost: rows are; what is marked already is on its way to be right.
     """
     pending = there.pending if there else frozenset()
+    if given_up := _find_given_up(pending, table, new):
+        yield ForgetMarks(hop.target, table, tuple(sorted(given_up)))
+        pending -= given_up
     if gap or (lost and not pending) or COPY in pending or _missed_rows(table, new, old):
         if COPY not in pending:
             yield MarkBackfill(hop.target, table, (COPY,))
@@ -104,6 +111,11 @@ def _diff_table(
         yield Backfill(
             hop.target, table, tuple(sorted(pending)), hop.source, hop.keys[table], hop.wheres.get(table)
         )
+
+
+def _find_given_up(pending: frozenset[str], table: TableName, new: PublicationSpec) -> frozenset[str]:
+    """Return the columns that were to be filled and are not sent any more."""
+    return pending - _sent_columns(table, new) - {SWEEP, COPY}
 
 
 def _missed_rows(table: TableName, new: PublicationSpec, old: PublicationSpec | None) -> bool:
@@ -124,10 +136,12 @@ def _added_columns(table: TableName, new: PublicationSpec, old: PublicationSpec 
 
 def _absent_columns(table: TableName, new: PublicationSpec, there: TableSpec | None) -> frozenset[str]:
     """Return the columns that are sent and have, or had until this plan, no place to land."""
-    sent = find_table(new, table)
-    if there is None or sent is None or sent.columns is None:
-        return frozenset()
-    return sent.columns - there.columns.keys()
+    return _sent_columns(table, new) - there.columns.keys() if there else frozenset()
+
+
+def _sent_columns(table: TableName, publication: PublicationSpec) -> frozenset[str]:
+    sent = find_table(publication, table)
+    return sent.columns if sent and sent.columns else frozenset()
 
 
 def find_table(publication: PublicationSpec | None, table: TableName) -> PublishedTableSpec | None:

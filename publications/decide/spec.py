@@ -144,7 +144,7 @@ class SlotSpec:
     plugin: str = "pgoutput"
     active: bool = field(default=False, compare=False)
     lost: bool = field(default=False, compare=False)
-    """Its WAL is gone: what it feeds must be copied again."""
+    """Its WAL is gone, or has not come as far as it: what it feeds must be copied again."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,16 @@ class SubscriptionSpec:
         """The same, committing at once whatever is declared: a copy forgotten by a crash is never made up."""
         options = dict(self.options) | {"synchronous_commit": "on"}
         return replace(self, options=frozenset(options.items()))
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """A column of a publication or subscription that has not the value which `columns.USUAL` has."""
+
+    catalog: str
+    name: str
+    column: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -220,6 +230,8 @@ class EndpointSpec:
     publications: Mapping[str, PublicationSpec] = field(default_factory=dict)
     slots: Mapping[str, SlotSpec] = field(default_factory=dict)
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
+    unusual: tuple[Unusual, ...] = ()
+    """Never wanted."""
     orphan_origins: frozenset[str] = frozenset()
     """Origins whose subscription is gone: never wanted."""
     stale: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)

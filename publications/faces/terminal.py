@@ -19,7 +19,7 @@ FACTS: dict[Cause, tuple[str, str]] = {
     Cause.WINDOW_DOWN: ("the vitrine does not answer", "start the vitrine's PostgreSQL"),
     Cause.SLOT_LOST: (
         "a slot is lost: its WAL was removed",
-        "drop it as 'ponte explain PonteSlotLost' says, then run 'ponte apply': it copies over what is there",
+        "run 'ponte apply': it copies over what is there",
     ),
     Cause.CHANGES_LOST: (
         "changes were lost on the way, and nothing sends them again",

@@ -118,8 +118,9 @@ SELECT pg_get_expr(r.prqual, r.prrelid),
  WHERE p.pubname = 'ponte_probe';
 
 -- name: slots
--- the permanent logical slots of this database
-SELECT s.slot_name, s.plugin, s.active, coalesce(s.wal_status = 'lost', false)
+-- the permanent logical slots of this database; lost is also one that stands where this WAL has not come yet
+SELECT s.slot_name, s.plugin, s.active,
+       coalesce(s.wal_status = 'lost' OR s.confirmed_flush_lsn > pg_current_wal_lsn(), false)
   FROM pg_replication_slots s
  WHERE s.database = current_database() AND NOT s.temporary;
 
@@ -133,7 +134,7 @@ SELECT o.roname
 -- name: position
 -- where this server's WAL ends, in bytes, and the newest version that the window has given to a row
 SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint END,
-       (SELECT s.last_value FROM pg_sequences s
+       (SELECT coalesce(s.last_value, s.start_value - 1) FROM pg_sequences s
          WHERE s.schemaname = 'projection' AND s.sequencename = 'versao_seq');
 
 -- name: received
@@ -158,6 +159,20 @@ SELECT s.subname, s.subslotname, s.subpublications, s.subconninfo, s.subenabled,
   FROM pg_subscription s
  WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 
+-- name: unusual
+-- every column of this database's publications and subscriptions as text; of an owner only whether it may all
+SELECT found.catalog, found.name, one.key,
+       CASE WHEN one.key IN ('pubowner', 'subowner')
+            THEN (SELECT CASE WHEN r.rolsuper THEN 'superuser' ELSE r.rolname END
+                    FROM pg_roles r WHERE r.oid::text = one.value)
+            ELSE one.value END
+  FROM (SELECT 'pg_publication' AS catalog, p.pubname AS name, to_jsonb(p) AS columns FROM pg_publication p
+        UNION ALL
+        SELECT 'pg_subscription', s.subname, to_jsonb(s) FROM pg_subscription s
+         WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) AS found,
+       jsonb_each_text(found.columns) AS one
+ ORDER BY 1, 2, 3;
+
 -- name: copying
 -- tables of a subscription that are not yet in step, with rows and bytes that their copy has read
 SELECT n.nspname || '.' || c.relname, r.srsubstate::text,
@@ -169,3 +184,9 @@ SELECT n.nspname || '.' || c.relname, r.srsubstate::text,
   LEFT JOIN pg_stat_progress_copy p ON p.relid = c.oid AND p.datid = s.subdbid
  WHERE s.subname = %s AND r.srsubstate <> 'r'
  ORDER BY 1;
+
+-- name: moved
+-- up to where in the publisher's WAL the workers that copy a subscription's tables have received
+SELECT coalesce(max(pg_wal_lsn_diff(w.received_lsn, '0/0')), 0)::bigint
+  FROM pg_stat_subscription w
+ WHERE w.subname = %s AND w.relid IS NOT NULL;

@@ -2,7 +2,7 @@
 -- the settings that replication needs, by name
 SELECT name, setting FROM pg_settings
  WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders', 'max_logical_replication_workers',
-                'max_worker_processes', 'max_active_replication_origins');
+                'max_worker_processes', 'max_sync_workers_per_subscription', 'max_active_replication_origins');
 
 -- name: used
 -- how many slots, senders, origins and subscriptions this cluster has in use

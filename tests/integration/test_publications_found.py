@@ -54,41 +54,6 @@ def test_a_publication_of_everything_under_our_name_is_made_anew(road: Road, wha
     assert road.run("vps", "SELECT setor FROM vitrine.usuarios WHERE id = 2") == [("costura",)]
 
 
-def test_a_window_from_a_backup_is_found_by_its_versions(road: Road) -> None:
-    [[last]] = road.run("vitrine", "SELECT last_value FROM projection.versao_seq")
-    road.run("vitrine", "SELECT setval('projection.versao_seq', 1000)")
-    found = road.read().findings
-    road.run("vitrine", "SELECT setval('projection.versao_seq', %s)", last)
-    assert [finding.fact for finding in found] == [
-        "vps holds newer versions than vitrine has given out: vitrine was put back to an earlier moment"
-    ]
-    assert "PonteChangesLost" in found[0].hint
-
-
-@pytest.mark.parametrize(
-    ("target", "subscription", "source"), [("vps", "sub_vps", "vitrine"), ("vitrine", "sub_intake", "sgp")]
-)
-def test_a_source_from_a_backup_is_found_by_its_wal(
-    road: Road, target: str, subscription: str, source: str
-) -> None:
-    origin = "SELECT 'pg_' || oid FROM pg_subscription WHERE subname = %s"
-    [[name]] = road.run(target, origin, subscription)
-    position = "SELECT remote_lsn FROM pg_replication_origin_status WHERE external_id = %s"
-    road.run(target, f"ALTER SUBSCRIPTION {subscription} DISABLE")
-    idle = "SELECT 1 FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
-    road.wait(lambda: road.run(target, idle, subscription) == [], "a worker that is gone")
-    [[lsn]] = road.run(target, position, name)
-    advance = "SELECT pg_replication_origin_advance(%s, %s)"
-    road.run(target, advance, name, "FFFF/0")
-    facts = [finding.fact for finding in road.read().findings]
-    road.run(target, advance, name, lsn)
-    road.apply()
-    assert facts == [
-        f"{target} has had changes from {source} that {source} does not know:"
-        f" {source} was put back to an earlier moment"
-    ]
-
-
 def read_without(road: Road, away: str) -> Reading:
     """Plan while nothing listens where that endpoint should be."""
     [port] = find_free_ports(1)

@@ -30,10 +30,15 @@ from publications.decide.changes import (
     DropSubscription,
     EmptyColumns,
     EnableSubscription,
+    ForgetMarks,
+    ForgetProgress,
     MarkBackfill,
     NoteGap,
     RefreshSubscription,
+    RenewSlot,
+    RenewVersions,
     ReplacePublication,
+    ResetColumn,
     RevokeGrants,
     SetIdentity,
     SetOperations,
@@ -62,6 +67,7 @@ from publications.decide.spec import (
     TableName,
     TableSpec,
     TriggerSpec,
+    Unusual,
     identity_index,
 )
 
@@ -278,6 +284,38 @@ SQL: dict[str, tuple[Change, list[str]]] = {
     "create slot": (
         CreateSlot("e", SlotSpec("slot_v")),
         ["SELECT pg_create_logical_replication_slot('slot_v', 'pgoutput')"],
+    ),
+    "reset column": (
+        ResetColumn("e", Unusual("pg_subscription", "sub_v", "suborigin", "none")),
+        ['ALTER SUBSCRIPTION "sub_v" SET (origin = any)'],
+    ),
+    "forget marks": (
+        ForgetMarks("e", PEDIDOS, ("n",)),
+        ['COMMENT ON COLUMN "v"."pedidos"."n" IS NULL'],
+    ),
+    "renew slot": (
+        RenewSlot("e", SlotSpec("slot_v"), "lost"),
+        [
+            "SELECT pg_drop_replication_slot('slot_v')",
+            "SELECT pg_create_logical_replication_slot('slot_v', 'pgoutput')",
+        ],
+    ),
+    "renew versions": (
+        RenewVersions("e", (PEDIDOS,), 7),
+        [
+            "ALTER SEQUENCE projection.versao_seq RESTART WITH 8",
+            'UPDATE "v"."pedidos" SET versao = versao',
+        ],
+    ),
+    "forget progress": (
+        ForgetProgress("e", SUBSCRIPTION),
+        [
+            'ALTER SUBSCRIPTION "sub_v" DISABLE',
+            "SELECT pg_replication_origin_advance('pg_' || s.oid, '0/0')\n"
+            "  FROM pg_subscription s\n"
+            " WHERE s.subname = 'sub_v'\n"
+            "   AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        ],
     ),
     "drop slot": (DropSlot("e", SlotSpec("slot_v")), ["SELECT pg_drop_replication_slot('slot_v')"]),
     "drop origin": (DropOrigin("e", "pg_9"), ["SELECT pg_replication_origin_drop('pg_9')"]),

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 import pytest
 
 from publications.decide.findings import find_findings
 from publications.decide.spec import (
     EndpointSpec,
-    Position,
     PublicationSpec,
     PublishedTableSpec,
     SlotSpec,
@@ -21,12 +17,6 @@ from publications.decide.wanted import SourceColumn, SourceTables
 from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
 
 NAMES = ("sgp", "vitrine", "vps")
-ANEW = "drop {subscription} and {slot} as 'ponte explain PonteSlotLost' says, run 'ponte apply'"
-WINDOW_ANEW = (
-    "let a beat pass and run 'ponte apply': it copies what sgp does not send again; then give out newer"
-    " versions as 'ponte explain PonteChangesLost' says; then "
-    + ANEW.format(subscription="sub_vps", slot="slot_vps")
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -158,76 +148,3 @@ def test_what_is_declared_is_pontes_whatever_its_name(declaration: Declaration) 
     target = EndpointSpec("vitrine", subscriptions={"loja_sub": subscription("loja_sub")})
     assert find(shop, source, target) == []
     assert len(find(declaration, source, target)) == len(tables) + 2
-
-
-def test_a_slot_of_ours_that_lost_its_wal_is_told(declaration: Declaration) -> None:
-    slots = {name: SlotSpec(name, lost=True) for name in ("slot_vps", "slot_intake")}
-    slots["slot_well"] = SlotSpec("slot_well")
-    assert find(declaration, EndpointSpec("vitrine", slots=slots)) == [
-        (
-            f"slot {name} on vitrine has lost its WAL: its subscription stands still",
-            f"SELECT pg_drop_replication_slot('{name}'), then run 'ponte apply': all is copied again",
-        )
-        for name in ("slot_intake", "slot_vps")
-    ]
-    theirs = EndpointSpec("vitrine", slots={"theirs": SlotSpec("theirs", lost=True)})
-    assert [fact for fact, _ in find(declaration, theirs)] == [
-        "vitrine has a slot that is not Ponte's: theirs (inactive, and keeps WAL)"
-    ]
-
-
-def at(name: str, **position: object) -> EndpointSpec:
-    return EndpointSpec(name, position=Position(**position))  # type: ignore[arg-type]
-
-
-NEWER = "vps holds newer versions than vitrine has given out: vitrine was put back to an earlier moment"
-
-
-@pytest.mark.parametrize(
-    ("given", "held", "told"),
-    [(5, 6, True), (5, 5, False), (6, 5, False), (None, 6, False), (5, None, False), (0, 1, True)],
-)
-def test_a_window_that_gave_less_than_is_held_was_put_back(
-    declaration: Declaration, given: int | None, held: int | None, told: bool
-) -> None:
-    found = find(declaration, at("vitrine", given_versao=given), at("vps", held_versao=held))
-    assert found == ([(NEWER, WINDOW_ANEW)] if told else [])
-
-
-RECEIVED: Mapping[str, tuple[str, str, str]] = {
-    "sgp": ("vitrine", "sub_intake", ANEW.format(subscription="sub_intake", slot="slot_intake")),
-    "vitrine": ("vps", "sub_vps", WINDOW_ANEW),
-}
-
-
-@pytest.mark.parametrize("source", RECEIVED)
-@pytest.mark.parametrize(
-    ("written", "received", "told"),
-    [(100, 101, True), (100, 100, False), (101, 100, False), (None, 1, False), (0, 1, True)],
-)
-def test_a_source_whose_wal_ends_before_what_was_received_was_put_back(
-    declaration: Declaration, source: str, written: int | None, received: int, told: bool
-) -> None:
-    target, name, hint = RECEIVED[source]
-    fact = (
-        f"{target} has had changes from {source} that {source} does not know:"
-        f" {source} was put back to an earlier moment"
-    )
-    live = at(source, wal_bytes=written), at(target, received_bytes={name: received})
-    assert find(declaration, *live) == ([(fact, hint)] if told else [])
-    other = at(target, received_bytes={"sub_other": received})
-    assert find(declaration, live[0], other) == []
-
-
-def test_all_is_told_in_the_order_of_the_datas_way(declaration: Declaration) -> None:
-    foreign = {"theirs": publication("theirs", "public.material")}
-    shop = [
-        replace(at("vps", held_versao=9, received_bytes={"sub_vps": 9}), publications=foreign),
-        replace(
-            at("vitrine", given_versao=1, wal_bytes=1), slots={"slot_vps": SlotSpec("slot_vps", lost=True)}
-        ),
-        EndpointSpec("sgp", publications=foreign),
-    ]
-    columns = {TableName.parse("public.pedidos"): {"novo": SourceColumn("text", built_in=True)}}
-    facts = [fact.partition(" ")[0] for fact, _ in find(declaration, *shop, source=columns)]
-    assert facts == ["sgp's", "sgp", "vps", "slot", "vps", "vps"]

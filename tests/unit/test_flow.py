@@ -12,6 +12,7 @@ from publications.decide.changes import (
     CloseGap,
     CopyAgain,
     EmptyColumns,
+    ForgetMarks,
     MarkBackfill,
     NoteGap,
 )
@@ -214,12 +215,21 @@ def test_a_column_that_is_sent_from_now_on_is_filled() -> None:
 
 
 def test_columns_that_wait_already_are_filled_with_the_new_ones() -> None:
-    there = table(PEDIDOS, "id", "numero", pending=frozenset({"cliente"}))
+    there = table(PEDIDOS, "id", "numero", pending=frozenset({"id"}))
     assert flow(with_part(columns=frozenset({"id"})), holding(there)) == [
         marked(PEDIDOS, "numero"),
-        replace(swept(), columns=("cliente", "numero")),
+        replace(swept(), columns=("id", "numero")),
     ]
-    assert flow(target=holding(there)) == [replace(swept(), columns=("cliente",))]
+    assert flow(target=holding(there)) == [replace(swept(), columns=("id",))]
+
+
+def test_a_column_that_is_not_sent_any_more_waits_for_nothing() -> None:
+    """The source may not even have it: it was released, then dropped."""
+    there = table(PEDIDOS, "id", "numero", pending=frozenset({"cliente", "numero"}))
+    forgotten = ForgetMarks("vps", PEDIDOS, ("cliente",))
+    assert flow(target=holding(there)) == [forgotten, replace(swept(), columns=("numero",))]
+    alone = table(PEDIDOS, "id", "numero", pending=frozenset({"cliente"}))
+    assert flow(target=holding(alone)) == [forgotten]
 
 
 def test_a_column_without_a_place_to_land_is_filled_once_it_has_one() -> None:

@@ -181,6 +181,28 @@ def test_there_is_room_for_what_just_fits_and_not_for_one_more(kind: str) -> Non
     ]
 
 
+FEW_WORKERS = {
+    "max_logical_replication_workers = 0, and 1 are needed": {"workers": Room(1, 0)},
+    "max_worker_processes = 1, and 2 are needed": {"processes": Room(2, 1)},
+    "max_sync_workers_per_subscription = 0": {"sync_workers": 0},
+}
+
+
+@pytest.mark.parametrize("said", FEW_WORKERS)
+def test_a_subscriber_without_processes_is_told_though_nothing_is_to_be_made(said: str) -> None:
+    """Its subscription says that it is enabled, and stands still."""
+    seen = situation(vps=replace(GOOD, **FEW_WORKERS[said]))  # type: ignore[arg-type]
+    subscriptions = {
+        name: SubscriptionSpec(name, None, frozenset(), frozenset(), frozenset())
+        for name in ("sub_intake", "sub_vps")
+    }
+    live = {name: EndpointSpec(name, subscriptions=subscriptions) for name in seen.live}
+    facts = [refusal.fact for refusal in find_refusals(replace(seen, live=live))]
+    assert [fact for fact in facts if "worker" in fact] == facts
+    assert len(facts) == 1
+    assert facts[0].startswith(f"vps has {said}")
+
+
 def test_what_is_there_already_needs_no_room() -> None:
     full = replace(GOOD, slots=Room(9, 9), senders=Room(9, 9), workers=Room(9, 9), origins=Room(9, 9))
     seen = situation(sgp=full, vitrine=full, vps=full)

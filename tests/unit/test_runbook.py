@@ -20,7 +20,7 @@ def test_an_entry_is_found_by_its_alert_and_by_its_cause(
     assert main(["explain", name]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("## PonteSlotLost\n\n**Sintoma.** ")
-    assert "SELECT pg_drop_replication_slot" in said.out
+    assert "`ponte apply` refaz a fila" in said.out
     assert "## PonteChangesLost" not in said.out
     assert said.err == ""
 
@@ -33,7 +33,7 @@ def test_every_cause_leads_to_one_entry(cause: Cause) -> None:
 
 
 def test_links_that_lead_nowhere_on_a_terminal_keep_their_words() -> None:
-    assert "como em PonteSlotLost e rode" in ENTRIES["PonteChangesLost"]
+    assert "como em PonteSlotLost e nada" in ENTRIES["PonteChangesLost"]
     assert not [name for name, text in ENTRIES.items() if "](" in text]
 
 
