@@ -98,7 +98,7 @@ PROMTOOL = SystemTool(
 )
 NGINX = SystemTool(
     name="nginx",
-    purpose="the proxy that docs/live.md puts before SGP",
+    purpose="the proxy that stands before SGP",
     program="/usr/sbin/nginx",
     package="nginx-light",
 )

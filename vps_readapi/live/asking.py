@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import product
 from math import ceil
 
 from prometheus_client import Counter
@@ -39,6 +40,12 @@ class Source(StrEnum):
 
     LIVE = "live"
     CACHED = "cached"
+
+
+NONE = "none"
+"""Counted where there is no answer."""
+for _group, _source in product(Group, (*Source, NONE)):
+    answers_total.labels(_group, _source)  # an alert can't see a series rise that begins with its first case
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,7 @@ class Asking:
     def _answer_kept(self, question: Question) -> LiveAnswer:
         kept = self._kept.find(question.target)
         if kept is None:
-            answers_total.labels(question.spec.group, "none").inc()
+            answers_total.labels(question.spec.group, NONE).inc()
             wait_s = ceil(self._lanes[question.spec.group].breaker.wait_s)
             raise ProblemError(503, AWAY, {"Retry-After": str(wait_s)} if wait_s else RETRY_AFTER)
         self._count(question, Source.CACHED)
