@@ -54,7 +54,7 @@ def run_s3(folder: Path) -> Iterator[S3Server]:
     )
     server = S3Server(f"http://127.0.0.1:{port}", folder / BUCKET)
     try:
-        assert wait_until(lambda: _answers(server), 30), (folder / "log").read_text()
+        assert wait_until(lambda: _answers(server), 60), (folder / "log").read_text()
         yield server
     finally:
         process.terminate()

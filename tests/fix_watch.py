@@ -98,7 +98,7 @@ class Panel:
         """Look, and serve."""
         self.poller.start()
         self._thread.start()
-        assert wait_until(lambda: self._server.started, 30)
+        assert wait_until(lambda: self._server.started, 60)
 
     def stop(self) -> None:
         """Serve no more."""

@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = "sgp-ponte"
-TIMEOUT_S = 60
+TIMEOUT_S = 200
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def test_schemathesis_finds_nothing(api: tuple[RunningApi, str], tmp_path: Path)
     command = [
         *(str(Path(sys.executable).with_name("st")), "run", f"{running.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {make_token()}"),
+        *("--request-timeout", "60"),
         *("--max-examples", "8", "--phases", "coverage,fuzzing", "--seed", "1"),
         *("--exclude-path", "/eventos", "--exclude-path", "/print-logs/eventos"),  # they do not end
         *("--exclude-path", "/auth/logout"),  # nothing else would be found after it

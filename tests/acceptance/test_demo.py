@@ -23,7 +23,7 @@ from tests.fix_wheel import Environments, Installed
 from tests.ports import find_free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 100
+TIMEOUT_S = 250
 ORDERS = 520
 
 
@@ -84,7 +84,7 @@ def test_a_taken_port_is_said_in_two_lines(tmp_path: Path) -> None:
         shutil.rmtree(runtime_root(tmp_path), ignore_errors=True)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_the_demo_tells_its_figures_and_a_second_one_finds_the_firsts_data(
     devstack: Devstack, bindirs: dict[str, Path]
 ) -> None:

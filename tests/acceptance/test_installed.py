@@ -15,7 +15,7 @@ from publications.cli import _parser
 from publications.declare.declaration import STARTING_PATH
 from tests.fix_wheel import Environments
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
 USAGE = 2
 STORES = {"db.alchemy", "db.intranet.models", "db.migrate", "db.versions", "db.vps.models", "db.window"}

@@ -22,7 +22,7 @@ from tests.fix_watch import fetch
 from tests.fix_wheel import Environments, Installed
 from tests.ports import find_free_port
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
 DEADLINE_S = 60
 

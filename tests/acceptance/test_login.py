@@ -12,7 +12,7 @@ from tests.fix_attacks import ATTACKS, GOOD, HOSTS, NAMES, NOW
 from tests.fix_road import Road
 from tests.fix_shop import IDS, NEW_KEY, NO_TOKEN, OLD_KEY, PASSWORDS, TURNED, Shop, Worker, sgp_token
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
 MARK = "marca-que-pode-estar-na-vps"
 

@@ -17,7 +17,7 @@ from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg, worker_dsn
 from tests.fix_road import Road
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.any_version, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.any_version, pytest.mark.timeout(400)]
 
 KILLS = 3
 PHOTOS = 40

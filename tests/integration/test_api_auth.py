@@ -405,7 +405,7 @@ def test_after_a_long_silence_sessions_go_on_and_logins_wait(client: Client, wri
 
 def test_without_a_beat_nobody_logs_in(client: Client, writer: Connection) -> None:
     writer.execute("DELETE FROM vitrine.heartbeat")
-    assert wait_until(lambda: client.get("/saude/status").json()["logins"]["restam_s"] is None, 30)
+    assert wait_until(lambda: client.get("/saude/status").json()["logins"]["restam_s"] is None, 60)
     refused = client.log_in("ana", PASSWORD)
     assert (refused.status, "um tempo desconhecido" in refused.json()["detail"]) == (503, True)
     beat(writer)

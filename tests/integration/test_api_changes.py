@@ -108,7 +108,7 @@ def test_a_crash_of_the_server_begins_again(client: Client, dsn: str) -> None:
     cursor = ask_since(client, "")["cursor"]
     with psycopg.connect(dsn) as conn:
         psutil.Process(conn.info.backend_pid).kill()
-    assert wait_until(lambda: client.get("/pedidos/1").headers["sync-cursor"].split(".")[0] not in cursor, 30)
+    assert wait_until(lambda: client.get("/pedidos/1").headers["sync-cursor"].split(".")[0] not in cursor, 60)
     assert ask_since(client, cursor)["completo"] is True
 
 

@@ -141,7 +141,7 @@ def test_kill_leaves_nobody_and_a_start_recovers(cluster: Cluster) -> None:
     family = [postmaster, *postmaster.children(recursive=True)]
     cluster.kill()
     # One that is about to end has no folder any more, and is still there for a moment.
-    assert wait_until(lambda: not any(runs(one) for one in family), 30)
+    assert wait_until(lambda: not any(runs(one) for one in family), 60)
     assert (cluster.spec.data_dir / "postmaster.pid").exists()
     cluster.start()
     assert ask(cluster, "select id from kept_by_kill") == "7"
@@ -153,9 +153,9 @@ def test_start_buries_the_children_of_a_postmaster_that_died(cluster: Cluster) -
         postmaster = psutil.Process(identify(cluster).pid)
         children = postmaster.children(recursive=True)
         postmaster.kill()
-        assert wait_until(lambda: not runs(postmaster), 30)
+        assert wait_until(lambda: not runs(postmaster), 60)
         cluster.start()
-        assert wait_until(lambda: not any(runs(one) for one in children), 30)
+        assert wait_until(lambda: not any(runs(one) for one in children), 60)
 
 
 @pytest.mark.parametrize("left_pid", [os.getpid(), 2**22 + 1, -1], ids=["ours", "nobody", "nonsense"])

@@ -106,7 +106,7 @@ def test_a_column_that_is_public_and_not_sent_stays(road: Road) -> None:
     road.apply()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize(("holder", "mode"), [("vitrine", "ROW EXCLUSIVE"), ("sgp", "ACCESS EXCLUSIVE")])
 def test_a_fill_that_gets_no_lock_says_what_to_do(
     road: Road, monkeypatch: pytest.MonkeyPatch, holder: str, mode: str

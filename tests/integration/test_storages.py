@@ -55,7 +55,7 @@ def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        assert wait_until(lambda: _answers(url), 30)
+        assert wait_until(lambda: _answers(url), 60)
         yield url, folder
     finally:
         process.terminate()

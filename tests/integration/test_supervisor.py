@@ -75,7 +75,7 @@ def test_stop_kills_what_does_not_listen(supervisor: Supervisor, tmp_path: Path)
     assert len(children) == 1
     supervisor.stop(timeout_s=0.3)
     assert supervisor.processes() == {}
-    assert wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in children), 30)
+    assert wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in children), 60)
 
 
 def test_a_service_that_ends_early_shows_its_last_lines(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -112,14 +112,14 @@ def test_a_service_that_dies_is_reported_by_name(supervisor: Supervisor, tmp_pat
 
 def test_leftovers_of_a_killed_stack_are_ended(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "flag")])
-    assert wait_until((tmp_path / "flag").exists, 30)
+    assert wait_until((tmp_path / "flag").exists, 60)
     state = ProcessState.of(process.pid)
     child = psutil.Process(process.pid).children()[0]
     other = ProcessState(os.getpid(), 12.0)
     stack = StackState(other, 1, processes={"api": state, "reused": other})
     assert end_leftovers(stack) == ["api"]
     process.wait(5)
-    assert wait_until(lambda: not child.is_running() or child.status() == "zombie", 30)
+    assert wait_until(lambda: not child.is_running() or child.status() == "zombie", 60)
 
 
 def test_state_round_trip(tmp_path: Path) -> None:

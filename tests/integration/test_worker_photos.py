@@ -300,7 +300,7 @@ def test_two_workers_share_the_work(shop: Shop) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    assert wait_until(lambda: all(shop.verdict(one) for one in ids), 30)
+    assert wait_until(lambda: all(shop.verdict(one) for one in ids), 60)
     assert len(made) == len(ids), "a photo was made twice"
 
 

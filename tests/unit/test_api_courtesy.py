@@ -80,7 +80,7 @@ def test_it_goes_last_and_is_as_before_afterwards() -> None:
 def test_it_loses_its_patience() -> None:
     def run() -> bool:
         with Courtesy().last_in_line(patience_s=0.05):
-            return wait_until(lambda: read_niceness() == USUAL, 30)
+            return wait_until(lambda: read_niceness() == USUAL, 60)
 
     assert in_thread(run)
 

@@ -86,7 +86,7 @@ def test_readers_see_whole_files_only(storage: Storage, tmp_path: Path) -> None:
     for body in bodies:
         storage.put(KEY, body)
         there = len(seen)
-        assert wait_until(lambda there=there: len(seen) > there + 1, 30), "nobody reads"  # type: ignore[misc]
+        assert wait_until(lambda there=there: len(seen) > there + 1, 60), "nobody reads"  # type: ignore[misc]
     done.set()
     reader.join()
     assert [one for one in seen if one not in bodies] == []
