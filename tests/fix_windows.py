@@ -8,8 +8,8 @@ import pytest
 
 from db.engines import Connection
 from publications.act.catalog import read_source
-from publications.ddl.to_sql import to_sql
-from publications.decide.changes import CreateTable
+from publications.commands.plan_text import statements
+from publications.decide.changes.tables import CreateTable
 from publications.decide.spec import TableName
 from publications.decide.wanted import derive_wanted
 from publications.declare.declaration import STARTING_PATH, read_declaration
@@ -30,8 +30,8 @@ def landing_database(servers: Servers) -> Iterator[str]:
     with servers.clone("vitrine", ALONE):
         with servers.connect("vitrine", ALONE) as conn:
             for table in wanted["vitrine"].tables.values():
-                for statement in to_sql(CreateTable("vitrine", table)):
-                    conn.execute(statement)
+                for statement in statements(CreateTable("vitrine", table)):
+                    conn.execute(statement.encode())
         yield ALONE
 
 

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from db.engines import Connection
 from db.errors import PonteError
 from db.sqlfile import read_blocks
-from publications.ddl.tables import PENDING, TO_COPY
+from publications.ddl.notes import PENDING, TO_COPY
 from publications.decide.columns import USUAL
 from publications.decide.spec import (
     COPY,

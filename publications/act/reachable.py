@@ -14,7 +14,7 @@ from db.engines import Connection
 from db.errors import PonteError
 from publications.act.endpoints import Session
 from publications.ddl.statement import Statement, compose, join, name_of
-from publications.decide.changes import CreateSubscription
+from publications.decide.changes.subscriptions import CreateSubscription
 from publications.decide.spec import SubscriptionSpec
 from publications.settings import conninfo_variable
 

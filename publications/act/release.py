@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from db.errors import PonteError
-from publications.act.apply import Report, hold_lock, run_step, write_fingerprints
+from publications.act.apply import StepReport, hold_lock, write_fingerprints
 from publications.act.endpoints import Session
-from publications.decide.changes import Change, Consequence, MarkBackfill, Phase, SetPublishedTables
+from publications.act.perform import run_step
+from publications.decide.changes.change import Consequence, Phase
+from publications.decide.changes.publications import SetPublishedTables
+from publications.decide.changes.rows import MarkBackfill
+from publications.decide.changes.step import Step
 from publications.decide.spec import PublicationSpec, TableName
 from publications.decide.wanted import key_of
 from publications.declare.declaration import Declaration, LandedTable
@@ -19,7 +23,7 @@ class ReleaseError(PonteError):
 
 def plan_release(
     declaration: Declaration, live: PublicationSpec, table: LandedTable, column: str
-) -> list[Change]:
+) -> list[Step]:
     """Return the steps: note at the landing table what will be missing, then stop sending it. Pure.
 
     While it is out its old values stay where they are. SGP may then change its type or drop it; with the
@@ -54,7 +58,7 @@ def find_column(declaration: Declaration, path: str) -> tuple[LandedTable, str]:
     raise ReleaseError(f"'{path}' names no column of the intake", f"write table.column, of {known}")
 
 
-def release(session: Session, path: str, *, report: Report) -> None:
+def release(session: Session, path: str, *, report: StepReport) -> None:
     """Take the column out. Raise ReleaseError, or BusyError when another apply runs."""
     declaration = session.declaration
     table, column = find_column(declaration, path)

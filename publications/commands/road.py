@@ -16,8 +16,9 @@ from publications.act.endpoints import Session, find_histories
 from publications.act.release import release
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.commands.given import find_given, read_given
-from publications.commands.plan_text import describe, to_json, to_script, to_text
-from publications.decide.changes import Change
+from publications.commands.plan_text import to_json, to_script, to_text
+from publications.commands.step_words import describe
+from publications.decide.changes.step import Step
 from publications.declare.declaration import STARTING_PATH, make_schema, read_text
 from publications.settings import dsn_variable, read_settings
 
@@ -118,7 +119,7 @@ def _show_copies(session: Session) -> None:
         wait_for_copies(session, report=report)
 
 
-def _report(step: Change) -> None:
+def _report(step: Step) -> None:
     talk.print(f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True)
 
 

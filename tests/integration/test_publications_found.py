@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from db.reasons import UnreachableError
 from publications.act.endpoints import Reading, Session
-from publications.commands.plan_text import describe
+from publications.commands.step_words import describe
 from tests.fix_road import Road
 from tests.ports import find_free_ports
 
