@@ -30,13 +30,13 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     TriggerSpec,
     Unusual,
 )
 from publications.decide.wanted import Filter, Filters, SourceColumn, SourceTables
 from publications.declare.declaration import Declaration
+from publications.declare.names import TableName
 
 _SQL = read_blocks("publications", "catalog")
 _STREAMING = {"f": "off", "t": "on", "p": "parallel", "false": "off", "true": "on"}
@@ -126,7 +126,7 @@ def _filters(declaration: Declaration, endpoint: str) -> Iterable[tuple[TableNam
         if hop.source == endpoint:
             for table in hop.tables:
                 if table.where:
-                    yield TableName.parse(table.name), table.where
+                    yield table.name, table.where
 
 
 def _normalise(conn: Connection, table: TableName, where: str) -> Filter | None:

@@ -21,7 +21,7 @@ from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings
 from publications.decide.plan import Plan, make_plan
 from publications.decide.refusals import Situation, find_refusals
-from publications.decide.spec import EndpointSpec, HopSpec, TableName
+from publications.decide.spec import EndpointSpec, HopSpec
 from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
@@ -31,6 +31,7 @@ from publications.decide.wanted import (
     derive_wanted,
 )
 from publications.declare.declaration import Declaration
+from publications.declare.names import TableName
 from publications.declare.privacy import RefusalError
 from publications.prove.compare import Comparer
 from publications.settings import PublicationsSettings, dsn_variable
@@ -168,7 +169,7 @@ class Session:
     def _read_source(self) -> SourceTables:
         """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""
         intake = self.declaration.intake
-        landed = [TableName.parse(table.name) for table in intake.tables]
+        landed = [table.name for table in intake.tables]
         near = next((name for name in (intake.source, intake.target) if name in self.connections), None)
         return read_source(self.connections[near], landed) if near else {}
 
@@ -190,12 +191,7 @@ class Session:
         return facts
 
     def _written(self, endpoint: str) -> list[TableName]:
-        return [
-            TableName.parse(table.name)
-            for hop in self.declaration.hops
-            if hop.target == endpoint
-            for table in hop.tables
-        ]
+        return [table.name for hop in self.declaration.hops if hop.target == endpoint for table in hop.tables]
 
     def _tables(self, endpoint: str) -> list[TableName]:
         """The tables that arrive there, and the heartbeat."""
@@ -203,12 +199,7 @@ class Session:
         return [*arriving, HEARTBEAT] if endpoint == self.declaration.intake.source else arriving
 
     def _published(self, endpoint: str) -> list[TableName]:
-        return [
-            TableName.parse(table.name)
-            for hop in self.declaration.hops
-            if hop.source == endpoint
-            for table in hop.tables
-        ]
+        return [table.name for hop in self.declaration.hops if hop.source == endpoint for table in hop.tables]
 
 
 def find_histories(declaration: Declaration) -> dict[str, History]:

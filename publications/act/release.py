@@ -12,7 +12,7 @@ from publications.decide.changes.change import Consequence, Phase
 from publications.decide.changes.publications import SetPublishedTables
 from publications.decide.changes.rows import MarkBackfill
 from publications.decide.changes.step import Step
-from publications.decide.spec import PublicationSpec, TableName
+from publications.decide.spec import PublicationSpec
 from publications.decide.wanted import key_of
 from publications.declare.declaration import Declaration, LandedTable
 
@@ -29,7 +29,7 @@ def plan_release(
     While it is out its old values stay where they are. SGP may then change its type or drop it; with the
     column in the publication PostgreSQL refuses both.
     """
-    intake, name = declaration.intake, TableName.parse(table.name)
+    intake, name = declaration.intake, table.name
     if column == key_of(name):
         raise ReleaseError(f"{table.name}.{column} is the key", "a table can't be published without it")
     if column not in table.columns:
@@ -52,9 +52,9 @@ def find_column(declaration: Declaration, path: str) -> tuple[LandedTable, str]:
     """Read `schema.table.column` or `table.column`. Raise ReleaseError for what the intake does not have."""
     name, _, column = path.rpartition(".")
     for table in declaration.intake.tables:
-        if name in {table.name, table.name.split(".", maxsplit=1)[1]}:
+        if name in {str(table.name), table.name.name}:
             return table, column
-    known = ", ".join(table.name for table in declaration.intake.tables)
+    known = ", ".join(str(table.name) for table in declaration.intake.tables)
     raise ReleaseError(f"'{path}' names no column of the intake", f"write table.column, of {known}")
 
 

@@ -8,7 +8,7 @@ from typing import assert_never
 from psycopg import sql
 
 from publications.ddl.statement import Statement, compose, name_of
-from publications.decide.spec import TableName
+from publications.declare.names import TableName
 
 
 @dataclass(frozen=True)

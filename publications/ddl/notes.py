@@ -5,7 +5,8 @@ from __future__ import annotations
 from psycopg import sql
 
 from publications.ddl.statement import Statement, compose, name_of, table_of
-from publications.decide.spec import COPY, SWEEP, TableName
+from publications.decide.spec import COPY, SWEEP
+from publications.declare.names import TableName
 
 PENDING = "ponte: old rows are to be filled from the source"
 TO_COPY = "ponte: to be copied again from the source"

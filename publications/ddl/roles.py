@@ -17,7 +17,8 @@ from publications.decide.changes.roles import (
     RevokeGrants,
     RoleStep,
 )
-from publications.decide.spec import MEMBER_OF, GrantKind, GrantSpec, RoleSpec, TableName
+from publications.decide.spec import MEMBER_OF, GrantKind, GrantSpec, RoleSpec
+from publications.declare.names import TableName
 
 
 def role_to_sql(step: RoleStep) -> list[Act]:

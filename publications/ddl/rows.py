@@ -20,7 +20,8 @@ from publications.decide.changes.rows import (
     RenewVersions,
     RowStep,
 )
-from publications.decide.spec import SWEEP, GapSpec, TableName
+from publications.decide.spec import SWEEP, GapSpec
+from publications.declare.names import TableName
 
 STAGE = "ponte_stage"
 

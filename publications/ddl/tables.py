@@ -17,7 +17,8 @@ from publications.decide.changes.tables import (
     StartHeart,
     TableStep,
 )
-from publications.decide.spec import ColumnSpec, TableName, TableSpec, TriggerSpec, identity_index
+from publications.decide.spec import ColumnSpec, TableSpec, TriggerSpec, identity_index
+from publications.declare.names import TableName
 
 
 def table_to_sql(step: TableStep) -> list[Act]:

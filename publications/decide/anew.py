@@ -8,7 +8,8 @@ from publications.decide.changes.publications import RenewSlot
 from publications.decide.changes.rows import RenewVersions
 from publications.decide.changes.step import Step
 from publications.decide.changes.subscriptions import EnableSubscription, ForgetProgress
-from publications.decide.spec import EndpointSpec, HopSpec, TableName
+from publications.decide.spec import EndpointSpec, HopSpec
+from publications.declare.names import TableName
 
 Endpoints = Mapping[str, EndpointSpec]
 

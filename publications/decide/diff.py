@@ -50,10 +50,10 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     identity_index,
 )
+from publications.declare.names import TableName
 
 OURS = {"publication": "pub_", "slot": "slot_", "subscription": "sub_", "role": "ponte_"}
 """An object with such a name that is not declared is a leftover of Ponte's; others are not touched."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from publications.decide.facts import MIN_VERSION, EndpointFacts
-from publications.decide.spec import EndpointSpec, Room, TableName
+from publications.decide.spec import EndpointSpec, Room
 from publications.decide.wanted import Filters, SourceTables, key_of
 from publications.declare.declaration import Declaration, Export, Intake, PublishedTable
+from publications.declare.names import TableName
 from publications.declare.privacy import RefusalError, check_privacy
 
 WINDOW_SCHEMAS = ("vitrine.", "projection.", "watch.", "worker.")
@@ -134,10 +135,9 @@ def _check_source_columns(seen: Situation) -> Iterable[RefusalError]:
     if seen.facts[intake.source].assumed:  # nobody has looked
         return
     for table in intake.tables:
-        name = TableName.parse(table.name)
-        if name.schema == "ponte":
+        if table.name.schema == "ponte":
             continue
-        columns = seen.source.get(name, {})
+        columns = seen.source.get(table.name, {})
         missing = [column for column in table.columns if column not in columns]
         new_name = _renamed_to(seen, table, missing, columns.keys())
         for column in missing:
@@ -154,7 +154,7 @@ def _renamed_to(
     return candidates[0] if len(candidates) == 1 and len(missing) == 1 else None
 
 
-def _explain_missing(endpoint: str, table: str, column: str, new_name: str | None) -> RefusalError:
+def _explain_missing(endpoint: str, table: TableName, column: str, new_name: str | None) -> RefusalError:
     if new_name is None:
         return MissingColumnError(
             f"{endpoint} has no column {table}.{column}",
@@ -204,7 +204,7 @@ def _check_source_identities(seen: Situation) -> Iterable[RefusalError]:
 def _check_filters(seen: Situation) -> Iterable[RefusalError]:
     for hop in seen.declaration.active_exports:
         for table in hop.tables:
-            known = seen.filters.get((TableName.parse(table.name), table.where or ""))
+            known = seen.filters.get((table.name, table.where or ""))
             for column in sorted(known.columns if known else ()):
                 yield from _check_filter_column(seen, hop, table, column)
 
@@ -237,7 +237,7 @@ def _check_exporting_cluster(seen: Situation) -> Iterable[RefusalError]:
     """Whoever replicates from it reads the whole cluster: BASE_BACKUP asks no grants."""
     endpoint = seen.declaration.intake.target
     facts = seen.facts[endpoint]
-    landing = {table.name for table in seen.declaration.intake.tables}
+    landing = {str(table.name) for table in seen.declaration.intake.tables}
     foreign = sorted(name for name in facts.relations - landing if not name.startswith(WINDOW_SCHEMAS))
     found = [f"database {name}" for name in facts.databases] + [f"table {name}" for name in foreign]
     for name in found:
@@ -257,7 +257,7 @@ def _check_subscribers(seen: Situation) -> Iterable[RefusalError]:
 
 
 def _check_subscriber_table(seen: Situation, hop: Export, table: PublishedTable) -> Iterable[RefusalError]:
-    name = TableName.parse(table.name)
+    name = table.name
     here = seen.facts[hop.source].columns.get(name, {})
     there = seen.facts[hop.target].columns.get(name, {})
     for column in table.columns:

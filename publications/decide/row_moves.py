@@ -23,9 +23,9 @@ from publications.decide.spec import (
     PublicationSpec,
     PublishedTableSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
 )
+from publications.declare.names import TableName
 
 Endpoints = Mapping[str, EndpointSpec]
 

@@ -8,8 +8,8 @@ from publications.act.perform import BusyError, OutdatedError, run_step
 from publications.commands.plan_text import to_script
 from publications.commands.step_words import describe
 from publications.decide.changes.rows import Backfill
-from publications.decide.spec import TableName
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
+from publications.declare.names import TableName
 from tests.fix_road import Road
 
 

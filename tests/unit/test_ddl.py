@@ -69,12 +69,12 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     TriggerSpec,
     Unusual,
     identity_index,
 )
+from publications.declare.names import TableName
 
 PEDIDOS, USERS, NOTES = TableName("v", "pedidos"), TableName("public", "user"), TableName("guard", "gaps")
 GAP = GapSpec(up_to=7, after_beat=3, beat=9, noted=False)

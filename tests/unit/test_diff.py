@@ -56,11 +56,11 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     TriggerSpec,
     identity_index,
 )
+from publications.declare.names import TableName
 
 PEDIDOS, IMAGENS = TableName("v", "pedidos"), TableName("v", "imagens")
 ROLE = RoleSpec("ponte_api", settings=frozenset({("a", "1")}), powers=frozenset({"member of pg_monitor"}))

@@ -28,9 +28,9 @@ from publications.decide.spec import (
     PublishedTableSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
 )
+from publications.declare.names import TableName
 
 PEDIDOS, IMAGENS = TableName("vitrine", "pedidos"), TableName("vitrine", "imagens")
 NOTES = TableName("guard", "gaps")

@@ -25,9 +25,10 @@ from publications.decide.changes.subscriptions import (
 )
 from publications.decide.diff import diff_endpoint
 from publications.decide.plan import Plan, make_plan
-from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec, TableName
+from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec
 from publications.decide.wanted import Filter, derive_hops, derive_wanted
 from publications.declare.declaration import STARTING_PATH, Declaration, read_declaration
+from publications.declare.names import TableName
 
 PEDIDOS = TableName("vitrine", "pedidos")
 
@@ -185,7 +186,7 @@ def test_what_is_emptied_by_hand_waits_for_what_was_sent() -> None:
 def test_a_filter_makes_its_columns_part_of_the_identity(declaration: Declaration) -> None:
     export = declaration.exports[0]
     tables = tuple(
-        table.model_copy(update={"where": "status = 'x'"}) if table.name == "vitrine.pedidos" else table
+        table.model_copy(update={"where": "status = 'x'"}) if table.name == PEDIDOS else table
         for table in export.tables
     )
     filtered = declaration.model_copy(update={"exports": (export.model_copy(update={"tables": tables}),)})

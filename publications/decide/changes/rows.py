@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from publications.decide.changes.change import Change, Consequence, Phase
-from publications.decide.spec import GapSpec, TableName
+from publications.decide.spec import GapSpec
+from publications.declare.names import TableName
 
 
 @dataclass(frozen=True)
