@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
-from publications.act.catalog import read_subscriptions
 from publications.act.endpoints import Reading, Session
 from publications.act.perform import BusyError, run_step
 from publications.act.reachable import require_reach
+from publications.act.subscriptions import read_subscriptions
 from publications.act.waits import CopyReport, wait_for_hop
 from publications.decide.changes.change import Phase
 from publications.decide.changes.roles import CreateRole

@@ -15,12 +15,14 @@ from db.errors import PonteError
 from db.migrate import History
 from db.reasons import UnreachableError, explained, open_database
 from db.versions import require_newest
-from publications.act.catalog import normalise_filters, read_endpoint, read_source, read_types
+from publications.act.catalog import read_endpoint, read_source, read_types
+from publications.act.filters import normalise_filters
 from publications.act.preflight import read_facts
 from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings
 from publications.decide.plan import Plan, make_plan
-from publications.decide.refusals import Situation, find_refusals
+from publications.decide.refusals.every import find_refusals
+from publications.decide.refusals.situation import Situation
 from publications.decide.spec import EndpointSpec, HopSpec
 from publications.decide.wanted import (
     HEARTBEAT,

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from db.engines import Connection
 from db.errors import PonteError
-from publications.act.catalog import read_copying, read_moved
 from publications.act.endpoints import Session
 from publications.act.holders import find_holders
+from publications.act.subscriptions import read_copying, read_moved
 from publications.ddl.acts import AwaitArrival
 from publications.declare.declaration import Hop
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from publications.decide.facts import EndpointFacts, assume_facts
-from publications.decide.refusals import Situation, find_refusals
+from publications.decide.refusals.every import find_refusals
+from publications.decide.refusals.situation import Situation
 from publications.decide.spec import (
     EndpointSpec,
     IdentitySpec,
