@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, GetCoreSchemaHandler, PlainSerializer, StringConstraints
 
-PATTERN = r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$"
+Declared = StringConstraints(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")
 
 
 @dataclass(frozen=True, order=True)
@@ -27,10 +27,8 @@ class TableName:
         return f"{self.schema}.{self.name}"
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _: object, __: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, _: object, handler: GetCoreSchemaHandler) -> Any:
         """Read what a declaration holds."""
-        return core_schema.no_info_after_validator_function(
-            cls.parse,
-            core_schema.str_schema(pattern=PATTERN),
-            serialization=core_schema.to_string_ser_schema(),
+        return handler.generate_schema(
+            Annotated[str, Declared, AfterValidator(cls.parse), PlainSerializer(str)]
         )
