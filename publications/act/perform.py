@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from typing import assert_never
@@ -11,6 +10,7 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
+from db.backoff import choose_pause_s
 from db.engines import Connection
 from db.errors import PonteError
 from publications.act.endpoints import Session
@@ -31,6 +31,7 @@ from publications.decide.changes.step import Step
 
 LOCK_TIMEOUT_MS = 3000
 LOCK_TRIES = 5
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.8, 2.8
 _WORTH_ANOTHER_TRY = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
@@ -118,7 +119,7 @@ def _be_patient(run: Callable[[], object], what: str, *, waiting: Sequence[Conne
         except _WORTH_ANOTHER_TRY as error:
             if attempt == LOCK_TRIES:
                 raise _busy(error, what, waiting) from error
-            time.sleep(random.uniform(0.2, 1.0) * attempt)  # noqa: S311  # jitter
+            time.sleep(choose_pause_s(attempt, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S))
         except psycopg.errors.UndefinedFunction as error:
             raise OutdatedError(
                 f"the database is older than this 'ponte': {str(error).splitlines()[0]}",
