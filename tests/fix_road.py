@@ -20,7 +20,7 @@ from infra.devstack.link import Link
 from infra.devstack.postgres import find_server_user
 from infra.devstack.state import wait_until
 from publications.act.apply import apply, wait_for_copies
-from publications.act.endpoints import Reading, Session
+from publications.act.endpoints import Endpoints, Reading
 from publications.commands.step_words import describe
 from publications.decide.changes.step import Step
 from publications.decide.plan import Plan
@@ -76,9 +76,9 @@ class Road:
         while self._kept:
             self._kept.popitem()[1].close()
 
-    def session(self, declaration: Declaration | None = None) -> Session:
+    def session(self, declaration: Declaration | None = None) -> Endpoints:
         """Open `ponte`'s session."""
-        return Session(declaration or self.declaration, self.settings)
+        return Endpoints(declaration or self.declaration, self.settings)
 
     def read(self, declaration: Declaration | None = None) -> Reading:
         """Make a plan."""

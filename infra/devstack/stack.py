@@ -36,7 +36,7 @@ from infra.devstack.state import ProcessState, StackState, read_state, remove_st
 from infra.devstack.supervisor import ServiceSpec, Supervisor, end_leftovers
 from infra.devstack.tunnel import Tunnel
 from publications.act.apply import apply, wait_for_copies
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.declare.declaration import STARTING_PATH, VARIABLE, Declaration, read_declaration
 from publications.settings import PublicationsSettings, read_settings, watch_variable
 
@@ -191,9 +191,9 @@ class Stack:
         self.say("building the road: ponte migrate, ponte apply")
         migrate(History.INTRANET, settings.dsn("vitrine"))
         migrate(History.VPS, settings.dsn("vps"))
-        with Session(self.declaration, settings) as session:
-            apply(session, allow_drop=False, report=lambda _: None)
-            wait_for_copies(session, report=lambda _: None, timeout_s=COPY_TIMEOUT_S)
+        with Endpoints(self.declaration, settings) as endpoints:
+            apply(endpoints, allow_drop=False, report=lambda _: None)
+            wait_for_copies(endpoints, report=lambda _: None, timeout_s=COPY_TIMEOUT_S)
 
     def _start_services(self) -> None:
         self.miniaturas.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from db.errors import PonteError
 from db.published import read_fingerprint, write_applied
-from publications.act.endpoints import Reading, Session
+from publications.act.endpoints import Endpoints, Reading
 from publications.act.perform import BusyError, run_step
 from publications.act.reachable import require_reach
 from publications.act.subscriptions import read_subscriptions
@@ -44,7 +44,7 @@ class NotConvergedError(PonteError):
     """After all steps there still is something to do."""
 
 
-def apply(session: Session, *, allow_drop: bool, report: StepReport) -> Plan:
+def apply(endpoints: Endpoints, *, allow_drop: bool, report: StepReport) -> Plan:
     """Make the databases agree with the declaration and return the steps that were taken.
 
     What must wait until tables are copied is left to `wait_for_copies`.
@@ -52,19 +52,19 @@ def apply(session: Session, *, allow_drop: bool, report: StepReport) -> Plan:
     Raise RefusedError before anything is touched, BusyError when a lock can't be had, NotConvergedError
     when the plan made afterwards is not empty.
     """
-    with hold_lock(session):
-        reading = session.read()
+    with hold_lock(endpoints):
+        reading = endpoints.read()
         plan = _allowed(reading, allow_drop=allow_drop)
-        _check_passwords(session, plan)
+        _check_passwords(endpoints, plan)
         first_slot = next((step for step in plan.steps if step.phase >= Phase.SLOTS), None)
         for step in plan.steps:
             if step is first_slot:
-                _require_reach(session, plan)
+                _require_reach(endpoints, plan)
             report(step)
-            with session.telling(step.endpoint):
-                run_step(session, step)
-        write_fingerprints(session)
-        left = _allowed(session.read(), allow_drop=allow_drop)
+            with endpoints.telling(step.endpoint):
+                run_step(endpoints, step)
+        write_fingerprints(endpoints)
+        left = _allowed(endpoints.read(), allow_drop=allow_drop)
     if left.steps:
         first = left.steps[0]
         raise NotConvergedError(
@@ -75,35 +75,35 @@ def apply(session: Session, *, allow_drop: bool, report: StepReport) -> Plan:
     return plan
 
 
-def _require_reach(session: Session, plan: Plan) -> None:
+def _require_reach(endpoints: Endpoints, plan: Plan) -> None:
     """Make no slot for a subscription that could not be made: it would keep WAL that nobody fetches."""
     for step in plan.steps:
         if isinstance(step, CreateSubscription):
-            with session.telling(step.endpoint):
-                require_reach(session, step)
+            with endpoints.telling(step.endpoint):
+                require_reach(endpoints, step)
 
 
-def settle(session: Session) -> None:
+def settle(endpoints: Endpoints) -> None:
     """Let subscriptions that have copied all their tables commit as declared.
 
     Another apply that runs meanwhile does it at its own end.
     """
-    with contextlib.suppress(BusyError), hold_lock(session):
-        for hop in session.declaration.hops:
-            live = read_subscriptions(session.connections[hop.target]).get(hop.subscription)
+    with contextlib.suppress(BusyError), hold_lock(endpoints):
+        for hop in endpoints.declaration.hops:
+            live = read_subscriptions(endpoints.connections[hop.target]).get(hop.subscription)
             if live is None or live.copying:
                 continue
             wanted = replace(live, options=derive_options(hop.options))
             if live.options == wanted.while_copying.options != wanted.options:
-                run_step(session, SettleSubscription(hop.target, wanted))
+                run_step(endpoints, SettleSubscription(hop.target, wanted))
 
 
-def write_fingerprints(session: Session) -> None:
+def write_fingerprints(endpoints: Endpoints) -> None:
     """Write down what both ends publish now, for the services that watch over it."""
-    intake = session.declaration.intake
-    vitrine = session.connections[intake.target]
+    intake = endpoints.declaration.intake
+    vitrine = endpoints.connections[intake.target]
     for endpoint in (intake.source, intake.target):
-        write_applied(vitrine, endpoint, read_fingerprint(session.connections[endpoint]))
+        write_applied(vitrine, endpoint, read_fingerprint(endpoints.connections[endpoint]))
 
 
 def _allowed(reading: Reading, *, allow_drop: bool) -> Plan:
@@ -114,9 +114,9 @@ def _allowed(reading: Reading, *, allow_drop: bool) -> Plan:
 
 
 @contextmanager
-def hold_lock(session: Session) -> Iterator[None]:
+def hold_lock(endpoints: Endpoints) -> Iterator[None]:
     """Keep every other apply out for the length of a block. Raise BusyError if there is one."""
-    conn = session.connections[session.declaration.intake.target]
+    conn = endpoints.connections[endpoints.declaration.intake.target]
     row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
     if not row or not row[0]:
         raise BusyError("another 'ponte apply' is running", "wait for it to end")
@@ -127,12 +127,9 @@ def hold_lock(session: Session) -> Iterator[None]:
             conn.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
 
 
-def _check_passwords(session: Session, plan: Plan) -> None:
-    missing = [
-        password_variable(step.endpoint, step.role.name)
-        for step in plan.steps
-        if isinstance(step, CreateRole) and (step.endpoint, step.role.name) not in session.settings.passwords
-    ]
+def _check_passwords(endpoints: Endpoints, plan: Plan) -> None:
+    made = [(step.endpoint, step.role.name) for step in plan.steps if isinstance(step, CreateRole)]
+    missing = [password_variable(*one) for one in made if one not in endpoints.settings.passwords]
     if missing:
         raise MissingPasswordError(
             f"roles are to be made and have no password: {', '.join(missing)}",
@@ -140,14 +137,14 @@ def _check_passwords(session: Session, plan: Plan) -> None:
         )
 
 
-def wait_for_copies(session: Session, *, report: CopyReport, timeout_s: float | None = None) -> None:
+def wait_for_copies(endpoints: Endpoints, *, report: CopyReport, timeout_s: float | None = None) -> None:
     """Return when every subscription has copied its tables, follows and commits as declared.
 
     `report` gets what is left of one after the other.
 
     Raise CopyTimeoutError when nothing comes for long, or all takes longer than `timeout_s`.
     """
-    for hop in session.declaration.hops:
-        wait_for_hop(session, hop, report=report, timeout_s=timeout_s)
-    settle(session)
+    for hop in endpoints.declaration.hops:
+        wait_for_hop(endpoints, hop, report=report, timeout_s=timeout_s)
+    settle(endpoints)
     report([])

@@ -63,7 +63,7 @@ class Reading:
         return (*self.refusals, *self.findings)
 
 
-class Session:
+class Endpoints:
     """Connections to every endpoint of a declaration; use it as a context manager.
 
     partial: an endpoint that can't be reached is left out and taken to be as declared, unless all are away.

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from db.backoff import choose_pause_s
 from db.engines import Connection
 from db.errors import PonteError
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.act.holders import find_holders
 from publications.act.waits import wait_for_arrival, wait_for_copies_to
 from publications.ddl.acts import (
@@ -47,22 +47,22 @@ class OutdatedError(PonteError):
     """The database lacks what a migration brings."""
 
 
-def run_step(session: Session, step: Step) -> None:
+def run_step(endpoints: Endpoints, step: Step) -> None:
     """Carry out one step. Raise BusyError when a lock can't be had."""
     for act in to_sql(step):
-        _run(session, step.endpoint, act)
+        _run(endpoints, step.endpoint, act)
 
 
-def _run(session: Session, at: str, act: Act) -> None:
-    conn = session.connections[at]
+def _run(endpoints: Endpoints, at: str, act: Act) -> None:
+    conn = endpoints.connections[at]
     match act:
         case AwaitCopies(endpoint=endpoint, subscription=subscription):
-            wait_for_copies_to(session, endpoint, subscription)
+            wait_for_copies_to(endpoints, endpoint, subscription)
         case AwaitArrival():
-            wait_for_arrival(session.connections[act.source], act, at)
+            wait_for_arrival(endpoints.connections[act.source], act, at)
         case Together(parts=parts):
-            waiting = [conn, *(session.connections[name] for name in act.sources)]
-            _be_patient(lambda: _run_together(session, at, parts), name_act(act), waiting=waiting)
+            waiting = [conn, *(endpoints.connections[name] for name in act.sources)]
+            _be_patient(lambda: _run_together(endpoints, at, parts), name_act(act), waiting=waiting)
         case sql.Composed():
             # It stands in no transaction: some that concern subscriptions must not.
             _be_patient(lambda: conn.execute(act), name_act(act), waiting=[conn])
@@ -70,21 +70,21 @@ def _run(session: Session, at: str, act: Act) -> None:
             assert_never(act)
 
 
-def _run_together(session: Session, at: str, parts: Sequence[Part]) -> None:
-    with session.connections[at].transaction():
+def _run_together(endpoints: Endpoints, at: str, parts: Sequence[Part]) -> None:
+    with endpoints.connections[at].transaction():
         for part in parts:
-            _run_part(session, at, part)
+            _run_part(endpoints, at, part)
 
 
-def _run_part(session: Session, at: str, part: Part) -> None:
-    conn = session.connections[at]
+def _run_part(endpoints: Endpoints, at: str, part: Part) -> None:
+    conn = endpoints.connections[at]
     match part:
         case sql.Composed():
             conn.execute(part)
         case SetPassword(role=role):
-            conn.execute(_set_password(conn, role, session.settings.passwords[at, role]))
+            conn.execute(_set_password(conn, role, endpoints.settings.passwords[at, role]))
         case CarryRows(source=source):
-            _carry(session.connections[source], conn, part)
+            _carry(endpoints.connections[source], conn, part)
         case _:
             assert_never(part)
 

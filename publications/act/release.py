@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from db.errors import PonteError
 from publications.act.apply import StepReport, hold_lock, write_fingerprints
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.act.perform import run_step
 from publications.decide.changes.change import Consequence, Phase
 from publications.decide.changes.publications import SetPublishedTables
@@ -58,15 +58,15 @@ def find_column(declaration: Declaration, path: str) -> tuple[LandedTable, str]:
     raise ReleaseError(f"'{path}' names no column of the intake", f"write table.column, of {known}")
 
 
-def release(session: Session, path: str, *, report: StepReport) -> None:
+def release(endpoints: Endpoints, path: str, *, report: StepReport) -> None:
     """Take the column out. Raise ReleaseError, or BusyError when another apply runs."""
-    declaration = session.declaration
+    declaration = endpoints.declaration
     table, column = find_column(declaration, path)
-    with hold_lock(session):
-        live = session.read().live[declaration.intake.source].publications.get(table.publication)
+    with hold_lock(endpoints):
+        live = endpoints.read().live[declaration.intake.source].publications.get(table.publication)
         if live is None:
             raise ReleaseError(f"there is no publication {table.publication}", "run 'ponte plan'")
         for step in plan_release(declaration, live, table, column):
             report(step)
-            run_step(session, step)
-        write_fingerprints(session)
+            run_step(endpoints, step)
+        write_fingerprints(endpoints)

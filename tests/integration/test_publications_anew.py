@@ -29,7 +29,7 @@ import os, signal, sys, json  # as a user's command would be: a process of its o
 from pydantic import SecretStr
 from publications.act.apply import apply
 from publications.declare.declaration import STARTING_PATH, read_declaration
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.settings import PublicationsSettings
 
 given = json.load(sys.stdin)
@@ -46,7 +46,7 @@ def report(step):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Session(read_declaration(STARTING_PATH), settings) as session:
+with Endpoints(read_declaration(STARTING_PATH), settings) as session:
     apply(session, allow_drop=False, report=report)
 """
 
