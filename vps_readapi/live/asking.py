@@ -9,8 +9,6 @@ from enum import StrEnum
 from itertools import product
 from math import ceil
 
-from prometheus_client import Counter
-
 from db.metrics import MetricSpec
 from vps_readapi.auth.tokens import Claims
 from vps_readapi.errors import RETRY_AFTER, ProblemError
@@ -31,7 +29,7 @@ ANSWERS = MetricSpec(
     "answers to live questions, by what they were made of",
     ("group", "source"),
 )
-answers_total = Counter(ANSWERS.name, ANSWERS.meaning, ANSWERS.labels)
+answers_total = ANSWERS.counter()
 log = logging.getLogger(__name__)
 
 
