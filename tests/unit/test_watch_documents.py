@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from db.contract import Motivo
 from db.freshness import Cause, FreshnessState
 from db.metrics import MetricSpec
 from publications.cli import _parser
 from publications.panel import metrics as watch
 from publications.settings import WatchSettings
 from tests.fix_tools import need_tool
-from thumbnail_worker.errors import Motivo
 from thumbnail_worker.photos import metrics as worker
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from vps_readapi import metrics as api
