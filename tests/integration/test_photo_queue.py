@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from db.contract import Motivo
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from tests.fix_clusters import Servers
 from thumbnail_worker.connection import Session
+from thumbnail_worker.errors import Motivo
 from thumbnail_worker.photos.queue import LEASE_S, Backlog, Claim
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.photos.render import Rendered

@@ -9,8 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from db.contract import Motivo
-from thumbnail_worker.errors import StorageError, StorageRefusedError
+from thumbnail_worker.errors import Motivo, StorageError, StorageRefusedError
 from thumbnail_worker.photos.darkroom import Darkroom, Delayed, Outcome, Stored
 from thumbnail_worker.photos.messages import (
     Made,

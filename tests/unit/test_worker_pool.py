@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from db.contract import Motivo
 from tests.fix_photos import draw_jpeg
+from thumbnail_worker.errors import Motivo
 from thumbnail_worker.photos.messages import Limits, Made, Rejected, RootAway, Task, Unchanged
 from thumbnail_worker.photos.pool import RenderDiedError, RenderPool
 

@@ -10,9 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from db.contract import Motivo
 from tests.unit.test_worker_darkroom import DIGEST, READ, claim
-from thumbnail_worker.errors import PhotosStoppedError
+from thumbnail_worker.errors import Motivo, PhotosStoppedError
 from thumbnail_worker.photos import job as miniaturas
 from thumbnail_worker.photos.darkroom import Darkroom, Delayed, Outcome, Stored
 from thumbnail_worker.photos.job import MiniaturasJob, choose_delay_s
