@@ -14,6 +14,8 @@ from db.extras import need
 from db.reasons import explain
 from publications.commands import OK
 from publications.declare.declaration import VARIABLE
+from publications.install.machine import Machine
+from publications.install.shop import QUESTIONS, Shop
 
 UNKNOWN = 3
 """The exit code of a monitoring plugin that could not look."""
@@ -100,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "panel", parents=[after], help="serve the shop's panel, its metrics, and keep the history"
     )
     one.set_defaults(run=_later("watch", "serve_panel"))
+    _add_installing(commands)
     one = commands.add_parser("explain", help="what an alert or a cause means and what to do")
     one.add_argument("name", nargs="?", help="such as PonteSlotLost or slot_lost; none lists them")
     one.set_defaults(run=_later("explain", "explain"))
@@ -109,6 +112,23 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
     one.set_defaults(run=_later("road", "print_schema"))
     return parser
+
+
+def _add_installing(commands: argparse._SubParsersAction[Parser]) -> None:
+    one = commands.add_parser("init", help="make this server the intranet's end, and an archive for the VPS")
+    for name in QUESTIONS:
+        one.add_argument(f"--{name.replace('_', '-')}", help=Shop.model_fields[name].description)
+    one.add_argument("--sgp-password-file", type=Path, metavar="FILE", help="else the password is asked for")
+    one.add_argument("--answers", type=Path, metavar="FILE", help="all answers as TOML, as in shop.toml")
+    one.add_argument("--folder", type=Path, help=f"where settings and secrets lie; else {Machine().folder}")
+    one.add_argument("--yes", action="store_true", help="ask nothing: take what is told and what is usual")
+    one.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    one.set_defaults(run=_later("init", "init"))
+    one = commands.add_parser("uninstall", help="leave SGP as it was found, and stop Ponte's services here")
+    one.add_argument("--folder", type=Path, default=Machine().folder, help="where settings and secrets lie")
+    one.add_argument("--delete-data", action="store_true", help="delete database, settings and secrets too")
+    one.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    one.set_defaults(run=_later("init", "uninstall"))
 
 
 def _take_declaration(parser: argparse.ArgumentParser, *, default: str | None) -> None:

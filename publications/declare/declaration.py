@@ -23,6 +23,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 Operation = Literal["insert", "update", "delete"]
 IntakeOperation = Literal["insert", "update", "delete", "truncate"]
 """A TRUNCATE knows no filter, so it does not leave the window; SGP's empties it."""
+IntakeKind = Literal["postgresql", "sqlite"]
+"""What SGP's data lies in: PostgreSQL publishes it; of SQLite a feeder has to read the file."""
 Columns = Annotated[tuple[Name, ...], Field(min_length=1)]
 Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
 """Groups that show how a server does; those that show or change its data can't be declared."""
@@ -86,6 +88,7 @@ class Hop(_Model):
 class Intake(Hop):
     """The hop from SGP to the window's cluster."""
 
+    kind: IntakeKind = "postgresql"
     tables: tuple[LandedTable, ...]
 
 

@@ -1,0 +1,37 @@
+"""One Unix user for each service, without a home and without a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from publications.install.machine import Machine, find_ids
+from publications.install.run import run
+from publications.install.step import Step
+
+
+def make_accounts(machine: Machine, services: Iterable[str]) -> Iterator[Step]:
+    """Yield a step for each service's user."""
+    for name in map(machine.account, services):
+        yield Step(f"Unix user {name}", partial(_exists, name), partial(_add, name))
+
+
+def drop_accounts(machine: Machine, services: Iterable[str]) -> Iterator[Step]:
+    """Yield a step for each service's user that takes it away."""
+    for name in map(machine.account, services):
+        yield Step(f"remove Unix user {name}", partial(_is_gone, name), partial(run, "userdel", name))
+
+
+def _exists(name: str) -> bool:
+    return find_ids(name)[0] >= 0
+
+
+def _is_gone(name: str) -> bool:
+    return not _exists(name)
+
+
+def _add(name: str) -> None:
+    run(
+        "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
+        "--shell", "/usr/sbin/nologin", name, hint="run 'ponte init' as root",
+    )  # fmt: skip

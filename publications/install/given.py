@@ -1,0 +1,156 @@
+"""What `ponte` and each service are given: settings in the open, secrets each to who needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from publications.declare.declaration import VARIABLE
+from publications.install import services
+from publications.install.access import WATCH, WORKER, Access
+from publications.install.keys import pair_of
+from publications.install.machine import SECRET, Machine, OwnedFile
+from publications.settings import conninfo_variable, dsn_variable, password_variable, watch_variable
+
+CREDENTIAL_KEY, INGEST_KEY = "PONTE_CREDENTIAL_KEY", "PONTE_INGEST_KEY"
+S3_KEY, S3_READER_KEY = "PONTE_WORKER_S3_SECRET_ACCESS_KEY", "PONTE_API_S3_SECRET_ACCESS_KEY"
+DECLARATION = "sgp.toml"
+
+
+def operators_files(access: Access) -> Iterator[OwnedFile]:
+    """Yield what `ponte` reads beside what the installation made at random."""
+    secrets, declaration = access.secrets, access.declaration
+    intake, export = declaration.intake, access.export
+    for role in declaration.roles:
+        yield secrets.file(password_variable(role.on, role.name), access.password(role.on, role.name))
+    for taken in filter(secrets.find, (dsn_variable(intake.source), S3_KEY, S3_READER_KEY)):
+        yield secrets.file(taken, secrets.find(taken) or "")
+    for endpoint in (intake.target, export.target):
+        dsn = access.from_intranet(endpoint, "postgres", access.superuser(endpoint))
+        yield secrets.file(dsn_variable(endpoint), dsn)
+    yield secrets.file(conninfo_variable(intake.subscription), access.intake_conninfo())
+    yield secrets.file(conninfo_variable(export.subscription), access.export_conninfo())
+    for variable, dsn in watch_secrets(access).items():
+        yield secrets.file(variable, dsn)
+    machine = access.shop.machine
+    certificate = pair_of(secrets, export.target, access.shop.vps).certificate
+    yield OwnedFile(path=machine.certificate(export.target), text=certificate)
+    yield OwnedFile(path=machine.folder / "ponte.sh", text=_environment(machine))
+
+
+def _environment(machine: Machine) -> str:
+    return (
+        "# For whoever types ponte's commands, as root: . this file\n"
+        f"export PATH={machine.venv}/bin:$PATH\n"
+        f"export {VARIABLE}={machine.folder}/{DECLARATION}\n"
+        f"export PONTE_SECRETS_DIR={machine.folder}/secrets\n"
+    )
+
+
+def watch_secrets(access: Access) -> dict[str, str]:
+    """Return how the panel reaches each database."""
+    return {
+        watch_variable(name): access.from_intranet(name, WATCH, access.password(name, WATCH))
+        for name in access.declaration.watched
+    }
+
+
+def worker_files(access: Access) -> Iterator[OwnedFile]:
+    """Yield the worker's."""
+    shop, intake = access.shop, access.declaration.intake
+    own = {
+        f"PONTE_WORKER_{name}_DSN": access.from_intranet(name, WORKER, access.password(name, WORKER))
+        for name in (intake.source, intake.target)
+    }
+    own[CREDENTIAL_KEY] = access.secrets.once(CREDENTIAL_KEY)
+    settings = {"PONTE_WORKER_MEDIA_ROOT": str(shop.media), "PONTE_WORKER_STORAGE": shop.storage}
+    if shop.storage == "vps":
+        own[INGEST_KEY] = access.secrets.once(INGEST_KEY)
+        host = f"[{shop.vps}]" if shop.vps.version == 6 else str(shop.vps)  # noqa: PLR2004
+        settings["PONTE_WORKER_VPS_URL"] = f"http://{host}:{shop.ingest_port}"
+    else:
+        own[S3_KEY] = access.secrets.find(S3_KEY) or ""
+        settings |= {
+            "PONTE_WORKER_S3_BUCKET": shop.s3_bucket,
+            "PONTE_WORKER_S3_ENDPOINT_URL": shop.s3_endpoint_url,
+            "PONTE_WORKER_S3_REGION": shop.s3_region,
+            "PONTE_WORKER_S3_ACCESS_KEY_ID": shop.s3_access_key_id,
+        }
+    yield services.settings_of("worker", shop.machine, settings)
+    yield from _secret_files(shop.machine, "worker", "worker", own)
+
+
+def panel_files(access: Access) -> Iterator[OwnedFile]:
+    """Yield the panel's."""
+    shop = access.shop
+    settings = {
+        "PONTE_PANEL_HOST": shop.panel_host,
+        "PONTE_PANEL_PORT": str(shop.panel_port),
+        "PONTE_PANEL_DISK": str(shop.machine.data),
+    }
+    yield services.settings_of("panel", shop.machine, settings)
+    yield from _secret_files(shop.machine, "watch", "panel", watch_secrets(access))
+
+
+def vps_files(access: Access) -> Iterator[OwnedFile]:
+    """Yield what services on the VPS and its database's server read."""
+    shop, machine = access.shop, access.shop.vps_machine
+    secrets, source = access.secrets, access.export.source
+    api = {
+        "PONTE_API_DSN": access.on_vps("ponte_api"),
+        "PONTE_API_AUTH_DSN": access.on_vps("ponte_auth"),
+        **{
+            name: secrets.once(name)
+            for name in ("PONTE_API_TOKEN_KEY", "PONTE_API_MEDIA_KEY", CREDENTIAL_KEY)
+        },
+    }
+    if shop.storage == "s3":
+        api[S3_READER_KEY] = secrets.find(S3_READER_KEY) or ""
+    yield access.export_passfile()
+    yield OwnedFile(
+        path=machine.certificate(source), text=pair_of(secrets, source, shop.intranet).certificate
+    )
+    yield services.settings_of("api", machine, {**services.small_settings(), **_api_settings(access)})
+    yield from _secret_files(machine, "api", "api", api)
+    if shop.storage == "vps":
+        ingest = {
+            "PONTE_INGEST_MEDIA_DIR": str(machine.miniaturas),
+            "PONTE_INGEST_HOST": str(shop.vps),
+            "PONTE_INGEST_PORT": str(shop.ingest_port),
+        }
+        yield services.settings_of("ingest", machine, ingest)
+        yield from _secret_files(machine, "ingest", "ingest", {INGEST_KEY: secrets.once(INGEST_KEY)})
+    yield OwnedFile(path=machine.folder / "Caddyfile", text=_caddyfile(access))
+
+
+def _api_settings(access: Access) -> dict[str, str]:
+    shop = access.shop
+    settings = {"PONTE_API_PUBLIC_URL": shop.public_url, "PONTE_API_PORT": str(shop.api_port)}
+    if shop.storage == "vps":
+        return {**settings, "PONTE_API_MEDIA_DIR": str(shop.vps_machine.miniaturas)}
+    return {
+        **settings,
+        "PONTE_API_S3_BUCKET_URL": f"{shop.s3_endpoint_url}/{shop.s3_bucket}",
+        "PONTE_API_S3_REGION": shop.s3_region,
+        "PONTE_API_S3_ACCESS_KEY_ID": shop.s3_reader_key_id,
+    }
+
+
+def _caddyfile(access: Access) -> str:
+    """Have Caddy get a certificate by itself; on another port than 443 nothing is redirected from 80."""
+    elsewhere = "    auto_https disable_redirects\n" if ":" in access.shop.site else ""
+    return (
+        f"{{\n    admin off\n    skip_install_trust\n{elsewhere}}}\n\n"
+        f"{access.shop.public_url} {{\n    reverse_proxy 127.0.0.1:{access.shop.api_port}\n}}\n"
+    )
+
+
+def _secret_files(
+    machine: Machine, folder: str, service: str, secrets: Mapping[str, str]
+) -> Iterator[OwnedFile]:
+    for variable, value in secrets.items():
+        yield OwnedFile(
+            path=machine.folder / folder / variable.lower(),
+            text=value + "\n",
+            account=machine.account(service),
+            mode=SECRET,
+        )

@@ -1,0 +1,192 @@
+"""What makes a server of the shop's the intranet's end: in two parts, for between them the VPS is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+
+from db.engines import connect
+from db.errors import PonteError
+from db.migrate import History, is_current, migrate
+from db.reasons import explained, open_database
+from publications.act.apply import apply, wait_for_copies
+from publications.act.endpoints import Endpoints
+from publications.install import services
+from publications.install.access import Access
+from publications.install.accounts import make_accounts
+from publications.install.bundle import NAME, Bundle, write_bundle
+from publications.install.cluster import SERVICE, OwnCluster, find_bindir
+from publications.install.errors import InstallError
+from publications.install.given import (
+    DECLARATION,
+    operators_files,
+    panel_files,
+    vps_files,
+    worker_files,
+)
+from publications.install.keys import pair_of
+from publications.install.machine import OwnedFile, write_files
+from publications.install.shop import FILE
+from publications.install.step import Step
+from publications.settings import PublicationsSettings, dsn_variable, read_settings
+
+SERVICES = (SERVICE, "worker", "panel")
+UNITS = ("ponte-worker.service", "ponte-panel.service", "ponte-reconcile.timer", "ponte-reconcile.service")
+STARTED = UNITS[:3]
+LEAST_SGP = 150000
+PARAMETERS = {
+    "wal_level": "logical",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "max_active_replication_origins": "10",
+    "max_logical_replication_workers": "8",
+    "max_worker_processes": "16",
+    "wal_retrieve_retry_interval": "1s",
+    "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
+}
+
+
+@dataclass(frozen=True)
+class Intranet:
+    """The steps of one shop's intranet."""
+
+    access: Access
+    declaration_text: str
+
+    def near(self) -> Iterator[Step]:
+        """Yield what needs SGP and this machine alone, up to the archive for the VPS."""
+        access, shop = self.access, self.access.shop
+        machine, intake = shop.machine, access.declaration.intake
+        yield Step(
+            "SGP's PostgreSQL lets an administrator in and can publish", self._sgp_is_fit, self._check_sgp
+        )
+        yield write_files(
+            f"answers and declaration in {machine.folder}",
+            [
+                OwnedFile(path=machine.folder / FILE, text=shop.write(), mode=0o600),
+                OwnedFile(path=machine.folder / DECLARATION, text=self.declaration_text),
+            ],
+        )
+        yield from make_accounts(machine, SERVICES)
+        yield write_files("secrets, connection strings and certificates", operators_files(access))
+        yield from self.cluster().steps()
+        yield write_files("the passfile by which the vitrine reaches SGP", [access.intake_passfile()])
+        yield self._migrated(intake.target, History.INTRANET, self.cluster().dsn())
+        yield from self._install_services()
+        yield write_bundle(self.bundle(), shop.wheel, machine.folder / NAME)
+
+    def far(self) -> Iterator[Step]:
+        """Yield what needs the VPS, too."""
+        target = self.access.export.target
+        yield self._migrated(target, History.VPS, self.settings().dsn(target))
+        yield Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
+        for name in STARTED:
+            yield services.start(name)
+
+    def cluster(self) -> OwnCluster:
+        """Return the vitrine's."""
+        access, shop, name = self.access, self.access.shop, self.access.declaration.intake.target
+        return OwnCluster(
+            machine=shop.machine,
+            bindir=find_bindir(shop.bindir),
+            port=shop.vitrine_port,
+            database=name,
+            password=access.superuser(name),
+            parameters=PARAMETERS,
+            hba=access.vitrine_hba(),
+            pair=pair_of(access.secrets, name, shop.intranet),
+        )
+
+    def bundle(self) -> Bundle:
+        """Return what the VPS has to know."""
+        access, shop, name = self.access, self.access.shop, self.access.export.target
+        pair = pair_of(access.secrets, name, shop.vps)
+        ingest = ("ponte-ingest.service",) if shop.storage == "vps" else ()
+        return Bundle(
+            machine=shop.vps_machine,
+            bindir=shop.vps_bindir,
+            database=name,
+            port=shop.vps_port,
+            password=access.superuser(name),
+            certificate=pair.certificate,
+            key=pair.key,
+            hba=access.vps_hba(),
+            peer=str(shop.intranet),
+            files=tuple(vps_files(access)),
+            services=("ponte-api.service", *ingest, "ponte-https.service"),
+        )
+
+    def settings(self) -> PublicationsSettings:
+        """Return what `ponte` itself reads."""
+        folder = str(self.access.secrets.folder)
+        return read_settings(self.access.declaration, {"PONTE_SECRETS_DIR": folder})
+
+    def _install_services(self) -> Iterator[Step]:
+        machine = self.access.shop.machine
+        for name, files in (("worker", worker_files(self.access)), ("panel", panel_files(self.access))):
+            again = services.restart([f"ponte-{name}.service"])
+            yield write_files(f"settings and secrets of the {name}", files, after=again)
+        yield from services.install_units(services.render_unit(name, machine) for name in UNITS)
+
+    def _sgp_is_fit(self) -> bool:
+        try:
+            self._check_sgp()
+        except PonteError:
+            return False
+        return True
+
+    def _check_sgp(self) -> None:
+        name = self.access.declaration.intake.source
+        dsn, source = self.access.secrets.find(dsn_variable(name)) or "", dsn_variable(name)
+        with open_database(dsn, name=name, source=source) as conn, explained(name, source):
+            told = conn.info.parameter_status
+            [level] = conn.execute("SELECT current_setting('wal_level')").fetchone() or ("",)
+        if conn.info.server_version < LEAST_SGP:
+            raise InstallError("SGP's PostgreSQL is older than 15", "upgrade it first")
+        if told("is_superuser") != "on":
+            raise InstallError(f"role {conn.info.user} on SGP is no superuser", "name one in --sgp")
+        if level != "logical":
+            raise InstallError(
+                f"SGP's PostgreSQL has wal_level {level}, and publishes nothing so",
+                "run there: ALTER SYSTEM SET wal_level = logical; then restart that server",
+            )
+
+    def _migrated(self, name: str, history: History, dsn: str) -> Step:
+        def do() -> None:
+            with explained(name, dsn_variable(name)):
+                migrate(history, dsn)
+
+        return Step(f"tables of {name} (ponte migrate)", partial(_is_current, history, dsn), do)
+
+    def _is_applied(self) -> bool:
+        try:
+            with Endpoints(self.access.declaration, self.settings()) as endpoints:
+                return not endpoints.read().plan.steps
+        except (PonteError, psycopg.Error):
+            return False
+
+    def _apply(self) -> None:
+        with Endpoints(self.access.declaration, self.settings()) as endpoints:
+            apply(endpoints, allow_drop=False, report=lambda _: None)
+            wait_for_copies(endpoints, report=lambda _: None)
+
+
+def _is_current(history: History, dsn: str) -> bool:
+    try:
+        return is_current(history, dsn)
+    except Exception:  # noqa: BLE001  # whatever it is, doing it says
+        return False
+
+
+def vps_answers(access: Access) -> bool:
+    """Tell whether the VPS's database lets the administrator in."""
+    target = access.export.target
+    try:
+        connect(access.from_intranet(target, "postgres", access.superuser(target))).close()
+    except psycopg.Error:
+        return False
+    return True

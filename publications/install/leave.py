@@ -1,0 +1,129 @@
+"""Taking Ponte away: SGP is left as it was found, and this machine without our services."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from db.engines import Connection, connect
+from db.reasons import explained, open_database
+from db.sqlfile import read_blocks
+from publications.ddl.statement import compose, name_of
+from publications.declare.declaration import Declaration
+from publications.install import services
+from publications.install.accounts import drop_accounts
+from publications.install.cluster import UNIT
+from publications.install.errors import InstallError
+from publications.install.folders import drop_folders
+from publications.install.intranet import SERVICES, UNITS
+from publications.install.machine import Machine
+from publications.install.step import Step
+from publications.settings import dsn_variable
+
+_SQL = read_blocks("publications", "install")
+SCHEMAS = ["ponte"]
+"""What `ponte apply` makes in SGP beside publications and roles."""
+END_S, POLL_S = 30, 0.1
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """The steps of one shop's end. The dsns are of administrators of SGP and of the vitrine."""
+
+    declaration: Declaration
+    machine: Machine
+    sgp_dsn: str
+    vitrine_dsn: str
+
+    def steps(self, *, delete_data: bool) -> Iterator[Step]:
+        """Yield what is to be so, in order."""
+        for name in UNITS:
+            yield services.remove(name, self.machine)
+        name = self.declaration.intake.subscription
+        yield Step(f"drop subscription {name} on the vitrine", self._is_unsubscribed, self._unsubscribe)
+        yield services.remove(UNIT, self.machine)
+        yield Step("take slot, publications, schema and roles out of SGP", self._is_clean, self._clean)
+        if delete_data:
+            yield from drop_folders(self.machine)
+            yield from drop_accounts(self.machine, SERVICES)
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        intake = self.declaration.intake
+        return {
+            "slot": intake.slot,
+            "publications": [table.publication for table in intake.tables],
+            "schemas": SCHEMAS,
+            "roles": [
+                intake.role,
+                *(role.name for role in self.declaration.roles if role.on == intake.source),
+            ],
+            "subscription": intake.subscription,
+        }
+
+    def _is_unsubscribed(self) -> bool:
+        """A vitrine that is stopped or lost subscribes to nothing: what it left in SGP goes by name."""
+        try:
+            with connect(self.vitrine_dsn) as conn:
+                return not _ask(conn, "subscribed", self._named)
+        except psycopg.OperationalError:
+            return True
+
+    def _unsubscribe(self) -> None:
+        """Let PostgreSQL drop the slots on SGP, those of copies under way, too."""
+        name = self.declaration.intake.target
+        with (
+            open_database(self.vitrine_dsn, name=name, source=dsn_variable(name)) as conn,
+            explained(name, ""),
+        ):
+            conn.execute(compose("DROP SUBSCRIPTION {}", name_of(self.declaration.intake.subscription)))
+
+    def _open_sgp(self) -> Connection:
+        name = self.declaration.intake.source
+        return open_database(self.sgp_dsn, name=name, source=dsn_variable(name))
+
+    def _is_clean(self) -> bool:
+        with self._open_sgp() as conn:
+            return not _ask(conn, "left", self._named)
+
+    def _clean(self) -> None:
+        name, named = self.declaration.intake.source, self._named
+        with self._open_sgp() as conn, explained(name, dsn_variable(name)):
+            _drop_slot(conn, named)
+            with conn.transaction():
+                conn.execute(_SQL["patience"])
+                for publication in named["publications"]:
+                    conn.execute(compose("DROP PUBLICATION IF EXISTS {}", name_of(publication)))
+                for schema in named["schemas"]:
+                    conn.execute(compose("DROP SCHEMA IF EXISTS {} CASCADE", name_of(schema)))
+                for [role] in conn.execute(_SQL["existing_roles"], named).fetchall():
+                    _drop_role(conn, name_of(role))
+
+
+def _drop_role(conn: Connection, role: sql.Identifier) -> None:
+    """Take its rights away with it: none of our roles owns anything of SGP's."""
+    conn.execute(compose("DROP OWNED BY {}", role))
+    conn.execute(compose("DROP ROLE {}", role))
+
+
+def _drop_slot(conn: Connection, named: dict[str, Any]) -> None:
+    deadline = time.monotonic() + END_S
+    while _ask(conn, "has_slot", named):
+        conn.execute(_SQL["end_sender"], named)
+        conn.execute(_SQL["drop_slot"], named)
+        if time.monotonic() > deadline:
+            raise InstallError(
+                f"slot {named['slot']} on SGP is still read by somebody",
+                "stop the vitrine's server, then run it again",
+            )
+        time.sleep(POLL_S)
+
+
+def _ask(conn: Connection, block: str, named: dict[str, Any]) -> bool:
+    row = conn.execute(_SQL[block], named).fetchone()
+    return bool(row and row[0])

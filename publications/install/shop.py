@@ -1,0 +1,142 @@
+"""What a shop is: asked once, written down without secrets, read again by whatever comes later."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from db.errors import SettingsError, word
+from publications.declare.declaration import IntakeKind
+from publications.install.machine import Machine, PlainPath
+
+FILE = "shop.toml"
+QUESTIONS = ("kind", "sgp", "media", "intranet", "vps", "public_url", "wheel", "storage")
+"""What a shop is asked, in order; the rest is told in a file by who wants it otherwise."""
+
+
+class Shop(BaseModel):
+    """The answers. What has no default has to be told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: IntakeKind = Field("postgresql", description="what SGP's data lies in: postgresql or sqlite")
+    sgp: str = Field(
+        description="how an administrator reaches SGP's PostgreSQL, without the password, such as"
+        " 'host=127.0.0.1 port=5432 dbname=sgp user=postgres'"
+    )
+    media: PlainPath = Field(description="SGP's folder of photos (MEDIA_ROOT)")
+    intranet: IPvAnyAddress = Field(description="this server's IP address in the tunnel, as the VPS sees it")
+    vps: IPvAnyAddress = Field(description="the VPS's IP address in the tunnel, as this server sees it")
+    public_url: str = Field(
+        pattern=r"^https://[^\s/?#]+$",
+        description="where phones reach the VPS, such as https://vitrine.loja.com.br",
+    )
+    wheel: PlainPath = Field(description="the file of Ponte's wheel, which goes to the VPS")
+    storage: Literal["vps", "s3"] = Field("vps", description="where miniaturas lie: vps or s3")
+    s3_bucket: str = ""
+    s3_endpoint_url: str = Field("", pattern=r"^(https?://[^\s/?#]+)?$")
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = ""
+    """Of the worker's key, which writes."""
+    s3_reader_key_id: str = ""
+    """Of the API's key, which reads."""
+    bindir: PlainPath | None = None
+    """PostgreSQL's programs for the vitrine, 18 or newer; else the wheel's."""
+    vps_bindir: PlainPath | None = None
+    """The same on the VPS, 15 or newer; else the wheel's."""
+    vitrine_port: int = Field(5433, ge=1, le=65535)
+    panel_host: str = "127.0.0.1"
+    panel_port: int = Field(8090, ge=1, le=65535)
+    vps_port: int = Field(5433, ge=1, le=65535)
+    api_port: int = Field(8080, ge=1, le=65535)
+    ingest_port: int = Field(8081, ge=1, le=65535)
+    machine: Machine = Machine()
+    vps_machine: Machine = Machine()
+
+    @field_validator("sgp")
+    @classmethod
+    def _check_sgp(cls, given: str) -> str:
+        try:
+            found = conninfo_to_dict(given)
+        except ProgrammingError:
+            raise ValueError("not a libpq connection string") from None
+        if "password" in found:
+            raise ValueError("a password does not belong there: it is asked for")
+        if not {"host", "dbname", "user"} <= found.keys() or str(found["host"]).startswith("/"):
+            raise ValueError("it has to name host, dbname and user, the host as an address")
+        return given
+
+    @model_validator(mode="after")
+    def _check_storage(self) -> Self:
+        needed = (self.s3_bucket, self.s3_endpoint_url, self.s3_access_key_id, self.s3_reader_key_id)
+        if self.storage == "s3" and not all(needed):
+            raise ValueError("s3 needs s3_bucket, s3_endpoint_url, s3_access_key_id and s3_reader_key_id")
+        return self
+
+    @property
+    def source(self) -> dict[str, str]:
+        """How SGP's server is reached, by libpq's keywords, without a user."""
+        found = {key: str(value) for key, value in conninfo_to_dict(self.sgp).items()}
+        return {"port": "5432", **{key: value for key, value in found.items() if key != "user"}}
+
+    @property
+    def site(self) -> str:
+        """The public name, with its port if it has one."""
+        return urlsplit(self.public_url).netloc
+
+    def write(self) -> str:
+        """Return it as TOML."""
+        return "# What 'ponte init' was told. Change it and run 'ponte init' again.\n" + _to_toml(
+            self.model_dump(mode="json", exclude_none=True)
+        )
+
+
+def _to_toml(table: Mapping[str, Any], name: str = "") -> str:
+    """Write strings, numbers and tables; JSON's strings are TOML's."""
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    lines = [f"[{name}]"] * bool(name) + [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    tables = [_to_toml(value, key) for key, value in table.items() if isinstance(value, dict)]
+    return "\n".join([*lines, "", *tables])
+
+
+def read_answers(path: Path) -> dict[str, Any]:
+    """Return what a file of answers holds; of no file nothing. Raise SettingsError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {word(error)}", "run this command as root") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}", "mend the line that it names") from error
+
+
+def make_shop(answers: Mapping[str, Any]) -> Shop:
+    """Return the shop that the answers describe. Raise SettingsError naming what is missing or wrong."""
+    try:
+        return Shop.model_validate(answers)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'answers'}: {fault['msg'].lower()}"
+            for fault in error.errors(include_url=False)
+        )
+        raise SettingsError(
+            f"answers are missing or wrong: {wrong}",
+            "give them as flags or in --answers FILE; see 'ponte init --help'",
+        ) from None
