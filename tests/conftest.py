@@ -16,4 +16,5 @@ pytest_plugins = [
     "tests.fix_browser",
     "tests.fix_mistakes",
     "tests.fix_wheel",
+    "tests.fix_install",
 ]

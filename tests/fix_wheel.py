@@ -102,12 +102,12 @@ def find_closure(project: Distribution, extra: str) -> dict[str, Distribution]:
     return found
 
 
-def install(wheel: Path, extra: str, folder: Path) -> Installed:
-    """Make the environment."""
+def install(wheel: Path, extra: str, folder: Path, *, copied: bool = False) -> Installed:
+    """Make the environment. copied: for accounts that may not read where the packages lie."""
     venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
     installed = Installed(folder)
     for one in find_closure(read_metadata(wheel), extra).values():
-        _link(one, installed.site)
+        link(one, installed.site, copied=copied)
     pip = [sys.executable, "-m", "pip", "--python", installed.program("python"), "install", "--quiet"]
     subprocess.run(
         [*pip, "--no-index", "--no-deps", "--no-compile", "--disable-pip-version-check", str(wheel)],
@@ -118,15 +118,15 @@ def install(wheel: Path, extra: str, folder: Path) -> Installed:
     return installed
 
 
-def _link(one: Distribution, site: Path) -> None:
+def link(one: Distribution, site: Path, *, copied: bool = False) -> None:
     """Put the files that a distribution says are its own where they would be installed."""
     inside = (file for file in one.files or () if ".." not in file.parts)
-    link = shutil.copyfile if os.name == "nt" else os.symlink
+    put = shutil.copy if copied or os.name == "nt" else os.symlink
     for file in inside:
         source, target = Path(str(one.locate_file(file))), site / file
         if source.is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            link(source, target)
+            put(source, target)
 
 
 @pytest.fixture(scope="session")

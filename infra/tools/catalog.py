@@ -102,6 +102,12 @@ NGINX = SystemTool(
     program="/usr/sbin/nginx",
     package="nginx-light",
 )
+CADDY = SystemTool(
+    name="caddy",
+    purpose="HTTPS in front of the read API, as on a VPS",
+    program="caddy",
+    package="caddy",
+)
 POSTGRES_15 = SystemTool(
     name="postgres15",
     purpose="the PostgreSQL that shops have; PONTE_PG_BINDIR names its folder",
@@ -111,5 +117,5 @@ POSTGRES_15 = SystemTool(
 )
 
 TOOLS: Mapping[str, Tool] = {
-    tool.name: tool for tool in (GO, S3, NODE, CLIENT_PACKAGES, CHROMIUM, PROMTOOL, NGINX, POSTGRES_15)
+    tool.name: tool for tool in (GO, S3, NODE, CLIENT_PACKAGES, CHROMIUM, PROMTOOL, NGINX, CADDY, POSTGRES_15)
 }

@@ -44,6 +44,10 @@ class Access:
         """Return how a role reaches a database from the intranet's server."""
         return make_conninfo("", **self._way(endpoint), user=user, password=password)
 
+    def administrator(self, endpoint: str) -> str:
+        """Return how the superuser of a cluster of ours is reached from the intranet's server."""
+        return self.from_intranet(endpoint, "postgres", self.superuser(endpoint))
+
     def on_vps(self, role: str) -> str:
         """Return how a service on the VPS reaches the database beside it."""
         name = self.export.target

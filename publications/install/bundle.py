@@ -1,4 +1,4 @@
-"""The archive that makes a VPS: the wheel, one script, settings and secrets as the files that they are to be."""
+"""The archive that makes a VPS: the wheel, one script, settings and secrets as the files to be."""
 
 from __future__ import annotations
 

@@ -25,8 +25,7 @@ def operators_files(access: Access) -> Iterator[OwnedFile]:
     for taken in filter(secrets.find, (dsn_variable(intake.source), S3_KEY, S3_READER_KEY)):
         yield secrets.file(taken, secrets.find(taken) or "")
     for endpoint in (intake.target, export.target):
-        dsn = access.from_intranet(endpoint, "postgres", access.superuser(endpoint))
-        yield secrets.file(dsn_variable(endpoint), dsn)
+        yield secrets.file(dsn_variable(endpoint), access.administrator(endpoint))
     yield secrets.file(conninfo_variable(intake.subscription), access.intake_conninfo())
     yield secrets.file(conninfo_variable(export.subscription), access.export_conninfo())
     for variable, dsn in watch_secrets(access).items():

@@ -8,7 +8,7 @@ from functools import partial
 
 import psycopg
 
-from db.engines import connect
+from db.engines import Connection, connect
 from db.errors import PonteError
 from db.migrate import History, is_current, migrate
 from db.reasons import explained, open_database
@@ -61,9 +61,6 @@ class Intranet:
         """Yield what needs SGP and this machine alone, up to the archive for the VPS."""
         access, shop = self.access, self.access.shop
         machine, intake = shop.machine, access.declaration.intake
-        yield Step(
-            "SGP's PostgreSQL lets an administrator in and can publish", self._sgp_is_fit, self._check_sgp
-        )
         yield write_files(
             f"answers and declaration in {machine.folder}",
             [
@@ -71,6 +68,8 @@ class Intranet:
                 OwnedFile(path=machine.folder / DECLARATION, text=self.declaration_text),
             ],
         )
+        says = "SGP's PostgreSQL lets an administrator in and can publish"
+        yield Step(says, self._sgp_is_fit, self._check_sgp)
         yield from make_accounts(machine, SERVICES)
         yield write_files("secrets, connection strings and certificates", operators_files(access))
         yield from self.cluster().steps()
@@ -82,7 +81,7 @@ class Intranet:
     def far(self) -> Iterator[Step]:
         """Yield what needs the VPS, too."""
         target = self.access.export.target
-        yield self._migrated(target, History.VPS, self.settings().dsn(target))
+        yield self._migrated(target, History.VPS, self.access.administrator(target))
         yield Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
         for name in STARTED:
             yield services.start(name)
@@ -143,17 +142,7 @@ class Intranet:
         name = self.access.declaration.intake.source
         dsn, source = self.access.secrets.find(dsn_variable(name)) or "", dsn_variable(name)
         with open_database(dsn, name=name, source=source) as conn, explained(name, source):
-            told = conn.info.parameter_status
-            [level] = conn.execute("SELECT current_setting('wal_level')").fetchone() or ("",)
-        if conn.info.server_version < LEAST_SGP:
-            raise InstallError("SGP's PostgreSQL is older than 15", "upgrade it first")
-        if told("is_superuser") != "on":
-            raise InstallError(f"role {conn.info.user} on SGP is no superuser", "name one in --sgp")
-        if level != "logical":
-            raise InstallError(
-                f"SGP's PostgreSQL has wal_level {level}, and publishes nothing so",
-                "run there: ALTER SYSTEM SET wal_level = logical; then restart that server",
-            )
+            _require_fit(conn)
 
     def _migrated(self, name: str, history: History, dsn: str) -> Step:
         def do() -> None:
@@ -175,6 +164,19 @@ class Intranet:
             wait_for_copies(endpoints, report=lambda _: None)
 
 
+def _require_fit(conn: Connection) -> None:
+    row = conn.execute("SELECT current_setting('wal_level')").fetchone()
+    if conn.info.server_version < LEAST_SGP:
+        raise InstallError("SGP's PostgreSQL is older than 15", "upgrade it first")
+    if conn.info.parameter_status("is_superuser") != "on":
+        raise InstallError(f"role {conn.info.user} on SGP is no superuser", "name one in --sgp")
+    if row != ("logical",):
+        raise InstallError(
+            f"SGP's PostgreSQL has wal_level {row and row[0]}, and publishes nothing so",
+            "run there: ALTER SYSTEM SET wal_level = logical; then restart that server",
+        )
+
+
 def _is_current(history: History, dsn: str) -> bool:
     try:
         return is_current(history, dsn)
@@ -186,7 +188,7 @@ def vps_answers(access: Access) -> bool:
     """Tell whether the VPS's database lets the administrator in."""
     target = access.export.target
     try:
-        connect(access.from_intranet(target, "postgres", access.superuser(target))).close()
+        connect(access.administrator(target)).close()
     except psycopg.Error:
         return False
     return True

@@ -1,0 +1,185 @@
+"""A bare server of a shop and a bare VPS on this machine: folders, Unix users and units of their own, and SGP."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import distribution
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from db.engines import connect
+from infra.devstack.clusters import Cluster, ClusterSpec
+from infra.devstack.postgres import find_server_user, first_blocked
+from infra.devstack.seed import DIRT, create_schema, seed
+from publications.install.machine import Machine
+from tests.fix_tools import need_tool
+from tests.fix_wheel import link, install
+from tests.ports import find_free_ports
+
+ORDERS = len(DIRT) + 20
+RUN_S = 240
+RUNNER = Path(__file__).with_name("unit_runner.py")
+SERVICES = ("postgres", "worker", "panel", "api", "ingest", "https")
+
+
+@dataclass
+class Shop:
+    """One shop's machines."""
+
+    root: Path
+    venv: Path
+    wheel: Path
+    sgp: Cluster
+    intranet: Machine
+    vps: Machine
+    ports: Mapping[str, int]
+    vps_bindir: Path
+    asked: int = 0
+    typed: list[str] = field(default_factory=list)
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """What somebody types who is asked, in the order of the questions."""
+        return {
+            "kind": "",
+            "sgp": f"host=127.0.0.1 port={self.sgp.spec.port} dbname=sgp user=postgres",
+            "media": str(self.root / "media"),
+            "intranet": "127.0.0.1",
+            "vps": "127.0.0.1",
+            "public_url": f"https://localhost:{self.ports['https']}",
+            "wheel": str(self.wheel),
+            "storage": "",
+            "password": self.sgp.spec.superuser_password_file.read_text().strip(),
+        }
+
+    def tell_places(self, machine: Machine | None = None) -> None:
+        """Write down where this shop's things lie, since two machines share this one."""
+        machine = machine or self.intranet
+        lines = [f'vps_bindir = "{self.vps_bindir}"']
+        lines += [f"{name} = {port}" for name, port in self.ports.items() if name != "https"]
+        for name, one in (("machine", machine), ("vps_machine", self.vps)):
+            lines += [f"[{name}]", *(f'{key} = "{value}"' for key, value in one.model_dump().items())]
+        machine.folder.mkdir(parents=True, exist_ok=True)
+        (machine.folder / "shop.toml").write_text("\n".join(lines) + "\n")
+
+    def environment(self, machine: Machine) -> dict[str, str]:
+        """Return that of a login on one of the machines."""
+        tools = self.root / "tools"
+        return {
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "PIP_NO_INDEX": "1",
+            "PONTE_TEST_UNITS": str(machine.units),
+            "HOME": str(self.root),
+            "LANG": "C.UTF-8",
+        }
+
+    def type(
+        self, command: str, machine: Machine, *, cwd: Path, answers: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Have a command typed on a machine, and what it asks answered."""
+        done = subprocess.run(
+            ["sh", "-ec", command],
+            input="".join(f"{answer}\n" for answer in answers),
+            env=self.environment(machine),
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+            check=False,
+        )
+        self.typed.append(command)
+        self.asked += done.stderr.count("\n? ") + done.stderr.startswith("? ")
+        return done
+
+    def logs(self) -> str:
+        """Return the ends of what the services wrote, for whoever reads a failure."""
+        found = sorted(self.root.glob("*/units/run/*.log"))
+        return "\n".join(f"--- {one}\n{one.read_text(errors='replace')[-1500:]}" for one in found)
+
+
+def place(root: Path, name: str, venv: Path, users: str) -> Machine:
+    """Return a machine with folders below a root."""
+    home = root / name
+    (home / "units").mkdir(parents=True, mode=0o755)
+    return Machine(
+        folder=home / "etc", data=home / "var", venv=venv, units=home / "units", users=f"{users}{name[0]}"
+    )
+
+
+@pytest.fixture(scope="module")
+def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[Shop]:
+    """A shop with SGP and nothing of Ponte's but the wheel in an environment."""
+    user = find_server_user()
+    if user is None:
+        pytest.skip("only root may make the Unix users of services")
+    need_tool("caddy")
+    users, root = f"pt{uuid4().hex[:6]}", server_root / "shop"
+    root.mkdir()
+    venv = install(wheel, "devstack", root / "opt", copied=bool(first_blocked(Path(sys.prefix), user)))
+    link(distribution("pip"), venv.site)
+    (root / "tools").mkdir()
+    (root / "tools" / "systemctl").write_text(f'#!/bin/sh\nexec {sys.executable} {RUNNER} "$@"\n')
+    (root / "tools" / "systemctl").chmod(0o755)
+    names = ("vitrine_port", "panel_port", "vps_port", "api_port", "ingest_port", "https", "sgp")
+    ports = dict(zip(names, find_free_ports(len(names)), strict=True))
+    sgp = run_sgps_cluster(root, ports.pop("sgp"), bindirs["sgp"])
+    made = Shop(
+        root, venv.folder, Path(shutil.copy(wheel, root)), sgp,
+        place(root, "intranet", venv.folder, users), place(root, "vps", venv.folder, users), ports, bindirs["vps"],
+    )  # fmt: skip
+    try:
+        yield made
+    finally:
+        end_services(root)
+        sgp.stop("immediate")
+        for name in (f"{users}{machine}-{service}" for machine in "iv" for service in SERVICES):
+            subprocess.run(["userdel", name], check=False, capture_output=True)
+
+
+def run_sgps_cluster(root: Path, port: int, bindir: Path) -> Cluster:
+    """Start a server that holds SGP and nothing else: what Ponte leaves in it is compared."""
+    sgp = Cluster(ClusterSpec("sgp", root / "sgp", port, bindir, root / "sgp.password", {"fsync": "off"}))
+    sgp.start()
+    with connect(sgp.conninfo()) as conn:
+        conn.execute("CREATE DATABASE sgp")
+    with connect(sgp.conninfo("sgp")) as conn, conn.transaction():
+        create_schema(conn)
+        seed(conn, root / "media", orders=ORDERS, photos=3)
+    return sgp
+
+
+def end_services(root: Path) -> None:
+    """End what the runner of units supervises, whatever a test left."""
+    left = []
+    for path in root.glob("*/units/run/*.pid"):
+        with suppress(psutil.NoSuchProcess, ValueError):
+            process = psutil.Process(int(path.read_text()))
+            if RUNNER.name in " ".join(process.cmdline()):
+                left += [process, *process.children(recursive=True)]
+                process.terminate()
+    _, alive = psutil.wait_procs(left, timeout=20)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+class Clock:
+    """Counts the minutes that commands took."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it has been."""
+        return time.monotonic() - self.began
