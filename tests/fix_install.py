@@ -19,7 +19,7 @@ import pytest
 
 from db.engines import connect
 from infra.devstack.clusters import Cluster, ClusterSpec
-from infra.devstack.postgres import find_server_user, first_blocked
+from infra.devstack.postgres import BINDIR_VARIABLE, find_server_user, first_blocked
 from infra.devstack.seed import DIRT, create_schema, seed
 from publications.install.machine import Machine
 from tests.fix_tools import need_tool
@@ -43,7 +43,8 @@ class Shop:
     intranet: Machine
     vps: Machine
     ports: Mapping[str, int]
-    vps_bindir: Path
+    vps_bindir: Path | None
+    """PostgreSQL as the VPS's distribution has it, with TLS; else the wheel's, without."""
     asked: int = 0
     typed: list[str] = field(default_factory=list)
 
@@ -65,7 +66,7 @@ class Shop:
     def tell_places(self, machine: Machine | None = None) -> None:
         """Write down where this shop's things lie, since two machines share this one."""
         machine = machine or self.intranet
-        lines = [f'vps_bindir = "{self.vps_bindir}"']
+        lines = [f'vps_bindir = "{self.vps_bindir}"'] if self.vps_bindir else []
         lines += [f"{name} = {port}" for name, port in self.ports.items() if name != "https"]
         for name, one in (("machine", machine), ("vps_machine", self.vps)):
             lines += [f"[{name}]", *(f'{key} = "{value}"' for key, value in one.model_dump().items())]
@@ -135,7 +136,8 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
     sgp = run_sgps_cluster(root, ports.pop("sgp"), bindirs["sgp"])
     made = Shop(
         root, venv.folder, Path(shutil.copy(wheel, root)), sgp,
-        place(root, "intranet", venv.folder, users), place(root, "vps", venv.folder, users), ports, bindirs["vps"],
+        place(root, "intranet", venv.folder, users), place(root, "vps", venv.folder, users), ports,
+        bindirs["vps"] if BINDIR_VARIABLE in os.environ else None,
     )  # fmt: skip
     try:
         yield made

@@ -61,10 +61,10 @@ class Access:
             return dict(shop.source)
         if endpoint == intake.target:
             return {"host": HOST, "port": shop.vitrine_port, "dbname": endpoint}
-        return {
-            "host": str(shop.vps), "port": shop.vps_port, "dbname": endpoint, "sslmode": "verify-full",
-            "sslrootcert": str(shop.machine.certificate(endpoint)), "connect_timeout": PATIENT,
+        way: dict[str, str | int] = {
+            "host": str(shop.vps), "port": shop.vps_port, "dbname": endpoint, "connect_timeout": PATIENT
         }  # fmt: skip
+        return {**way, **_trust(shop.machine.certificate(endpoint))} if shop.vps_speaks_tls else way
 
     def intake_conninfo(self) -> str:
         """Return how the vitrine's server reaches SGP; its password is in the passfile."""
@@ -74,11 +74,10 @@ class Access:
     def export_conninfo(self) -> str:
         """Return how the VPS's server reaches the vitrine."""
         shop, machine = self.shop, self.shop.vps_machine
-        trusted, passfile = machine.certificate(self.export.source), self._passfile(machine, self.export)
-        return make_conninfo(
-            "", host=str(shop.intranet), port=shop.vitrine_port, dbname=self.export.source,
-            sslmode="verify-full", sslrootcert=str(trusted), passfile=str(passfile),
-        )  # fmt: skip
+        passfile = str(self._passfile(machine, self.export))
+        way = {"host": str(shop.intranet), "port": str(shop.vitrine_port), "dbname": self.export.source}
+        trusted = _trust(machine.certificate(self.export.source)) if shop.export_speaks_tls else {}
+        return make_conninfo("", **way, **trusted, passfile=passfile)
 
     def intake_passfile(self) -> OwnedFile:
         """Return what the vitrine's server reads."""
@@ -102,12 +101,18 @@ class Access:
 
     def vitrine_hba(self) -> str:
         """Let the VPS's subscription in, to the one database."""
-        mask = self.shop.vps.max_prefixlen
-        return f"hostssl {self.export.source} {self.export.role} {self.shop.vps}/{mask} scram-sha-256\n"
+        mask, kind = self.shop.vps.max_prefixlen, "hostssl" if self.shop.export_speaks_tls else "host"
+        return f"{kind} {self.export.source} {self.export.role} {self.shop.vps}/{mask} scram-sha-256\n"
 
     def vps_hba(self) -> str:
         """Let the intranet's administrator and watch in."""
         where = f"{self.shop.intranet}/{self.shop.intranet.max_prefixlen}"
-        return "".join(
-            f"hostssl {self.export.target} {role} {where} scram-sha-256\n" for role in ("postgres", WATCH)
+        kind = "hostssl" if self.shop.vps_speaks_tls else "host"
+        lines = (
+            f"{kind} {self.export.target} {role} {where} scram-sha-256\n" for role in ("postgres", WATCH)
         )
+        return "".join(lines)
+
+
+def _trust(certificate: Path) -> dict[str, str]:
+    return {"sslmode": "verify-full", "sslrootcert": str(certificate)}

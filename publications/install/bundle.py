@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from db.whole import write_whole
+from publications.install.cluster import KeyPair
 from publications.install.machine import Machine, OwnedFile, make_folder
 from publications.install.step import Step
 
@@ -30,8 +31,7 @@ class Bundle(BaseModel):
     database: str
     port: int
     password: str
-    certificate: str
-    key: str
+    pair: KeyPair | None
     hba: str
     peer: str
     """The intranet's address, the only one beside this machine's own that its database's server hears."""

@@ -32,8 +32,6 @@ PARAMETERS: Mapping[str, str] = {
     "listen_addresses": "*",
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    "ssl": "on",
-    "ssl_min_protocol_version": "TLSv1.2",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_destination": "stderr",
@@ -61,7 +59,8 @@ class OwnCluster:
     password: str
     parameters: Mapping[str, str]
     hba: str
-    pair: KeyPair
+    pair: KeyPair | None
+    """Without one it speaks no TLS, which the wheel's programs are built without."""
     base: str = ""
     """Settings as text, before ours."""
     unit_extra: str = ""
@@ -91,15 +90,16 @@ class OwnCluster:
         yield Step(f"database {self.database}", self._has_database, self._make_database)
 
     def _files(self) -> list[OwnedFile]:
-        settings = {**PARAMETERS, **self.parameters, "port": str(self.port)}
+        tls = {"ssl": "on" if self.pair else "off"}
+        settings = {**PARAMETERS, **self.parameters, **tls, "port": str(self.port)}
         lines = "".join(f"{name} = {_quote(value)}\n" for name, value in sorted(settings.items()))
         texts = {
             "ponte.conf": "# Written by Ponte; what you add belongs into postgresql.conf, at its end.\n"
             f"{self.base}{lines}",
             "pg_hba.conf": f"host all all {HOST}/32 scram-sha-256\n{self.hba}",
-            "server.crt": self.pair.certificate,
-            "server.key": self.pair.key,
         }
+        if self.pair:
+            texts |= {"server.crt": self.pair.certificate, "server.key": self.pair.key}
         cluster, account = self.machine.cluster, self.account
         return [
             OwnedFile(path=cluster / name, text=text, account=account, mode=0o600)

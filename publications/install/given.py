@@ -31,8 +31,9 @@ def operators_files(access: Access) -> Iterator[OwnedFile]:
     for variable, dsn in watch_secrets(access).items():
         yield secrets.file(variable, dsn)
     machine = access.shop.machine
-    certificate = pair_of(secrets, export.target, access.shop.vps).certificate
-    yield OwnedFile(path=machine.certificate(export.target), text=certificate)
+    if access.shop.vps_speaks_tls:
+        certificate = pair_of(secrets, export.target, access.shop.vps).certificate
+        yield OwnedFile(path=machine.certificate(export.target), text=certificate)
     yield OwnedFile(path=machine.folder / "ponte.sh", text=_environment(machine))
 
 
@@ -105,9 +106,9 @@ def vps_files(access: Access) -> Iterator[OwnedFile]:
     if shop.storage == "s3":
         api[S3_READER_KEY] = secrets.find(S3_READER_KEY) or ""
     yield access.export_passfile()
-    yield OwnedFile(
-        path=machine.certificate(source), text=pair_of(secrets, source, shop.intranet).certificate
-    )
+    if shop.export_speaks_tls:
+        certificate = pair_of(secrets, source, shop.intranet).certificate
+        yield OwnedFile(path=machine.certificate(source), text=certificate)
     yield services.settings_of("api", machine, {**services.small_settings(), **_api_settings(access)})
     yield from _secret_files(machine, "api", "api", api)
     if shop.storage == "vps":

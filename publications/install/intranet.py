@@ -97,13 +97,13 @@ class Intranet:
             password=access.superuser(name),
             parameters=PARAMETERS,
             hba=access.vitrine_hba(),
-            pair=pair_of(access.secrets, name, shop.intranet),
+            pair=pair_of(access.secrets, name, shop.intranet) if shop.bindir else None,
         )
 
     def bundle(self) -> Bundle:
         """Return what the VPS has to know."""
         access, shop, name = self.access, self.access.shop, self.access.export.target
-        pair = pair_of(access.secrets, name, shop.vps)
+        pair = pair_of(access.secrets, name, shop.vps) if shop.vps_speaks_tls else None
         ingest = ("ponte-ingest.service",) if shop.storage == "vps" else ()
         return Bundle(
             machine=shop.vps_machine,
@@ -111,8 +111,7 @@ class Intranet:
             database=name,
             port=shop.vps_port,
             password=access.superuser(name),
-            certificate=pair.certificate,
-            key=pair.key,
+            pair=pair,
             hba=access.vps_hba(),
             peer=str(shop.intranet),
             files=tuple(vps_files(access)),

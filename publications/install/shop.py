@@ -57,9 +57,9 @@ class Shop(BaseModel):
     s3_reader_key_id: str = ""
     """Of the API's key, which reads."""
     bindir: PlainPath | None = None
-    """PostgreSQL's programs for the vitrine, 18 or newer; else the wheel's."""
+    """PostgreSQL's programs for the vitrine, 18 or newer; else the wheel's, which know no TLS."""
     vps_bindir: PlainPath | None = None
-    """The same on the VPS, 15 or newer; else the wheel's."""
+    """The same on the VPS, 15 or newer."""
     vitrine_port: int = Field(5433, ge=1, le=65535)
     panel_host: str = "127.0.0.1"
     panel_port: int = Field(8090, ge=1, le=65535)
@@ -94,6 +94,16 @@ class Shop(BaseModel):
         """How SGP's server is reached, by libpq's keywords, without a user."""
         found = {key: str(value) for key, value in conninfo_to_dict(self.sgp).items()}
         return {"port": "5432", **{key: value for key, value in found.items() if key != "user"}}
+
+    @property
+    def vps_speaks_tls(self) -> bool:
+        """Tell whether the VPS's server does: a distribution's programs do, the wheel's don't."""
+        return self.vps_bindir is not None
+
+    @property
+    def export_speaks_tls(self) -> bool:
+        """Tell whether both ends of the export do; else the tunnel alone encrypts."""
+        return self.vps_speaks_tls and self.bindir is not None
 
     @property
     def site(self) -> str:

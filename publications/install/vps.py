@@ -9,7 +9,7 @@ from importlib.resources import files
 from publications.install import services
 from publications.install.accounts import drop_accounts, make_accounts
 from publications.install.bundle import Bundle
-from publications.install.cluster import SERVICE, UNIT, KeyPair, OwnCluster, find_bindir
+from publications.install.cluster import SERVICE, UNIT, OwnCluster, find_bindir
 from publications.install.errors import InstallError
 from publications.install.folders import drop_folders
 from publications.install.machine import OwnedFile, make_owned_folder, write_files
@@ -56,7 +56,7 @@ def _cluster(bundle: Bundle) -> OwnCluster:
         base=small,
         parameters={},
         hba=bundle.hba,
-        pair=KeyPair(bundle.certificate, bundle.key),
+        pair=bundle.pair,
         # It listens on all addresses, for the tunnel's may come late; systemd keeps the world away.
         unit_extra=f"IPAddressDeny=any\nIPAddressAllow=localhost {bundle.peer}\n",
     )
