@@ -1,4 +1,4 @@
-"""A bare server of a shop and a bare VPS on this machine: folders, Unix users and units of their own, and SGP."""
+"""A bare server of a shop and a bare VPS on this machine: folders, Unix users, units of their own; and SGP."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import pytest
 
 from db.engines import connect
 from infra.devstack.clusters import Cluster, ClusterSpec
-from infra.devstack.postgres import BINDIR_VARIABLE, find_server_user, first_blocked
+from infra.devstack.postgres import BINDIR_VARIABLE, ServerUser, find_server_user, first_blocked
 from infra.devstack.seed import DIRT, create_schema, seed
 from publications.install.machine import Machine
 from tests.fix_tools import need_tool
-from tests.fix_wheel import link, install
+from tests.fix_wheel import install, link
 from tests.ports import find_free_ports
 
 ORDERS = len(DIRT) + 20
@@ -126,7 +126,13 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
     need_tool("caddy")
     users, root = f"pt{uuid4().hex[:6]}", server_root / "shop"
     root.mkdir()
-    venv = install(wheel, "devstack", root / "opt", copied=bool(first_blocked(Path(sys.prefix), user)))
+    venv = install(
+        wheel,
+        "devstack",
+        root / "opt",
+        python=find_python(user),
+        copied=bool(first_blocked(Path(sys.prefix), user)),
+    )
     link(distribution("pip"), venv.site)
     (root / "tools").mkdir()
     (root / "tools" / "systemctl").write_text(f'#!/bin/sh\nexec {sys.executable} {RUNNER} "$@"\n')
@@ -146,6 +152,16 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
         sgp.stop("immediate")
         for name in (f"{users}{machine}-{service}" for machine in "iv" for service in SERVICES):
             subprocess.run(["userdel", name], check=False, capture_output=True)
+
+
+def find_python(user: ServerUser) -> str:
+    """Return a Python of our version that everybody may run."""
+    ours = Path(sys.executable).resolve()
+    places = (ours, Path(f"/usr/bin/python3.{sys.version_info.minor}"))
+    found = next((one for one in places if one.exists() and not first_blocked(one.parent, user)), None)
+    if found is None:
+        pytest.skip("only root with a Python that others may run can try services of other users")
+    return str(found)
 
 
 def run_sgps_cluster(root: Path, port: int, bindir: Path) -> Cluster:

@@ -102,9 +102,15 @@ def find_closure(project: Distribution, extra: str) -> dict[str, Distribution]:
     return found
 
 
-def install(wheel: Path, extra: str, folder: Path, *, copied: bool = False) -> Installed:
-    """Make the environment. copied: for accounts that may not read where the packages lie."""
-    venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
+def install(wheel: Path, extra: str, folder: Path, *, python: str = "", copied: bool = False) -> Installed:
+    """Make the environment.
+
+    python, copied: for accounts that may not enter where ours and the packages lie.
+    """
+    if python:
+        subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True, timeout=TIMEOUT_S)
+    else:
+        venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
     installed = Installed(folder)
     for one in find_closure(read_metadata(wheel), extra).values():
         link(one, installed.site, copied=copied)

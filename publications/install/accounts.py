@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 
+from publications.install.errors import InstallError
 from publications.install.machine import Machine, find_ids
 from publications.install.run import run
 from publications.install.step import Step
@@ -14,6 +16,24 @@ def make_accounts(machine: Machine, services: Iterable[str]) -> Iterator[Step]:
     """Yield a step for each service's user."""
     for name in map(machine.account, services):
         yield Step(f"Unix user {name}", partial(_exists, name), partial(_add, name))
+
+
+def check_python(machine: Machine, service: str) -> Step:
+    """Return the step that finds out whether a service's user can run Ponte's Python at all."""
+    python, account = machine.venv / "bin" / "python", machine.account(service)
+    hint = f"make {machine.venv} with a Python that everybody may run, such as /usr/bin/python3"
+
+    def do() -> None:
+        run(python, "-c", "import db", account=account, cwd=Path("/"), hint=hint)
+
+    def is_done() -> bool:
+        try:
+            do()
+        except InstallError:
+            return False
+        return True
+
+    return Step(f"the services' users can run {python}", is_done, do)
 
 
 def drop_accounts(machine: Machine, services: Iterable[str]) -> Iterator[Step]:

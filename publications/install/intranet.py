@@ -16,7 +16,7 @@ from publications.act.apply import apply, wait_for_copies
 from publications.act.endpoints import Endpoints
 from publications.install import services
 from publications.install.access import Access
-from publications.install.accounts import make_accounts
+from publications.install.accounts import check_python, make_accounts
 from publications.install.bundle import NAME, Bundle, write_bundle
 from publications.install.cluster import SERVICE, OwnCluster, find_bindir
 from publications.install.errors import InstallError
@@ -29,6 +29,7 @@ from publications.install.given import (
 )
 from publications.install.keys import pair_of
 from publications.install.machine import OwnedFile, write_files
+from publications.install.passwords import agree_on_passwords
 from publications.install.shop import FILE
 from publications.install.step import Step
 from publications.settings import PublicationsSettings, dsn_variable, read_settings
@@ -71,6 +72,7 @@ class Intranet:
         says = "SGP's PostgreSQL lets an administrator in and can publish"
         yield Step(says, self._sgp_is_fit, self._check_sgp)
         yield from make_accounts(machine, SERVICES)
+        yield check_python(machine, "worker")
         yield write_files("secrets, connection strings and certificates", operators_files(access))
         yield from self.cluster().steps()
         yield write_files("the passfile by which the vitrine reaches SGP", [access.intake_passfile()])
@@ -82,6 +84,9 @@ class Intranet:
         """Yield what needs the VPS, too."""
         target = self.access.export.target
         yield self._migrated(target, History.VPS, self.access.administrator(target))
+        if self.access.secrets.kept:
+            for endpoint in self.access.declaration.endpoints:
+                yield agree_on_passwords(endpoint, self.settings())
         yield Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
         for name in STARTED:
             yield services.start(name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from publications.install import services
-from publications.install.accounts import drop_accounts, make_accounts
+from publications.install.accounts import check_python, drop_accounts, make_accounts
 from publications.install.bundle import Bundle
 from publications.install.cluster import SERVICE, UNIT, OwnCluster, find_bindir
 from publications.install.errors import InstallError
@@ -22,6 +22,7 @@ def make_vps(bundle: Bundle) -> Iterator[Step]:
     """Yield what is to be so, in order."""
     machine = bundle.machine
     yield from make_accounts(machine, [SERVICE, *_names(bundle)])
+    yield check_python(machine, "api")
     yield from _cluster(bundle).steps()
     yield make_owned_folder(machine.miniaturas, machine.account("ingest"), 0o755)
     yield make_owned_folder(machine.data / "https", machine.account("https"), 0o700)

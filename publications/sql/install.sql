@@ -29,3 +29,7 @@ SET LOCAL lock_timeout = '3s';
 -- whether a subscription of this database is there
 SELECT EXISTS (SELECT FROM pg_subscription AS s JOIN pg_database AS d ON d.oid = s.subdbid
                 WHERE d.datname = current_database() AND s.subname = %(subscription)s);
+
+-- name: verifiers
+-- what the server keeps of the passwords of some roles
+SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = ANY (%(roles)s) ORDER BY rolname;
