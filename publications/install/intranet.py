@@ -97,6 +97,7 @@ class Intranet:
         return OwnCluster(
             machine=shop.machine,
             bindir=find_bindir(shop.bindir),
+            listen=shop.listen,
             port=shop.vitrine_port,
             database=name,
             password=access.superuser(name),
@@ -114,6 +115,7 @@ class Intranet:
             machine=shop.vps_machine,
             bindir=shop.vps_bindir,
             database=name,
+            listen=shop.listen,
             port=shop.vps_port,
             password=access.superuser(name),
             pair=pair,

@@ -51,6 +51,7 @@ def _cluster(bundle: Bundle) -> OwnCluster:
     return OwnCluster(
         machine=bundle.machine,
         bindir=find_bindir(bundle.bindir),
+        listen=bundle.listen,
         port=bundle.port,
         database=bundle.database,
         password=bundle.password,
