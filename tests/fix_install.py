@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +23,12 @@ from infra.devstack.postgres import BINDIR_VARIABLE, ServerUser, find_server_use
 from infra.devstack.seed import DIRT, create_schema, seed
 from publications.install.machine import Machine
 from tests.fix_tools import need_tool
-from tests.fix_wheel import install
+from tests.fix_wheel import Installed, find_closure, find_site, put_wheel, read_metadata
 from tests.ports import find_free_ports
 
 ORDERS = len(DIRT) + 20
 RUN_S = 240
+EVERYWHERE = (15500, 19900)
 RUNNER = Path(__file__).with_name("unit_runner.py")
 SERVICES = ("postgres", "worker", "panel", "api", "ingest", "https")
 
@@ -126,23 +129,17 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
     users = f"pt{uuid4().hex[:6]}"
     root = server_root / users
     root.mkdir(mode=0o755)
-    venv = install(
-        wheel,
-        "devstack",
-        root / "opt",
-        python=find_python(user),
-        copied=bool(first_blocked(Path(sys.prefix), user)),
-    )
+    venv = make_environment(wheel, root / "opt", user)
     (root / "tools").mkdir()
     (root / "tools" / "python3").symlink_to(find_python(user))
     (root / "tools" / "systemctl").write_text(f'#!/bin/sh\nexec {sys.executable} {RUNNER} "$@"\n')
     (root / "tools" / "systemctl").chmod(0o755)
-    names = ("vitrine_port", "panel_port", "vps_port", "api_port", "ingest_port", "https", "sgp")
-    ports = dict(zip(names, find_free_ports(len(names)), strict=True))
+    names = ("vitrine_port", "panel_port", "vps_port", "api_port", "ingest_port", "sgp")
+    ports = {**dict(zip(names, find_free_ports(len(names)), strict=True)), "https": find_port_everywhere()}
     sgp = run_sgps_cluster(root, ports.pop("sgp"), bindirs["sgp"])
     made = Shop(
-        root, venv.folder, Path(shutil.copy(wheel, root)), sgp,
-        place(root, "intranet", venv.folder, users), place(root, "vps", venv.folder, users), ports,
+        root, venv, Path(shutil.copy(wheel, root)), sgp,
+        place(root, "intranet", venv, users), place(root, "vps", venv, users), ports,
         bindirs["vps"] if BINDIR_VARIABLE in os.environ else None,
     )  # fmt: skip
     try:
@@ -153,6 +150,30 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
         shutil.rmtree(root)
         for name in (f"{users}{machine}-{service}" for machine in "iv" for service in SERVICES):
             subprocess.run(["userdel", name], check=False, capture_output=True)
+
+
+def make_environment(wheel: Path, folder: Path, user: ServerUser) -> Path:
+    """Make one with the wheel, and what it requires as links, or copies where other users may not go."""
+    subprocess.run([find_python(user), "-m", "venv", "--without-pip", folder], check=True, timeout=RUN_S)
+    blocked = first_blocked(Path(sys.prefix).resolve(), user)
+    for one in find_closure(read_metadata(wheel), "devstack").values():
+        for top in {file.parts[0] for file in one.files or () if ".." not in file.parts} - {"__pycache__"}:
+            source, target = Path(str(one.locate_file(top))), find_site(folder) / top
+            if source.is_dir() and blocked:
+                shutil.copytree(source, target)
+            elif source.exists() and not target.exists():
+                (shutil.copy if blocked else os.symlink)(source, target)
+    put_wheel(wheel, Installed(folder))
+    return folder
+
+
+def find_port_everywhere() -> int:
+    """Return a port that nobody has on any address: Caddy listens on all of them."""
+    while True:
+        port = random.randrange(*EVERYWHERE)
+        with suppress(OSError):
+            socket.create_server(("", port)).close()
+            return port
 
 
 def find_python(user: ServerUser) -> str:

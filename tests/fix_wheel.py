@@ -102,18 +102,18 @@ def find_closure(project: Distribution, extra: str) -> dict[str, Distribution]:
     return found
 
 
-def install(wheel: Path, extra: str, folder: Path, *, python: str = "", copied: bool = False) -> Installed:
-    """Make the environment.
-
-    python, copied: for accounts that may not enter where ours and the packages lie.
-    """
-    if python:
-        subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True, timeout=TIMEOUT_S)
-    else:
-        venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
+def install(wheel: Path, extra: str, folder: Path) -> Installed:
+    """Make the environment."""
+    venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
     installed = Installed(folder)
     for one in find_closure(read_metadata(wheel), extra).values():
-        _link(one, installed.site, copied=copied)
+        _link(one, installed.site)
+    put_wheel(wheel, installed)
+    return installed
+
+
+def put_wheel(wheel: Path, installed: Installed) -> None:
+    """Install the wheel alone into an environment."""
     pip = [sys.executable, "-m", "pip", "--python", installed.program("python"), "install", "--quiet"]
     subprocess.run(
         [*pip, "--no-index", "--no-deps", "--no-compile", "--disable-pip-version-check", str(wheel)],
@@ -121,18 +121,17 @@ def install(wheel: Path, extra: str, folder: Path, *, python: str = "", copied: 
         timeout=TIMEOUT_S,
         env=installed.environment(),
     )
-    return installed
 
 
-def _link(one: Distribution, site: Path, *, copied: bool = False) -> None:
+def _link(one: Distribution, site: Path) -> None:
     """Put the files that a distribution says are its own where they would be installed."""
     inside = (file for file in one.files or () if ".." not in file.parts)
-    put = shutil.copy if copied or os.name == "nt" else os.symlink
+    link = shutil.copyfile if os.name == "nt" else os.symlink
     for file in inside:
         source, target = Path(str(one.locate_file(file))), site / file
         if source.is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            put(source, target)
+            link(source, target)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from db.whole import write_whole
 from publications.install.cluster import KeyPair
-from publications.install.machine import Machine, OwnedFile, make_folder
+from publications.install.machine import Machine, OwnedFile, make_folder, sweep
 from publications.install.step import Step
 
 FOLDER = "ponte-vps"
@@ -65,6 +65,7 @@ def write_bundle(bundle: Bundle, wheel: Path, target: Path) -> Step:
 
     def do() -> None:
         make_folder(target.parent)
+        sweep(target.parent)
         with write_whole(target, mode=PRIVATE) as file:
             file.write(pack(bundle, wheel))
             if hasattr(os, "fchmod"):

@@ -19,6 +19,8 @@ if sys.platform != "win32":
 ROOT = ""
 """The account of files that only the administrator reads."""
 SECRET, OPEN = 0o400, 0o644
+HALF_WRITTEN = 32
+"""Letters of the name that `write_whole` gives a file until it is whole."""
 UNSAFE = set(" \t\n\"'\\%$:;")
 """Letters that mean something in a unit, a passfile or a connection string."""
 
@@ -91,6 +93,7 @@ class OwnedFile(BaseModel):
     def write(self) -> None:
         """Write it whole, with its owner and mode before it has its name."""
         make_folder(self.path.parent)
+        sweep(self.path.parent)
         with write_whole(self.path, mode=self.mode) as file:
             file.write(self.text.encode())
             if sys.platform != "win32":
@@ -102,6 +105,13 @@ class OwnedFile(BaseModel):
             return True
         uid, gid = find_ids(self.account)
         return (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (uid, gid, self.mode)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a run that was killed while it wrote has left: it may hold a secret."""
+    for left in folder.glob("*.new"):
+        if len(left.stem) == HALF_WRITTEN and left.is_file():
+            left.unlink(missing_ok=True)
 
 
 def find_ids(account: str) -> tuple[int, int]:

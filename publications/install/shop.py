@@ -61,8 +61,8 @@ class Shop(BaseModel):
     vps_bindir: PlainPath | None = None
     """The same on the VPS, 15 or newer."""
     listen: str = Field("*", pattern=r"^[0-9A-Fa-f.:,*]+$")
-    """Where both database servers listen: everywhere, for the tunnel's address may come after the server, which
-    then would never listen on it. pg_hba.conf lets in the other end alone."""
+    """Where both database servers listen: everywhere, for the tunnel's address may come after the server,
+    which then would never listen on it. pg_hba.conf lets in the other end alone."""
     vitrine_port: int = Field(5433, ge=1, le=65535)
     panel_host: str = "127.0.0.1"
     panel_port: int = Field(8090, ge=1, le=65535)
