@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fix_served",
     "tests.fix_watch",
     "tests.fix_breaks",
+    "tests.fix_drills",
     "tests.fix_browser",
     "tests.fix_mistakes",
     "tests.fix_wheel",

@@ -297,8 +297,8 @@ def watch_dsns(port_to_vps: int, servers: Servers) -> dict[str, SecretStr]:
 
 
 @contextmanager
-def open_watched_road(servers: Servers, server_root: Path) -> Iterator[WatchedRoad]:
-    """Have everything for the length of a block."""
+def open_watched_road(servers: Servers, server_root: Path, *, direct: bool = False) -> Iterator[WatchedRoad]:
+    """Have everything for the length of a block. direct: the watch reaches the VPS without the link."""
     with ExitStack() as stack:
         stack.enter_context(clone_all(servers))
         road = stack.enter_context(open_road(servers, server_root))
@@ -306,7 +306,7 @@ def open_watched_road(servers: Servers, server_root: Path) -> Iterator[WatchedRo
         back = Link(target=(HOST, PORTS["vps"]))
         back.start()
         stack.callback(back.stop)
-        dsns = watch_dsns(back.port, servers)
+        dsns = watch_dsns(PORTS["vps"] if direct else back.port, servers)
         heart = Heart(_role_dsn("sgp", "ponte_worker"))
         heart.start()
         stack.callback(heart.stop)

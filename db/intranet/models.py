@@ -25,6 +25,7 @@ from db.window import define_gaps, define_window
 
 SCHEMA = "projection"
 WATCH_SCHEMA = "watch"
+ERRORS_SCHEMA = WATCH_SCHEMA
 ROUTINE_SCHEMAS = ("projection", "worker", "watch")
 """Where our functions are, and nobody else's."""
 

@@ -25,6 +25,7 @@ from sqlalchemy.types import UserDefinedType
 from db.window import define_gaps, define_window
 
 SCHEMA = "guard"
+ERRORS_SCHEMA = SCHEMA
 ROUTINE_SCHEMAS = ("guard", "auth")
 """Where our functions are, and nobody else's."""
 

@@ -17,6 +17,7 @@ from db.reasons import UnreachableError, explained, open_database
 from db.versions import require_newest
 from publications.act.catalog import normalise_filters, read_endpoint, read_source, read_types
 from publications.act.preflight import read_facts
+from publications.act.unsent import explain_misfit
 from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings
 from publications.decide.plan import Plan, make_plan
@@ -142,6 +143,8 @@ class Session:
                     published=self._published(name),
                     kept=derive_kept(declaration, name),
                 )
+        for hop in hops:
+            live[hop.source] = self._find_misfit(hop, wanted, live)
         for hop in hops[1:]:  # those that end at a window
             live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop))
         seen = Situation(declaration, live, self._read_facts(), source, filters)
@@ -152,6 +155,26 @@ class Session:
             findings=(*self._find_away(), *find_findings(declaration, live=live, source=source)),
             live=live,
         )
+
+    def _find_misfit(
+        self, hop: HopSpec, wanted: Mapping[str, EndpointSpec], live: Mapping[str, EndpointSpec]
+    ) -> EndpointSpec:
+        """Return the source with what of its slot can't be applied."""
+        source, known = live[hop.source], live[hop.target].subscriptions.get(hop.subscription)
+        slot = source.slots.get(known.slot or "") if known else None
+        if known is None or slot is None or slot.lost or hop.source not in self.connections:
+            return source
+        held = {
+            table: {
+                column.name: column.type
+                for spec in (live[hop.target].tables.get(table), wanted[hop.target].tables.get(table))
+                for column in (spec.columns.values() if spec else ())
+            }
+            for table in hop.publications
+        }
+        with self.telling(hop.source):
+            why = explain_misfit(self.connections[hop.source], slot.name, known.publications, held)
+        return replace(source, slots={**source.slots, slot.name: replace(slot, misfit=why)})
 
     def _find_lost(self, hop: HopSpec) -> frozenset[TableName]:
         """Compare what arrived; where an end is away, stands still or can't be read, nothing is known."""

@@ -26,7 +26,9 @@ AGE = MetricSpec(
 POLLED = MetricSpec("ponte_watch_last_poll_timestamp_seconds", "when the panel last looked")
 UP = MetricSpec("ponte_endpoint_up_ratio", "1 while the database answers", ("endpoint",))
 SKEW = MetricSpec("ponte_clock_skew_seconds", "SGP's clock minus the subscriber's", ("subscriber",))
-ROOM = MetricSpec("ponte_room_used_ratio", "share of slots, senders, origins, workers", ("endpoint", "thing"))
+ROOM = MetricSpec(
+    "ponte_room_used_ratio", "share of slots, senders, origins, workers, processes", ("endpoint", "thing")
+)
 WAL_RATE = MetricSpec("ponte_wal_rate_bytes_per_second", "WAL that the server writes", ("endpoint",))
 DISK_FREE = MetricSpec("ponte_disk_free_bytes", "free on the disk of the server's files", ("endpoint",))
 DISK_LEFT = MetricSpec("ponte_disk_left_seconds", "until a held slot has filled the disk", ("endpoint",))

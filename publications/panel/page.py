@@ -10,10 +10,10 @@ from db.freshness import Cause, FreshnessState, HopState, Measurement
 from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
-    CAUSES,
     FORECASTS,
     WAITING,
     say_age,
+    say_causes,
     say_check,
     say_duration,
     say_headline,
@@ -125,7 +125,7 @@ def _make_road(
         tone=_tone(measured.state, ok=measured.is_ok),
         title=title,
         last_sync=last_sync,
-        reasons=tuple(CAUSES[cause] for cause in measured.causes),
+        reasons=say_causes(measured),
         as_of=as_of.astimezone() if as_of else None,
         stops=_make_stops(polled.view, name),
         chart=chart,

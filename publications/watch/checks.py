@@ -132,7 +132,8 @@ def _check_left(view: View) -> Iterable[Check]:
     for hop in view.hops:
         slot_s, disk_s = hop.forecast.slot_left_s, hop.forecast.disk_left_s
         if slot_s is not None:
-            yield Check(CheckKind.SLOT_LEFT, hop.slot_name, _grade_left(slot_s), {"hours": slot_s / HOUR_S})
+            values = {"hours": slot_s / HOUR_S, "setting": hop.forecast.killer}
+            yield Check(CheckKind.SLOT_LEFT, hop.slot_name, _grade_left(slot_s), values)
         if disk_s is not None:
             yield Check(CheckKind.DISK_LEFT, hop.source, _grade_left(disk_s), {"hours": disk_s / HOUR_S})
 

@@ -11,9 +11,10 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
+from db.freshness import UNANSWERED_S, Arrival, Cause, Fault, Measurement, Observation, diagnose
 from publications.decide.wanted import derive_hops
 from publications.declare.declaration import Declaration
+from publications.watch.causes import find_server_fault
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
@@ -22,6 +23,11 @@ from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
 
 PATIENCE_S = 6.0
 """How long a first look waits for what neither answers nor fails: a slow link needs its round trips."""
+
+
+DECIDED_S = 20.0
+"""By then it shows whether a subscription fails or does not get through, as servers are set up."""
+LOOK_AGAIN_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,15 @@ class Watch:
             follower.join(0.2)
 
     def look_first(self) -> View:
-        """Wait until every database was tried once, or is late, and look."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Wait until every database was tried once, or is late, and look; longer if that does not decide."""
+        began = time.monotonic()
         for follower in self._threads:
-            follower.wait_first(max(0.0, deadline - time.monotonic()))
-        return self.look()
+            follower.wait_first(max(0.0, began + PATIENCE_S - time.monotonic()))
+        view = self.look()
+        while any(hop.undecided for hop in view.hops) and time.monotonic() < began + DECIDED_S:
+            time.sleep(LOOK_AGAIN_S)
+            view = self.look()
+        return view
 
     def look(self) -> View:
         """Bring together what is known now; waits for nothing."""
@@ -173,13 +183,11 @@ class Watch:
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
-            vps_answers=subscriber.answers,
-            vitrine_answers=window.answers,
+            faults=(*_find_server_faults(source, window, subscriber), *intake.faults, *export.faults),
             sgp_answers=source.answers,
-            intake=intake.state,
-            export=export.state,
             beatless_s=_beatless_s(source),
             worker_connected=_has_worker(source),
+            worker_elsewhere=window.answers and _has_worker(window),
             worker_waits_s=_worker_waits_s(source),
             skew_s=_skew_s(source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
@@ -208,8 +216,17 @@ def _beatless_s(source: Sight) -> float | None:
     return max(by_its_clock, source.beat_unchanged_s)
 
 
-def _has_worker(source: Sight) -> bool:
-    worker = source.reading.worker if source.reading else None
+def _find_server_faults(source: Sight, window: Sight, subscriber: Sight) -> list[Fault]:
+    found = (
+        find_server_fault(window, down=Cause.WINDOW_DOWN, silent=Cause.WINDOW_DOWN),
+        find_server_fault(subscriber, down=Cause.VPS_DOWN, silent=Cause.LINK_DOWN),
+        find_server_fault(source, down=Cause.SGP_DOWN, silent=Cause.SGP_DOWN),
+    )
+    return [fault for fault in found if fault is not None]
+
+
+def _has_worker(sight: Sight) -> bool:
+    worker = sight.reading.worker if sight.reading else None
     return worker is not None and worker.count > 0
 
 

@@ -373,7 +373,7 @@ def test_with_nothing_reachable_nothing_is_ok(mended_road: Road) -> None:
     seen = look_once(mended_road.declaration, dsns)
     found = seen.measure("vps")
     assert (found.state, found.cause) == (FreshnessState.SILENT, Cause.WINDOW_DOWN)
-    assert {Cause.LINK_DOWN, Cause.SGP_DOWN} <= set(found.causes)
+    assert {Cause.VPS_DOWN, Cause.SGP_DOWN} <= set(found.causes)
     assert find_worst(check_view(seen)) is Level.CRITICAL
     assert "age unknown" in to_nagios(seen, check_view(seen))
 
