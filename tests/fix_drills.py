@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
@@ -157,16 +156,16 @@ def slot_taken(seen: WatchedRoad) -> Iterator[None]:
     export = seen.road.declaration.active_exports[0]
     publications = ",".join(table.publication for table in export.tables)
     conninfo = make_conninfo("", **given, user=export.role, replication="database")
-    clone = pq.PGconn.connect(conninfo.encode())
+    clone = psycopg.connect(conninfo, autocommit=True)
     try:
-        clone.exec_(
+        clone.pgconn.exec_(
             "START_REPLICATION SLOT slot_vps LOGICAL 0/0"
             f" (proto_version '1', publication_names '{publications}')".encode()
         )
         seen.road.run("vps", "ALTER SUBSCRIPTION sub_vps ENABLE")
         yield
     finally:
-        clone.finish()
+        clone.close()
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from db.reasons import UnreachableError, explained, open_database
 from db.versions import require_newest
 from publications.act.catalog import normalise_filters, read_endpoint, read_source, read_types
 from publications.act.preflight import read_facts
-from publications.act.unsent import explain_misfit
+from publications.act.unsent import read_unsent
 from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings
+from publications.decide.misfit import find_misfit
 from publications.decide.plan import Plan, make_plan
 from publications.decide.refusals import Situation, find_refusals
 from publications.decide.spec import EndpointSpec, HopSpec, TableName
@@ -162,18 +163,14 @@ class Session:
         """Return the source with what of its slot can't be applied."""
         source, known = live[hop.source], live[hop.target].subscriptions.get(hop.subscription)
         slot = source.slots.get(known.slot or "") if known else None
-        if known is None or slot is None or slot.lost or hop.source not in self.connections:
+        if known is None or slot is None or slot.lost or not {hop.source, hop.target} <= {*self.connections}:
             return source
-        held = {
-            table: {
-                column.name: column.type
-                for spec in (live[hop.target].tables.get(table), wanted[hop.target].tables.get(table))
-                for column in (spec.columns.values() if spec else ())
-            }
-            for table in hop.publications
-        }
         with self.telling(hop.source):
-            why = explain_misfit(self.connections[hop.source], slot.name, known.publications, held)
+            sent = read_unsent(self.connections[hop.source], slot.name, known.publications)
+        held = read_types(self.connections[hop.target], {one.table for one in sent or ()})
+        for table, spec in wanted[hop.target].tables.items():
+            held[table] = held.get(table, {}) | {one.name: one.type for one in spec.columns.values()}
+        why = find_misfit(sent, held)
         return replace(source, slots={**source.slots, slot.name: replace(slot, misfit=why)})
 
     def _find_lost(self, hop: HopSpec) -> frozenset[TableName]:

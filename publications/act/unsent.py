@@ -9,7 +9,7 @@ import psycopg
 
 from db.engines import Connection
 from db.sqlfile import read_blocks
-from publications.decide.misfit import Columns, SentRelation, find_misfit
+from publications.decide.misfit import SentRelation
 from publications.decide.spec import TableName
 
 _SQL = read_blocks("publications", "unsent")
@@ -22,21 +22,19 @@ _COUNT = struct.Struct("!bh")
 _TYPE = struct.Struct("!Ii")
 
 
-def explain_misfit(
-    conn: Connection, slot: str, publications: Collection[str], held: Mapping[TableName, Columns]
-) -> str:
-    """Say why what a slot would send next can't be applied; empty where it can, or all has been sent.
+def read_unsent(conn: Connection, slot: str, publications: Collection[str]) -> list[SentRelation] | None:
+    """Return how tables are described in what a slot would send next; nothing where it is being read.
 
-    publications: what its subscription follows; held: the tables where it goes, as they will be.
+    publications: what its subscription follows. None: one of them was not there when that was written.
     """
     try:
-        return find_misfit(_peek(conn, slot, publications), held)
+        return _peek(conn, slot, publications)
     except psycopg.errors.UndefinedObject:
-        return "it holds changes from before one of its publications was made"
+        return None
 
 
 def _peek(conn: Connection, slot: str, publications: Collection[str]) -> list[SentRelation]:
-    """Return how tables are described there. A slot that stays in use is being read: nothing stands still."""
+    """Look without taking. A slot that stays in use is being read: nothing stands still."""
     given = {"slot": slot, "publications": ",".join(sorted(publications)), "most": MOST}
     for _ in range(TRIES):
         if conn.execute(_SQL["at_work"], given).fetchone():

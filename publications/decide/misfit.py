@@ -34,12 +34,16 @@ class SentRelation:
     columns: Columns
 
 
-def find_misfit(sent: Iterable[SentRelation], held: Mapping[TableName, Columns]) -> str:
+def find_misfit(sent: Iterable[SentRelation] | None, held: Mapping[TableName, Columns]) -> str:
     """Say what of it can't be applied, or nothing. held: the tables where it goes, as they will be."""
+    if sent is None:
+        return "it holds changes from before one of its publications was made"
     for relation in sent:
         known = held.get(relation.table)
-        for column, type_ in relation.columns.items() if known is not None else ():
-            there = known.get(column) if known else None
+        if not known:
+            return f"it holds changes of {relation.table}, which nothing takes"
+        for column, type_ in relation.columns.items():
+            there = known.get(column)
             if there is None:
                 return f"it holds changes of {relation.table} with a column {column}, which nothing takes"
             if not _takes(there, type_):

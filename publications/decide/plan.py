@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from publications.decide.anew import diff_anew
+from publications.decide.anew import begins_anew, diff_anew
 from publications.decide.changes import (
     Change,
     CopyAgain,
     CreateSubscription,
     DropSlot,
+    Phase,
     RefreshSubscription,
+    SetPublishedTables,
     SetSubscriptionPublications,
     SettleSubscription,
 )
@@ -53,6 +55,9 @@ def make_plan(
     steps += [step for step in changes if step not in steps]
     copying = {hop.source for hop in hops if _is_copying(live[hop.target], hop.subscription)}
     steps = [step for step in steps if not (step.endpoint in copying and _drops_copy_slot(step))]
+    begun = [hop for hop in hops if begins_anew(hop, wanted, live)]
+    anew = {(hop.source, name) for hop in begun for name in hop.publications.values()}
+    steps = [_narrow_early(step, anew) for step in steps]
     steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
     steps += [step for step in dict.fromkeys(map(_settle, steps)) if step and step not in steps]
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
@@ -67,6 +72,13 @@ def _settle(step: Change) -> Change | None:
             return None if careful else SettleSubscription(step.endpoint, wanted)
         case _:
             return None
+
+
+def _narrow_early(step: Change, anew: Collection[tuple[str, str]]) -> Change:
+    """What is copied again must come as it will be sent: what nothing takes any more would stop the copy."""
+    if isinstance(step, SetPublishedTables) and (step.endpoint, step.publication.name) in anew:
+        return replace(step, phase=Phase.PUBLICATIONS)
+    return step
 
 
 def _is_copying(target: EndpointSpec, subscription: str) -> bool:
