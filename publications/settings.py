@@ -85,6 +85,19 @@ def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> Publi
     )
 
 
+def read_dsn(endpoint: str, environ: Mapping[str, str]) -> SecretStr | None:
+    """Return how an administrator reaches an endpoint, if this machine knows."""
+    dsn = read_secret(dsn_variable(endpoint), environ)
+    _check_conninfo(dsn_variable(endpoint), dsn)
+    return dsn
+
+
+def read_passfile(subscription: str, environ: Mapping[str, str]) -> str | None:
+    """Return the file that a subscription's server takes its password from, if this machine knows."""
+    given = read_secret(conninfo_variable(subscription), environ)
+    return _parse_conninfo(subscription, given).get("passfile") if given else None
+
+
 class WatchSettings(PonteSettings):
     """What `ponte status`, `lag` and `panel` need beside the connection strings of their own role."""
 

@@ -16,7 +16,7 @@ from db.migrate import History
 from db.reasons import UnreachableError, explained, open_database
 from db.versions import require_newest
 from publications.act.catalog import normalise_filters, read_endpoint, read_source, read_types
-from publications.act.preflight import read_facts
+from publications.act.facts import read_facts
 from publications.act.unsent import read_unsent
 from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings

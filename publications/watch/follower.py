@@ -280,9 +280,9 @@ class Follower:
             self._sight = replace(self._sight, gaps=found)
 
     def _read_error(self, conn: Connection, block: LiteralString, reading: EndpointReading) -> None:
-        """Ask for the last error while a subscription gets nothing."""
+        """Ask for the last error while a subscription gets nothing, or fails again and again."""
         now = time.monotonic()
-        if not self._tracks.find_unserved(reading, now):
+        if not (self._tracks.find_unserved(reading, now) or self._tracks.find_failing(reading, now)):
             self._error_tried_at, found = -math.inf, None
         elif now - self._error_tried_at < ERROR_S:
             return
