@@ -114,7 +114,9 @@ BAD: dict[str, tuple[Callable[[Road], object], str, str]] = {
     "a sender that waits for ever": (setting("sgp", "wal_sender_timeout", "0"), "sgp", "timeouts"),
     "a receiver that waits for ever": (setting("vps", "wal_receiver_timeout", "0"), "vps", "timeouts"),
     "WAL without a limit": (setting("vitrine", "max_slot_wal_keep_size", "-1"), "vitrine", "keep_size"),
-    "a slot given up soon": (setting("vitrine", "idle_replication_slot_timeout", "1h"), "vitrine", "idle_limit"),
+    "a slot given up soon": (
+        setting("vitrine", "idle_replication_slot_timeout", "1h"), "vitrine", "idle_limit"
+    ),
     "pgoutput is not allowed": (
         setting("vitrine", "output_plugin_libraries", "test_decoding"), "vitrine", "output_plugins"
     ),
