@@ -85,11 +85,11 @@ def judge_hop(ends: HopEnds, *, cut: Cause) -> Judged:
     stopped = _find_stop(ends, ends.received)
     if stopped:
         return HopState.STOPPED, (stopped,)
-    keyless = _find_keyless(ends)
+    flaws = (*_find_full_queue(ends.target, ends.received), *_find_keyless(ends))
     if not _is_troubled(ends):
-        return HopState.RUNNING if ends.published else HopState.UNKNOWN, keyless
-    if keyless or ends.fails_again:
-        return HopState.STOPPED, keyless or (_explain_failing(ends),)
+        return HopState.RUNNING if ends.published else HopState.UNKNOWN, flaws
+    if flaws or ends.fails_again:
+        return HopState.STOPPED, flaws or (_explain_failing(ends),)
     return _judge_silence(ends, cut)
 
 
@@ -103,16 +103,9 @@ def _find_stop(ends: HopEnds, received: EndpointReading) -> Fault | None:
     if (one.lock_wait_s or 0.0) > LOCK_WAIT_S:
         pids = ", ".join(map(str, one.blocked_by)) or "?"
         return Fault(Cause.APPLY_BLOCKED, where, {"subscription": one.name, "pid": pids})
-    return _find_want(ends, one, received) if _is_troubled(ends) else None
-
-
-def _find_want(ends: HopEnds, one: SubscriptionState, received: EndpointReading) -> Fault | None:
-    """Return what its server lacks."""
-    if received.notify_usage > NOTIFY_FULL:
-        return Fault(Cause.NOTIFY_FULL, ends.target, _describe_listener(received))
     short = [name for name in _SETTINGS if _is_used_up(received, name)]
     if one.pid is None and short:
-        return Fault(Cause.WORKERS_SHORT, ends.target, {"setting": _SETTINGS[short[0]]})
+        return Fault(Cause.WORKERS_SHORT, where, {"setting": _SETTINGS[short[0]]})
     return None
 
 
@@ -122,6 +115,13 @@ _SETTINGS = {"workers": "max_logical_replication_workers", "processes": "max_wor
 def _is_used_up(reading: EndpointReading, name: str) -> bool:
     room = reading.rooms.get(name)
     return room is not None and room.used >= room.limit
+
+
+def _find_full_queue(target: str, received: EndpointReading) -> tuple[Fault, ...]:
+    """Name it also while all runs: the next change that commits there can't."""
+    if received.notify_usage <= NOTIFY_FULL:
+        return ()
+    return (Fault(Cause.NOTIFY_FULL, target, _describe_listener(received)),)
 
 
 def _describe_listener(reading: EndpointReading) -> dict[str, str]:

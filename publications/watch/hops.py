@@ -49,10 +49,17 @@ class HopView:
     faults: tuple[Fault, ...] = ()
     """What stands in its way."""
 
+    waiting_at: int | None = None
+    """It runs, and this beat is the target's newest while the source has another."""
+
     @property
     def undecided(self) -> bool:
         """Tell whether only a longer look shows what stands in its way."""
         return any(fault.cause is Cause.UNKNOWN for fault in self.faults)
+
+    def is_decided(self, first: HopView) -> bool:
+        """Tell whether it is known what it does: what waited at the first look must have moved on."""
+        return not self.undecided and (self.waiting_at is None or self.waiting_at != first.waiting_at)
 
 
 def view_hop(
@@ -102,7 +109,12 @@ def view_hop(
         lost=compared.tables,
         unproven=state is HopState.RUNNING and compared.unproven_s > UNPROVEN_S,
         faults=faults,
+        waiting_at=_find_waiting(source.beat, target.beat) if state is HopState.RUNNING else None,
     )
+
+
+def _find_waiting(source: Beat | None, target: Beat | None) -> int | None:
+    return (target.beat if target else 0) if waits(source, target) else None
 
 
 def measure_behind_s(

@@ -26,7 +26,7 @@ PATIENCE_S = 6.0
 
 
 DECIDED_S = 20.0
-"""By then it shows whether a subscription fails or does not get through, as servers are set up."""
+"""By then it shows whether a subscription works, fails or does not get through, as servers are set up."""
 LOOK_AGAIN_S = 0.25
 
 
@@ -151,11 +151,13 @@ class Watch:
         began = time.monotonic()
         for follower in self._threads:
             follower.wait_first(max(0.0, began + PATIENCE_S - time.monotonic()))
-        view = self.look()
-        while any(hop.undecided for hop in view.hops) and time.monotonic() < began + DECIDED_S:
-            time.sleep(LOOK_AGAIN_S)
+        first = {hop.slot_name: hop for hop in self.look().hops}
+        while True:
             view = self.look()
-        return view
+            decided = all(hop.is_decided(first[hop.slot_name]) for hop in view.hops)
+            if decided or time.monotonic() > began + DECIDED_S:
+                return view
+            time.sleep(LOOK_AGAIN_S)
 
     def look(self) -> View:
         """Bring together what is known now; waits for nothing."""
