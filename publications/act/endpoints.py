@@ -35,6 +35,7 @@ from publications.decide.wanted import (
 from publications.declare.declaration import Declaration
 from publications.declare.privacy import RefusalError
 from publications.prove.compare import Comparer
+from publications.prove.landing import find_differing
 from publications.settings import PublicationsSettings, dsn_variable
 
 ARRIVAL_S = 3.0
@@ -153,7 +154,11 @@ class Session:
         return Reading(
             plan=Plan(tuple(step for step in plan.steps if step.endpoint in self.connections)),
             refusals=find_refusals(seen),
-            findings=(*self._find_away(), *find_findings(declaration, live=live, source=source)),
+            findings=(
+                *self._find_away(),
+                *find_findings(declaration, live=live, source=source),
+                *self._find_lost_on_landing(live),
+            ),
             live=live,
         )
 
@@ -184,6 +189,21 @@ class Session:
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             return frozenset()
         return frozenset(found or ())
+
+    def _find_lost_on_landing(self, live: Mapping[str, EndpointSpec]) -> Iterable[FindingError]:
+        """A gap on the way from SGP bears no name: say in which tables it shows. All are copied again."""
+        intake = self.declaration.intake
+        gap = live[intake.target].gap
+        if gap is None or gap.noted or not {intake.source, intake.target} <= {*self.connections}:
+            return
+        source, target = self.connections[intake.source], self.connections[intake.target]
+        for table in find_differing(source, target, intake.tables):
+            if table != HEARTBEAT:
+                yield FindingError(
+                    f"{intake.target}'s {table} is not what {intake.source} has: changes were lost between"
+                    f" beats {gap.after_beat} and {gap.beat}",
+                    "run 'ponte apply': it copies that table again, and all others of that hop",
+                )
 
     def _read_source(self) -> SourceTables:
         """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""
