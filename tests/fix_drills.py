@@ -20,7 +20,7 @@ from db.freshness import Cause
 from infra.devstack.clusters import HOST
 from tests.fix_breaks import Break, server_down
 from tests.fix_clusters import PORTS, Servers
-from tests.fix_road import ROLE_PASSWORD
+from tests.fix_road import ROLE_PASSWORD, Road
 from tests.fix_watch import WatchedRoad, open_watched_road
 from thumbnail_worker.connection import Session
 
@@ -41,9 +41,9 @@ class Drill:
 
 
 @contextmanager
-def servers_with(seen: WatchedRoad, name: str, **parameters: str) -> Iterator[None]:
+def servers_with(road: Road, name: str, **parameters: str) -> Iterator[None]:
     """Have a server run with other settings; it is restarted before and after."""
-    cluster = seen.road.servers.clusters[name]
+    cluster = road.servers.clusters[name]
     usual = cluster.spec
     cluster.spec = replace(usual, parameters={**usual.parameters, **parameters})
     try:
@@ -64,7 +64,7 @@ def starting(seen: WatchedRoad) -> Iterator[None]:
     if cluster.user:
         cluster.user.own(mark)
     try:
-        with servers_with(seen, "vps", hot_standby="off"):
+        with servers_with(seen.road, "vps", hot_standby="off"):
             yield
             cluster.stop("immediate")
             mark.unlink()
@@ -119,7 +119,7 @@ def full_server(name: str) -> Break:
 @contextmanager
 def notify_full(seen: WatchedRoad) -> Iterator[None]:
     """A session that listens and rests in its transaction, while others go on telling."""
-    with servers_with(seen, "vps", max_notify_queue_pages="64"), seen.road.connect("vps") as held:
+    with servers_with(seen.road, "vps", max_notify_queue_pages="64"), seen.road.connect("vps") as held:
         held.execute("LISTEN vitrine")
         held.autocommit = False
         held.execute("SELECT 1")
@@ -140,7 +140,7 @@ def _tell(teller: Connection) -> bool:
 def workers_short(setting: str, value: str) -> Break:
     @contextmanager
     def short(seen: WatchedRoad) -> Iterator[None]:
-        with servers_with(seen, "vps", **{setting: value}):
+        with servers_with(seen.road, "vps", **{setting: value}):
             yield
 
     return short
@@ -222,7 +222,7 @@ def logged(name: str, break_: Break) -> Break:
 
     @contextmanager
     def breaking(seen: WatchedRoad) -> Iterator[None]:
-        with servers_with(seen, name, logging_collector="on", log_destination="jsonlog"), break_(seen):
+        with servers_with(seen.road, name, logging_collector="on", log_destination="jsonlog"), break_(seen):
             yield
 
     return breaking

@@ -15,7 +15,8 @@ from db.reach import read_address
 from db.sqlfile import read_blocks
 from publications.act.facts import read_facts
 from publications.act.holders import PREPARED, find_holders
-from publications.decide.preflight import LONG_S, Passfile, ServerSeen
+from publications.decide.preflight import LONG_S
+from publications.decide.verdicts import Passfile, ServerSeen
 from publications.declare.declaration import Declaration
 
 _SQL = read_blocks("publications", "preflight")

@@ -13,7 +13,8 @@ from db.reasons import explained, open_database
 from publications.act.preflight import read_server
 from publications.commands import FAILED, OK, PENDING
 from publications.commands.given import read_given
-from publications.decide.preflight import Outcome, Verdict, find_verdicts, find_worst
+from publications.decide.preflight import find_verdicts
+from publications.decide.verdicts import Outcome, Verdict, find_worst
 from publications.declare.declaration import Declaration
 from publications.settings import dsn_variable, read_dsn, read_passfile
 

@@ -8,18 +8,9 @@ from dataclasses import replace
 import pytest
 
 from publications.decide.facts import EndpointFacts
-from publications.decide.preflight import (
-    CHECKS,
-    FAULTS,
-    IDLE_LIMIT_S,
-    Outcome,
-    Passfile,
-    ServerSeen,
-    Verdict,
-    find_verdicts,
-    find_worst,
-)
+from publications.decide.preflight import CHECKS, FAULTS, IDLE_LIMIT_S, find_verdicts
 from publications.decide.spec import Room
+from publications.decide.verdicts import Outcome, Passfile, ServerSeen, Verdict, find_worst
 
 pytestmark = pytest.mark.unit
 
