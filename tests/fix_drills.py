@@ -247,6 +247,8 @@ def subscriber_refused(publisher: str, slot: str, role: str, refuse: str, admit:
 @contextmanager
 def passfile_gone(seen: WatchedRoad) -> Iterator[None]:
     """The VPS's server finds no password any more."""
+    read = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'slot_vps' AND active"
+    seen.road.wait(lambda: bool(seen.road.run("vitrine", read)), "a slot that is read")
     path = Path(seen.road.settings.conninfos["sub_vps"]["passfile"])
     away = path.rename(path.with_suffix(".away"))
     seen.road.run(

@@ -58,7 +58,7 @@ def read_server(
 def _is_here(conn: Connection, folder: Path) -> bool:
     """Tell whether the server's files lie on this machine: by its pid file's words, not by its path alone."""
     try:
-        row = conn.execute("SELECT pg_read_file('postmaster.pid', true)").fetchone()
+        row = conn.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
         return row is not None and (folder / "postmaster.pid").read_text(encoding="utf-8") == row[0]
     except (OSError, UnicodeDecodeError, psycopg.Error):
         return False

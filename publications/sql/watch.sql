@@ -37,12 +37,13 @@ SELECT 'processes', (SELECT count(*) FROM pg_stat_activity a
 
 -- name: slots
 -- this database's logical slots: all that the view has, bytes kept, bytes unconfirmed, seconds since a reply,
--- transactions decoded so far, since when they are counted if that was not always, who reads it from where, for
--- how many seconds nobody has, and, from 18 on, after how many of them it is given up
+-- transactions decoded so far, since when they are counted if that was not always, who reads it from where and
+-- since how many seconds, for how many nobody has, and, from 18 on, after how many of them it is given up
 SELECT to_jsonb(s), pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint,
        pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint,
        extract(epoch FROM clock_timestamp() - r.reply_time)::float8, t.total_txns, t.stats_reset,
        r.pid, coalesce(host(r.client_addr), 'its own machine'),
+       extract(epoch FROM clock_timestamp() - r.backend_start)::float8,
        extract(epoch FROM clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::float8,
        (SELECT nullif(g.setting, '0')::float8 FROM pg_settings g WHERE g.name = 'idle_replication_slot_timeout')
   FROM pg_replication_slots s

@@ -13,6 +13,8 @@ from publications.watch.losses import UNPROVEN_S, Losses, LostRows
 from publications.watch.reading import Beat, SubscriptionState
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
+LASTING_S = 3.0
+"""What is applied for so long without an error is not between two of them."""
 SETTLED_BYTES = 1_000_000
 """With less than this to be confirmed, a beat that does not arrive is not on its way."""
 
@@ -59,7 +61,15 @@ class HopView:
 
     def is_decided(self, first: HopView) -> bool:
         """Tell whether it is known what it does: what waited at the first look must have moved on."""
-        return not self.undecided and (self.waiting_at is None or self.waiting_at != first.waiting_at)
+        if self.undecided or (self.waiting_at is not None and self.waiting_at == first.waiting_at):
+            return False
+        return self.state is not HopState.RUNNING or not self._may_fail_again()
+
+    def _may_fail_again(self) -> bool:
+        """One that failed before and has just begun may be about to: between two failures all looks well."""
+        failed = self.subscription is not None and self.subscription.apply_errors > 0
+        lasts = self.slot is not None and self.slot.active and (self.slot.reader_age_s or 0.0) > LASTING_S
+        return failed and not lasts
 
 
 def view_hop(

@@ -44,6 +44,7 @@ class SlotState:
     reader_pid: int | None = None
     """Of the process that sends what it holds; None while nobody reads."""
     reader_address: str = ""
+    reader_age_s: float | None = None
     idle_s: float | None = None
     """For how long nobody has read it; None while somebody does, and before 17."""
     idle_limit_s: float | None = None
@@ -108,7 +109,7 @@ def make_slots(endpoint: str, rows: Iterable[TupleRow]) -> tuple[SlotState, ...]
 
 def _slot(endpoint: str, row: TupleRow) -> SlotState:
     view, retained_bytes, unconfirmed_bytes, reply_age_s, decoded_txns, counted_since, *reader = row
-    pid, address, idle_s, idle_limit_s = reader
+    pid, address, reader_age_s, idle_s, idle_limit_s = reader
     since = view.get("inactive_since")
     return SlotState(
         endpoint=endpoint,
@@ -125,6 +126,7 @@ def _slot(endpoint: str, row: TupleRow) -> SlotState:
         counted_since=counted_since,
         reader_pid=pid,
         reader_address=address,
+        reader_age_s=reader_age_s,
         idle_s=idle_s,
         idle_limit_s=idle_limit_s,
     )

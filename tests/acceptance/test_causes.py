@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from db.freshness import Cause
+from infra.devstack.state import wait_until
 from tests.fix_drills import DRILLS, Drill
+from tests.fix_road import DEADLINE_S
 from tests.fix_watch import Sampler, WatchedRoad
 
 pytestmark = pytest.mark.acceptance
@@ -70,12 +72,12 @@ def test_a_fault_has_its_own_cause_on_all_faces(
     wrong, false_ok = {}, []
     with Sampler(direct_road) as sampler, drill.break_(direct_road):
         began = time.monotonic()
-        direct_road.road.wait(
+        assert wait_until(
             lambda: (
                 ask_panel(direct_road)["cause"] == drill.cause and says_more(drill, ask_panel(direct_road))
             ),
-            f"{drill.cause} on the panel",
-        )
+            DEADLINE_S,
+        ), (drill.cause, ask_panel(direct_road))
         for name, ask in FACES.items():
             shown = ask(direct_road)
             record_property(f"{fault}: {name}", round(time.monotonic() - began, 1))
