@@ -10,7 +10,7 @@ import psycopg
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from publications.decide.misfit import SentRelation
-from publications.decide.spec import TableName
+from publications.declare.names import TableName
 
 _SQL = read_blocks("publications", "unsent")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from publications.decide.spec import TableName
+from publications.declare.names import TableName
 
 Columns = Mapping[str, str]
 """By name: the type, in the server's words."""

@@ -8,8 +8,8 @@ import psycopg
 from psycopg import sql
 
 from db.engines import Connection
-from publications.decide.spec import TableName
 from publications.declare.declaration import LandedTable
+from publications.declare.names import TableName
 
 PATIENCE = "SET LOCAL statement_timeout = '20s'"
 
@@ -20,19 +20,16 @@ def find_differing(source: Connection, target: Connection, tables: Iterable[Land
     What is under way differs too, and so may a table that can't be read within 20 s.
     """
     return [
-        TableName.parse(table.name)
-        for table in tables
-        if (held := _sum(target, table)) is None or held != _sum(source, table)
+        table.name for table in tables if (held := _sum(target, table)) is None or held != _sum(source, table)
     ]
 
 
 def _sum(conn: Connection, table: LandedTable) -> tuple[object, ...] | None:
     """Count and checksum a table, its values as text, as they are sent. None: it can't be read so."""
-    name = TableName.parse(table.name)
     values = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(one)) for one in table.columns)
     query = sql.SQL(
         "SELECT count(*), coalesce(sum(hashtextextended(row({})::text, 0)::numeric), 0) FROM {}"
-    ).format(values, sql.Identifier(name.schema, name.name))
+    ).format(values, sql.Identifier(table.name.schema, table.name.name))
     try:
         with conn.transaction():
             conn.execute(PATIENCE)

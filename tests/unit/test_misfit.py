@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from publications.decide.misfit import SentRelation, find_misfit
-from publications.decide.spec import TableName
+from publications.declare.names import TableName
 
 pytestmark = pytest.mark.unit
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from db.contract import Motivo
 from db.freshness import Cause, Fault, Freshness, FreshnessState, HopState, Measurement
 from publications.faces.causes import DETAILS as ENGLISH_DETAILS
 from publications.faces.causes import FACTS, describe_faults
@@ -28,7 +29,6 @@ from publications.panel.words import (
 )
 from publications.watch.checks import Check, CheckKind, Level, grade
 from publications.watch.history import PIECE_S, Piece
-from thumbnail_worker.errors import Motivo
 
 pytestmark = pytest.mark.unit
 
@@ -88,7 +88,7 @@ def test_everything_that_can_be_found_has_words_in_both_languages() -> None:
     assert set(LOSSES) == set(ENGLISH_LOSSES)
     assert set(DETAILS) <= set(ENGLISH_DETAILS)
     assert set(HOPS) == set(HopState)
-    assert set(MOTIVOS) >= set(Motivo)
+    assert set(MOTIVOS) == set(Motivo)
     others = set(CheckKind) - {CheckKind.ROAD}
     assert set(ENGLISH) == others
     assert set(SENTENCES) == others - {CheckKind.RECORDING}
