@@ -20,6 +20,7 @@ from vps_readapi.auth.login import Login
 from vps_readapi.auth.offline_bound import keep_told
 from vps_readapi.auth.remote import open_checks
 from vps_readapi.auth.tokens import TokenKeys, Tokens
+from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.database import Database
 from vps_readapi.events import Events
 from vps_readapi.front.request import Requests
@@ -47,7 +48,7 @@ class Services:
     """One process's parts."""
 
     database: Database
-    tokens: Tokens
+    verifier: TokenVerifier
     login: Login
     ledger: Ledger
     max_offline_h: float
@@ -74,6 +75,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     )
     database = Database(engine)
     tokens = Tokens(_token_keys(settings), timedelta(days=settings.token_days))
+    verifier = TokenVerifier(tokens)
     policy = VisibilityPolicy.of(money=settings.money_setores, phone=settings.phone_setores)
     media = MediaLinks(
         settings.public_url,
@@ -110,9 +112,9 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     memory=memory,
                     loader=loader,
                     events=events,
-                    requests=Requests(tokens, cors_origins=settings.cors_origins),
+                    requests=Requests(verifier, cors_origins=settings.cors_origins),
                     limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
-                    tokens=tokens,
+                    verifier=verifier,
                     login=login,
                     ledger=ledger,
                     max_offline_h=settings.auth_max_offline,

@@ -6,11 +6,14 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vps_readapi.errors import render_error
+from vps_readapi.errors import ProblemError, render_error
 from vps_readapi.front.answer import is_unchanged
+from vps_readapi.front.once import is_confirmed
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
-from vps_readapi.memory.wanted import Wanted
+from vps_readapi.memory.wanted import LIST, Wanted
+
+MISSING = "Pedido não encontrado"
 
 
 class MemoryLayer:
@@ -59,20 +62,26 @@ class ShortLayer:
 
 
 async def _find(scope: Scope) -> tuple[Wanted | None, Body | None]:
-    """Return what is asked and what answers it. Raise ProblemError (429): he asks the database too often."""
-    memory = scope.get("state", {}).get("memory")
+    """Return what is asked and what answers it.
+
+    Raise ProblemError: 404 if there is no such order, 429 if he asks the database too often.
+    """
+    state = scope.get("state", {})
+    memory = state.get("memory")
     if not isinstance(memory, Memory) or scope["query_string"]:
         return None, None
-    wanted = scope["state"]["requests"].read(
+    wanted = state["requests"].read(
         method=scope["method"].encode(), target=scope["path"].encode(), fields=scope["headers"]
     )
-    person = memory.admit(wanted) if wanted is not None and await memory.feed.confirmed() else None
-    scope["state"]["cursor"] = memory.clock.cursor  # what is read from here on is not older
+    person = memory.admit(wanted) if wanted is not None and await is_confirmed(state, memory) else None
     if wanted is None or person is None:
         return None, None
     if memory.recall(wanted, person.hidden) is None:
-        scope["state"]["limits"].count(scope["state"], wanted.token.claims.user_id)
-    return wanted, await memory.read(wanted, person.hidden)
+        state["limits"].count(state, wanted.token.claims.user_id)
+    body = await memory.read(wanted, person.hidden)
+    if body is None and wanted.target != LIST:
+        raise ProblemError(404, MISSING)
+    return wanted, body
 
 
 async def _answer(wanted: Wanted, body: Body, send: Send) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from db.offline import measure_offline_trust
 from vps_readapi.errors import DETAILS, PROBLEMS, RETRY_AFTER, InvalidInputError, ProblemError
+from vps_readapi.front.once import is_confirmed
 from vps_readapi.routes.session import BEARER, Session
 from vps_readapi.schemas import LoginJson, LoginRequest, LogoutJson, MeJson
 from vps_readapi.services import Used, get_services
@@ -37,7 +38,9 @@ async def log_in(request: Request) -> Response:
     services = await get_services(request)
     services.login.need_room()
     asked = await _read_request(request)
-    if not await services.memory.feed.confirmed():  # how old the data is would not be known
+    if not await is_confirmed(
+        request.scope["state"], services.memory
+    ):  # how old the data is would not be known
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
     session = await services.login.open_session(
         asked,
