@@ -19,7 +19,7 @@ from db.credentials import CredentialKeys
 from infra.devstack.seed import CANARIES, ITEM_CANARIES, insert_order
 from tests.fix_clusters import PASSWORD
 from tests.fix_road import ROLE_PASSWORD, Road
-from thumbnail_worker.connection import Session as WorkerSession
+from thumbnail_worker.connection import JobConnection as WorkerSession
 from thumbnail_worker.jobs.credentials import CredentialsJob
 
 EXPORT_ROLE = "ponte_export_vps"

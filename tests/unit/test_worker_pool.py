@@ -45,7 +45,7 @@ def test_a_photo_is_made_in_every_size_that_is_asked_for(pool: RenderPool) -> No
     reply = pool.make(Task(1, "a.jpg", (640, 100)))
     assert isinstance(reply, Made)
     assert [one.largura for one in reply.renditions] == [640, 100]
-    assert reply.read.seen.startswith(f"{reply.read.size}@")
+    assert reply.original.seen.startswith(f"{reply.original.size}@")
 
 
 def test_a_bad_one_is_rejected_with_its_digest(pool: RenderPool) -> None:

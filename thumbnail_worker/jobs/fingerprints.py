@@ -6,7 +6,7 @@ import logging
 from threading import Event
 
 from db.published import read_fingerprint, write_seen
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.job import Job
 
@@ -17,7 +17,7 @@ class PublishedJob(Job):
     name = "published"
     interval_s = 15.0
 
-    def __init__(self, sgp: Session, vitrine: Session) -> None:
+    def __init__(self, sgp: JobConnection, vitrine: JobConnection) -> None:
         self._sessions = {"sgp": sgp, "vitrine": vitrine}
 
     def run(self, stop: Event) -> None:  # noqa: ARG002 - four short statements

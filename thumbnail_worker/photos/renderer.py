@@ -29,9 +29,9 @@ def main() -> None:
 def _serve(line: Connection, media: Media, task: Task) -> None:
     got = read_photo(media, task)
     if isinstance(got, tuple):
-        read, content = got
-        line.send(read)
-        got = make_renditions(task, read, content)
+        original, content = got
+        line.send(original)
+        got = make_renditions(task, original, content)
     line.send(got)
 
 
