@@ -139,7 +139,7 @@ def test_one_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, dsn: str) -
     settings = CheckerSettings(
         dsn=make_conninfo(dsn, user=ROLE, password=EASY),
         auth_dsn=make_conninfo(dsn, user=AUTH_ROLE, password=EASY),
-        ledger_key=CREDENTIAL_KEY,
+        attempts_key=CREDENTIAL_KEY,
         current_key_id="k1",
         keys={"k1": CREDENTIAL_KEY},
         concurrency=1,

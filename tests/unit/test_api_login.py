@@ -17,7 +17,7 @@ from db.credentials import CredentialKeys, SealedPassword, seal
 from db.offline import OfflineTrust, measure_offline_trust
 from vps_readapi.auth import messages as wire
 from vps_readapi.auth import passwords as module
-from vps_readapi.auth.attempts import Attempt, Ledger, find_network
+from vps_readapi.auth.attempts import Attempt, Attempts, find_network
 from vps_readapi.auth.checker import Account, Checker
 from vps_readapi.auth.checks import ChecksAwayError, Question, Refused, Verdict
 from vps_readapi.auth.login import MAX_WAITING, Login
@@ -49,7 +49,7 @@ KNOWN = Account(
 
 
 @dataclass
-class CountingLedger:
+class CountingAttempts:
     """Says how long to wait, and notes what was counted; the real one is tested on PostgreSQL."""
 
     wait_s: float = 0.0
@@ -75,8 +75,8 @@ def pool() -> Iterator[PasswordPool]:
 
 
 @pytest.fixture
-def ledger() -> CountingLedger:
-    return CountingLedger()
+def attempts() -> CountingAttempts:
+    return CountingAttempts()
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Relay:
 @dataclass
 class Door:
     pool: PasswordPool
-    ledger: CountingLedger
+    attempts: CountingAttempts
 
     def log_in(
         self, account: Account | None, given: str = "segredo", *, trust: OfflineTrust = HEARD
@@ -108,7 +108,7 @@ class Door:
             return account
 
         async def run() -> LoginJson:
-            checker = Checker(keys=KEYS, ledger=cast("Ledger", self.ledger), pool=self.pool, find=find)
+            checker = Checker(keys=KEYS, attempts=cast("Attempts", self.attempts), pool=self.pool, find=find)
             login = Login(TOKENS, Relay(checker), concurrency=1)
             asked = LoginRequest(username="Zé", password=given)
             return await login.open_session(asked, host="192.0.2.1", cost=4, trust=trust)
@@ -117,8 +117,8 @@ class Door:
 
 
 @pytest.fixture
-def door(pool: PasswordPool, ledger: CountingLedger) -> Door:
-    return Door(pool, ledger)
+def door(pool: PasswordPool, attempts: CountingAttempts) -> Door:
+    return Door(pool, attempts)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_session_is_what_sgp_gives(door: Door) -> None:
         "message": "Login realizado com sucesso",
     }
     assert TOKENS.verify(session.session_token) == Claims(user_id=7, username="Zé")
-    assert door.ledger.settled == door.ledger.taken
+    assert door.attempts.settled == door.attempts.taken
 
 
 def test_a_session_names_the_password_that_opened_it(door: Door) -> None:
@@ -190,7 +190,7 @@ def test_every_refusal_checks_a_password_and_says_the_same(
     assert caught.value.status == 401
     assert (checked[-1].digest == NOBODY.digest) is checks_nobody
     assert checked[-1].salt.startswith("$2b$04$"), "not at the usual cost"
-    assert (len(door.ledger.taken), door.ledger.settled) == (1, [])
+    assert (len(door.attempts.taken), door.attempts.settled) == (1, [])
 
 
 @pytest.mark.parametrize("given", ["x" * 73, "ã" * 37, "a\0b", ""])
@@ -248,7 +248,7 @@ def test_while_nobody_can_check_the_sentence_says_so() -> None:
 def test_who_tries_too_often_is_told_how_long_to_wait(
     door: Door, checked: Sequence[SealedPassword], wait_s: float, said: str
 ) -> None:
-    door.ledger.wait_s = wait_s
+    door.attempts.wait_s = wait_s
     with pytest.raises(ProblemError, match=f"tente de novo em {said}$") as caught:
         door.log_in(KNOWN)
     assert caught.value.status == 429
@@ -267,7 +267,7 @@ def test_without_word_from_the_intranet_nobody_logs_in(door: Door, age_s: float 
         door.log_in(KNOWN, trust=measure_offline_trust(age_s, max_offline_h=72))
     assert caught.value.status == 503
     assert counter._value.get() == before + 1
-    assert door.ledger.taken == []
+    assert door.attempts.taken == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.front.from_memory import MemoryLayer
 from vps_readapi.front.request import Requests
-from vps_readapi.front.short_way import HotProtocol
+from vps_readapi.front.short_way import ShortWayProtocol
 from vps_readapi.limits import Limits
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.listing import Listing
@@ -135,7 +135,7 @@ async def send_bytes(shop: Shop, *targets: str) -> list[bytes]:
     """Ask over one connection, as phones do, one request after the other; return the status lines."""
     config = Config(MemoryLayer(shop.serve), lifespan="off", access_log=False, log_config=None)
     config.load()
-    protocol = HotProtocol(config=config, server_state=ServerState(), app_state=shop.state)
+    protocol = ShortWayProtocol(config=config, server_state=ServerState(), app_state=shop.state)
     wire = Wire()
     protocol.connection_made(wire)
     answers = []

@@ -69,7 +69,7 @@ class CredentialsJob(Job):
     interval_s = 30.0
 
     def __init__(self, sgp: JobConnection, vitrine: JobConnection, *, keys: CredentialKeys) -> None:
-        """vitrine: a session that listens to the users' channel as soon as it is open."""
+        """vitrine: a connection that listens to the users' channel as soon as it is open."""
         self._sgp = sgp
         self._vitrine = vitrine
         self._keys = keys

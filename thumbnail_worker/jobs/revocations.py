@@ -40,7 +40,7 @@ class RevocationsJob(Job):
     interval_s = 30.0
 
     def __init__(self, sgp: JobConnection, vitrine: JobConnection) -> None:
-        """vitrine: a session that listens to the revocations' channel as soon as it is open."""
+        """vitrine: a connection that listens to the revocations' channel as soon as it is open."""
         self._sgp = sgp
         self._vitrine = vitrine
         self._sql = read_blocks("thumbnail_worker", "queries")

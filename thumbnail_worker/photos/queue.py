@@ -54,7 +54,7 @@ class PhotoQueue:
     """`worker.photos` and `vitrine.miniaturas`."""
 
     def __init__(self, vitrine: JobConnection, recipe: Recipe, *, worker: str) -> None:
-        """vitrine: a session that listens to the photos' channel; worker: a name of its own."""
+        """vitrine: a connection that listens to the photos' channel; worker: a name of its own."""
         self._vitrine = vitrine
         self._worker = worker
         self._codificador = recipe.codificador

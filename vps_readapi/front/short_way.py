@@ -31,7 +31,7 @@ MAX_UNHEARD_MS = 45_000
 _PROBLEM = b'{"type":"about:blank","title":"%s","status":%s,"detail":"%s"}'
 
 
-class HotProtocol(HttpToolsProtocol):
+class ShortWayProtocol(HttpToolsProtocol):
     """uvicorn's connection with the short way in front, limits on what may be sent, and one idle timer."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -39,8 +39,6 @@ class HotProtocol(HttpToolsProtocol):
         self._memory = cast("Memory", self.app_state["memory"])
         self._requests = cast("Requests", self.app_state["requests"])
         self._pending: tuple[Wanted, bytes] | None = None
-        self._found_out: dict[str, bool] = {}
-        """What the long way need not ask again about the request that is on its way there."""
         self._held_back = b""
         self._reads_message = False
         self._head_bytes = 0
@@ -88,9 +86,9 @@ class HotProtocol(HttpToolsProtocol):
             if self._stopping:
                 self.transport.close()
         else:
-            self._found_out = {CONFIRMED: known}
-            self._take_long_way(data)
-            self._found_out = {}
+            each, self.app_state = self.app_state, {**self.app_state, CONFIRMED: known}
+            self._take_long_way(data)  # where this request need not be confirmed again
+            self.app_state = each
         if self._held_back:
             held_back, self._held_back = self._held_back, b""
             self.flow.resume_reading()
@@ -116,7 +114,6 @@ class HotProtocol(HttpToolsProtocol):
         self._reads_message = self._in_head = True
         self._message_at = self.loop.time()
         super().on_message_begin()
-        self.scope["state"].update(self._found_out)
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the address, up to a length."""

@@ -20,8 +20,8 @@ from starlette.routing import Route
 from db.outage import Outage
 from db.reasons import explain
 from db.signing import SignatureError, Verifier
+from vps_readapi.ingest.folder import MiniaturaFolder
 from vps_readapi.ingest.settings import IngestSettings
-from vps_readapi.ingest.shelf import Shelf
 from vps_readapi.pictures.links import PATH, is_chave
 
 PAGE = 1000
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 def create_ingest(settings: IngestSettings) -> Starlette:
     """Return the application."""
     ingest = _Ingest(settings)
-    ingest.shelf.prepare()
-    ingest.shelf.sweep_leftovers()
+    ingest.folder.prepare()
+    ingest.folder.sweep_leftovers()
     return Starlette(
         routes=[
             Route(f"{PATH}/{{chave:path}}", ingest.put, methods=["PUT"]),
@@ -45,7 +45,7 @@ def create_ingest(settings: IngestSettings) -> Starlette:
 
 class _Ingest:
     def __init__(self, settings: IngestSettings) -> None:
-        self.shelf = Shelf(settings.media_dir)
+        self.folder = MiniaturaFolder(settings.media_dir)
         self._verifier = Verifier(settings.key.get_secret_value().encode())
         self._max_bytes = settings.max_bytes
         self._folder = Outage()
@@ -73,7 +73,7 @@ class _Ingest:
         self._verify(request)
         chave = _read_chave(request)
         with self._telling():
-            await run_in_threadpool(self.shelf.delete, chave)
+            await run_in_threadpool(self.folder.delete, chave)
         return Response(status_code=204)
 
     async def list(self, request: Request) -> Response:
@@ -81,7 +81,7 @@ class _Ingest:
         self._verify(request)
         after = request.query_params.get("depois", "")
         with self._telling():
-            return JSONResponse(await run_in_threadpool(self.shelf.list_after, after, PAGE))
+            return JSONResponse(await run_in_threadpool(self.folder.list_after, after, PAGE))
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -102,7 +102,7 @@ class _Ingest:
             log.info("folder_back", extra={"fields": {"after_s": round(lasted_s, 1)}})
 
     def _keep(self, chave: str, content: bytes) -> None:
-        with self.shelf.receive(chave) as file:
+        with self.folder.receive(chave) as file:
             file.write(content)
 
     def _verify(self, request: Request) -> str:

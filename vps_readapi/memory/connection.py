@@ -12,7 +12,7 @@ from psycopg import pq, sql
 
 from db.contract import WINDOW_CHANNEL
 from vps_readapi.memory.notice import Told, read_notice
-from vps_readapi.memory.sql import PREPARE_CONFIRM, PREPARE_PEOPLE, READ_EPOCH, SET_UP_SESSION
+from vps_readapi.memory.sql import PREPARE_CONFIRM, PREPARE_PEOPLE, READ_EPOCH, SET_UP_CONNECTION
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
@@ -45,7 +45,7 @@ async def open_connection(conninfo: str) -> Connection:
 
 async def begin(connection: Connection) -> Life:
     """Listen, and prepare the two questions. Raise psycopg.Error, or FeedLostError without a change log."""
-    await connection.execute(SET_UP_SESSION)
+    await connection.execute(SET_UP_CONNECTION)
     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(WINDOW_CHANNEL)))
     await connection.execute(PREPARE_CONFIRM)
     await connection.execute(PREPARE_PEOPLE)
@@ -124,4 +124,4 @@ class OpenQuestions:
     async def wait_lost(self) -> Exception:
         """Return why it was lost, once it is."""
         await self._lost.wait()
-        return self._why or FeedLostError("the session ended")
+        return self._why or FeedLostError("the connection ended")

@@ -68,7 +68,7 @@ router.add_api_route(
 @router.post("/logout", responses=PROBLEMS, dependencies=[Depends(BEARER)])
 async def log_out(session: Session, services: Used) -> LogoutJson:
     """End the session whose token asks: nobody comes in with it any more."""
-    await services.ledger.revoke(session.token)
+    await services.revocations.add(session.token)
     return LogoutJson()
 
 
