@@ -20,7 +20,7 @@ from tests.fix_road import ROLE_PASSWORD, Road
 from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.photos.job import MiniaturasJob
 from thumbnail_worker.photos.maker import PhotoMaker
-from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.messages import PhotoLimits
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.pool import RenderPool
@@ -58,8 +58,8 @@ class Shop:
     folder: Path
     """Where the storage keeps its objects."""
 
-    def limits(self, *, seconds: float = 30.0, memory_mb: int = 1536) -> Limits:
-        return Limits(self.media_root, MAX_BYTES, MAX_PIXELS, memory_mb, seconds)
+    def limits(self, *, seconds: float = 30.0, memory_mb: int = 1536) -> PhotoLimits:
+        return PhotoLimits(self.media_root, MAX_BYTES, MAX_PIXELS, memory_mb, seconds)
 
     def queue(self, *, recipe: Recipe = ONE_SIZE, worker: str | None = None) -> PhotoQueue:
         listen = read_blocks("thumbnail_worker", "photos")["listen_photos"]
@@ -73,7 +73,7 @@ class Shop:
         storage: Storage | None = None,
         recipe: Recipe = ONE_SIZE,
         processes: int = 1,
-        limits: Limits | None = None,
+        limits: PhotoLimits | None = None,
     ) -> Iterator[MiniaturasJob]:
         """Have the job for the length of a block."""
         darkroom = PhotoMaker(

@@ -22,7 +22,7 @@ from thumbnail_worker.jobs.job import Job, keep_running, try_run
 from thumbnail_worker.jobs.revocations import RevocationsJob
 from thumbnail_worker.photos.job import MiniaturasJob
 from thumbnail_worker.photos.maker import PhotoMaker
-from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.messages import PhotoLimits
 from thumbnail_worker.photos.metrics import LOOPBACK, WorkerMetrics
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.pool import RenderPool
@@ -84,9 +84,9 @@ def build_miniaturas(
     )
 
 
-def read_limits(settings: WorkerSettings) -> Limits:
+def read_limits(settings: WorkerSettings) -> PhotoLimits:
     """Return what one photo may cost."""
-    return Limits(
+    return PhotoLimits(
         settings.media_root,
         max_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from vps_readapi.memory.connection import OpenQuestions
+from vps_readapi.memory.connection import FeedConnection
 from vps_readapi.memory.feed import Feed
 from vps_readapi.memory.sql import Changes
 from vps_readapi.memory.stages import Owed, Stage
@@ -37,13 +37,13 @@ def test_a_connection_whose_socket_is_closed_already_can_be_given_up() -> None:
         one, other = socket.socketpair()
         with other:
             asyncio.get_running_loop().add_reader(one.fileno(), lambda: None)
-            questions = OpenQuestions.__new__(OpenQuestions)
-            questions._loop, questions._descriptor = asyncio.get_running_loop(), one.fileno()
-            questions._lost, questions._why = asyncio.Event(), None
+            connection = FeedConnection.__new__(FeedConnection)
+            connection._loop, connection._descriptor = asyncio.get_running_loop(), one.fileno()
+            connection._lost, connection._why = asyncio.Event(), None
             one.close()
-            questions.lose(TimeoutError())
-            questions.lose()
-            return await questions.wait_lost()
+            connection.lose(TimeoutError())
+            connection.lose()
+            return await connection.wait_lost()
 
     assert isinstance(asyncio.run(run()), TimeoutError)
 
@@ -116,7 +116,7 @@ class Answers:
     def __init__(self, feed: Feed) -> None:
         self.asked: list[str] = []
         self.heard = asyncio.Event()
-        feed._questions = cast("OpenQuestions", self)
+        feed._connection = cast("FeedConnection", self)
         feed._stage = Stage.IDLE
 
     def ask(self, name: bytes, *_: bytes) -> None:

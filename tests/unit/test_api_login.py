@@ -19,7 +19,7 @@ from vps_readapi.auth import messages as wire
 from vps_readapi.auth import passwords as module
 from vps_readapi.auth.attempts import Attempt, Attempts, find_network
 from vps_readapi.auth.checker import Account, Checker
-from vps_readapi.auth.checks import ChecksAwayError, Question, Refused, Verdict
+from vps_readapi.auth.checks import ChecksAwayError, LoginAnswer, LoginQuestion, Refused
 from vps_readapi.auth.login import MAX_WAITING, Login
 from vps_readapi.auth.metrics import logins_refused
 from vps_readapi.auth.passwords import NOBODY, PasswordPool
@@ -85,12 +85,12 @@ class Relay:
 
     checker: Checker
 
-    async def check(self, question: Question) -> Verdict:
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
         number, read = wire.read_question(wire.write_question(3, question))
         reply = wire.read_reply(wire.write_reply(wire.Reply(number, await self.checker.check(read))))
         assert (number, reply.number, reply.away) == (3, 3, False)
-        assert reply.verdict is not None
-        return reply.verdict
+        assert reply.answer is not None
+        return reply.answer
 
     def give_up(self) -> None:
         raise NotImplementedError
@@ -212,7 +212,7 @@ def test_nobody_has_sgps_cost_and_a_salt_that_bcrypt_reads() -> None:
 
 
 class Away:
-    async def check(self, question: Question) -> Verdict:
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
         raise ChecksAwayError(question.username)
 
     def give_up(self) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.fix_photos import draw_jpeg
 from thumbnail_worker.errors import Motivo
-from thumbnail_worker.photos.messages import Limits, Made, Rejected, RootAway, Task, Unchanged
+from thumbnail_worker.photos.messages import Made, PhotoLimits, Rejected, RootAway, Task, Unchanged
 from thumbnail_worker.photos.pool import RenderDiedError, RenderPool
 
 pytestmark = pytest.mark.unit
@@ -29,8 +29,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def limits(root: Path, *, seconds: float = 60, memory_mb: int = 1536) -> Limits:
-    return Limits(root, 2**20 * 40, 89_478_485, memory_mb, seconds)
+def limits(root: Path, *, seconds: float = 60, memory_mb: int = 1536) -> PhotoLimits:
+    return PhotoLimits(root, 2**20 * 40, 89_478_485, memory_mb, seconds)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from thumbnail_worker.photos.render import Rendered, render
 
 
 @dataclass(frozen=True)
-class Limits:
+class PhotoLimits:
     """What one photo may cost, and where photos lie."""
 
     media_root: Path

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 
 from db import lifetime
 from thumbnail_worker.errors import Motivo
-from thumbnail_worker.photos.messages import Limits, OriginalState, Rejected, Reply, Task, Unreadable
+from thumbnail_worker.photos.messages import OriginalState, PhotoLimits, Rejected, Reply, Task, Unreadable
 
 _START_S = 60.0
 _END_S = 5.0
@@ -36,7 +36,7 @@ class RenderDiedError(Exception):
 class RenderPool:
     """Some processes; as many threads may have a photo made at the same time."""
 
-    def __init__(self, processes: int, limits: Limits) -> None:
+    def __init__(self, processes: int, limits: PhotoLimits) -> None:
         """Start nothing yet: each process starts with its first photo."""
         self.processes = processes
         self._renderers = [_Renderer(limits) for _ in range(processes)]
@@ -71,7 +71,7 @@ class RenderPool:
 class _Renderer:
     """One process, started when it is needed."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: PhotoLimits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
         self._process: lifetime.Child | None = None

@@ -13,7 +13,7 @@ from math import ceil
 from db.alchemy import async_engine
 from db.credentials import CredentialKeys, SealedPassword
 from vps_readapi.auth.attempts import Attempts
-from vps_readapi.auth.checks import Question, Refused, User, Verdict
+from vps_readapi.auth.checks import LoginAnswer, LoginQuestion, Refused, User
 from vps_readapi.auth.passwords import PasswordPool
 from vps_readapi.auth.queries import find_login
 from vps_readapi.database import Database
@@ -72,21 +72,21 @@ class Checker:
         self._pool = pool
         self._find = find
 
-    async def check(self, question: Question) -> Verdict:
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
         """Answer. Raise what the database raises."""
         attempt = self._attempts.describe(question.username, question.host)
         wait_s = ceil(await self._attempts.take(attempt))
         if wait_s:
-            return Verdict(refused=Refused.THROTTLED, wait_s=wait_s)
+            return LoginAnswer(refused=Refused.THROTTLED, wait_s=wait_s)
         account = await self._find(question.username)
         sealed, key = self._find_sealed(account)
         right = await self._pool.is_right(question.password, sealed, key, cost=question.cost)
         if not right or account is None:
-            return Verdict(refused=Refused.WRONG)
+            return LoginAnswer(refused=Refused.WRONG)
         await self._attempts.settle(attempt)
         if not account.is_active:
-            return Verdict(refused=Refused.INACTIVE)
-        return Verdict(
+            return LoginAnswer(refused=Refused.INACTIVE)
+        return LoginAnswer(
             User(account.id, account.username, account.is_admin, account.setor, account.credential_at)
         )
 

@@ -67,7 +67,7 @@ async def read_people(connection: Connection) -> object:
     return row[0] if row else None
 
 
-class OpenQuestions:
+class FeedConnection:
     """A connection on which the prepared questions are asked without waiting; `heard` is called to take more.
 
     What it holds is taken with `take_answer` and `take_notices`, in this order: libpq reads only to a result.

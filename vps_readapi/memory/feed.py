@@ -19,8 +19,8 @@ import psycopg
 from vps_readapi.losses import Losses
 from vps_readapi.memory.connection import (
     Connection,
+    FeedConnection,
     FeedLostError,
-    OpenQuestions,
     begin,
     open_connection,
     read_people,
@@ -66,7 +66,7 @@ class Feed:
         self._stage = Stage.AWAY
         self._owed = Owed.NOTHING
         self._told: frozenset[Told] = frozenset()
-        self._questions: OpenQuestions | None = None
+        self._connection: FeedConnection | None = None
         self._asked_at = 0.0
         self._away_since = float("-inf")
         self.snapshot = ""
@@ -121,10 +121,10 @@ class Feed:
         connection = await open_connection(self._conninfo)
         try:
             await asyncio.wait_for(self._prepare(connection), ANSWER_TIMEOUT_S * 2)
-            questions = self._questions = OpenQuestions(connection.pgconn, self._hear)
+            self._connection = heard = FeedConnection(connection.pgconn, self._hear)
             self._losses.back()
             self._ask()
-            raise await questions.wait_lost()
+            raise await heard.wait_lost()
         finally:
             self._lose()
             await connection.close()
@@ -160,9 +160,9 @@ class Feed:
 
     def _lose(self, why: Exception | None = None) -> None:
         """Have the connection end, and hear no more of it."""
-        if self._questions is not None:
-            self._questions.lose(why)
-            self._questions = None
+        if self._connection is not None:
+            self._connection.lose(why)
+            self._connection = None
             self._away_since = self._loop.time()
         self._stage = Stage.AWAY
         self._told = frozenset()
@@ -189,11 +189,11 @@ class Feed:
         self._send(Stage.ASKING, b"ponte_confirm", self.snapshot.encode())
 
     def _send(self, stage: Stage, name: bytes, *parameters: bytes) -> None:
-        if self._questions is None:
+        if self._connection is None:
             return
         self._stage, self._asked_at = stage, self._loop.time()
         try:
-            self._questions.ask(name, *parameters)
+            self._connection.ask(name, *parameters)
         except psycopg.Error as error:
             self._lose(error)
 
@@ -201,14 +201,14 @@ class Feed:
 
     def _hear(self) -> None:
         """Take what has arrived: answers, then notifications."""
-        questions = self._questions
-        if questions is None:
+        connection = self._connection
+        if connection is None:
             return
         try:
-            questions.read()
-            while self._stage in ASKED and (row := questions.take_answer()) is not None:
+            connection.read()
+            while self._stage in ASKED and (row := connection.take_answer()) is not None:
                 self._take(row)
-            notices = questions.take_notices()
+            notices = connection.take_notices()
         except (psycopg.Error, FeedLostError, ValueError) as error:
             self._lose(error)
             return
