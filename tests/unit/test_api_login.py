@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import bcrypt
 import pytest
+from starlette.requests import Request
 
 from db import credentials
 from db.credentials import CredentialKeys, SealedPassword, seal
@@ -24,7 +25,8 @@ from vps_readapi.auth.login import MAX_WAITING, Login
 from vps_readapi.auth.metrics import logins_refused
 from vps_readapi.auth.passwords import NOBODY, PasswordPool
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
-from vps_readapi.errors import ProblemError
+from vps_readapi.errors import InvalidInputError, ProblemError
+from vps_readapi.routes.auth import _read_request
 from vps_readapi.schemas import LoginJson, LoginRequest
 
 pytestmark = pytest.mark.unit
@@ -293,3 +295,16 @@ def test_the_bound_is_exact_and_an_unknown_age_is_beyond_it(
 )
 def test_an_address_is_counted_as_its_network(host: str, network: str) -> None:
     assert find_network(host) == network
+
+
+def test_half_a_login_whose_sender_is_gone_is_none() -> None:
+    pieces = [
+        {"type": "http.request", "body": b'{"username":"ana","password":"x"}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return pieces.pop(0)
+
+    with pytest.raises(InvalidInputError):
+        asyncio.run(_read_request(Request({"type": "http"}, receive)))

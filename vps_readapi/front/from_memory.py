@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vps_readapi.errors import ProblemError, render_error
@@ -34,30 +32,6 @@ class MemoryLayer:
             else:
                 await _answer(wanted, body, send)
             return
-        await answer(scope, receive, send)
-
-
-class ShortLayer:
-    """Answer what one route alone is for, without looking for it among all; hand on everything else."""
-
-    def __init__(self, app: ASGIApp, route: APIRoute) -> None:
-        """route: its function takes the request and gives the response."""
-        self._app = app
-        self._route = route
-        self._asked = {(method, route.path) for method in route.methods or ()}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or (scope["method"], scope["path"]) not in self._asked:
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = self._route
-        try:
-            answer = await self._route.endpoint(Request(scope, receive))
-        except ClientDisconnect:
-            return
-        except Exception as error:  # noqa: BLE001  # logged and answered
-            answer = render_error(error)
         await answer(scope, receive, send)
 
 
