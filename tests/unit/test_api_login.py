@@ -16,7 +16,7 @@ from starlette.requests import Request
 from db import credentials
 from db.credentials import CredentialKeys, SealedPassword, seal
 from db.offline import OfflineTrust, measure_offline_trust
-from vps_readapi.auth import messages as wire
+from vps_readapi.auth import messages
 from vps_readapi.auth import passwords as module
 from vps_readapi.auth.attempts import Attempt, Attempts, find_network
 from vps_readapi.auth.checker import Account, Checker
@@ -88,8 +88,10 @@ class Relay:
     checker: Checker
 
     async def check(self, question: LoginQuestion) -> LoginAnswer:
-        number, read = wire.read_question(wire.write_question(3, question))
-        reply = wire.read_reply(wire.write_reply(wire.Reply(number, await self.checker.check(read))))
+        number, read = messages.read_question(messages.write_question(3, question))
+        reply = messages.read_reply(
+            messages.write_reply(messages.Reply(number, await self.checker.check(read)))
+        )
         assert (number, reply.number, reply.away) == (3, 3, False)
         assert reply.answer is not None
         return reply.answer
@@ -298,7 +300,7 @@ def test_an_address_is_counted_as_its_network(host: str, network: str) -> None:
 
 
 def test_half_a_login_whose_sender_is_gone_is_none() -> None:
-    pieces = [
+    pieces: list[dict[str, Any]] = [
         {"type": "http.request", "body": b'{"username":"ana","password":"x"}', "more_body": True},
         {"type": "http.disconnect"},
     ]
