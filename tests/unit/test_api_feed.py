@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Collection
 from typing import Any, cast
@@ -33,19 +34,29 @@ def make_feed(
 
 
 def test_a_connection_whose_socket_is_closed_already_can_be_given_up() -> None:
-    async def run() -> Exception:
-        one, other = socket.socketpair()
-        with other:
-            asyncio.get_running_loop().add_reader(one.fileno(), lambda: None)
-            connection = FeedConnection.__new__(FeedConnection)
-            connection._loop, connection._descriptor = asyncio.get_running_loop(), one.fileno()
-            connection._lost, connection._why = asyncio.Event(), None
-            one.close()
-            connection.lose(TimeoutError())
-            connection.lose()
-            return await connection.wait_lost()
+    """Once: its number is another's by the second time."""
 
-    assert isinstance(asyncio.run(run()), TimeoutError)
+    async def run() -> tuple[Exception, bool]:
+        loop = asyncio.get_running_loop()
+        one, other = socket.socketpair()
+        with one, other:
+            number = os.dup(one.fileno())
+            loop.add_reader(number, lambda: None)
+            connection = FeedConnection.__new__(FeedConnection)
+            connection._loop, connection._descriptor = loop, number
+            connection._lost, connection._why = asyncio.Event(), None
+            os.close(number)
+            connection.lose(TimeoutError())
+            os.dup2(other.fileno(), number)
+            loop.add_reader(number, lambda: None)
+            connection.lose()
+            still_read = loop.remove_reader(number)
+            os.close(number)
+            return await connection.wait_lost(), still_read
+
+    why, still_read = asyncio.run(run())
+    assert isinstance(why, TimeoutError)
+    assert still_read
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.front.from_memory import MemoryLayer
+from vps_readapi.front.once import CONFIRMED
 from vps_readapi.front.request import Requests
 from vps_readapi.front.short_way import ShortWayProtocol
 from vps_readapi.limits import Limits
@@ -37,7 +38,8 @@ class Shop:
     def __init__(self, *, away: bool = False) -> None:
         self.loaded: list[list[int]] = []
         self.confirmations = 0
-        self.passed_on: list[str] = []
+        self.passed_on: list[tuple[str, bool]] = []
+        """With whether somebody had asked for it already."""
         self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._away = away
 
@@ -69,7 +71,7 @@ class Shop:
 
     async def serve(self, scope: Scope, _: Receive, send: Send) -> None:
         """Be the application behind the memory."""
-        self.passed_on.append(scope["path"])
+        self.passed_on.append((scope["path"], CONFIRMED in scope["state"]))
         await send({"type": "http.response.start", "status": 418, "headers": []})
         await send({"type": "http.response.body"})
 
@@ -151,8 +153,8 @@ async def send_bytes(shop: Shop, *targets: str) -> list[bytes]:
     return answers
 
 
-@pytest.mark.parametrize(("away", "passed_on"), [(False, []), (True, ["/pedidos/8"])])
-def test_the_short_way_asks_for_the_long_way_too(away: bool, passed_on: list[str]) -> None:
+@pytest.mark.parametrize(("away", "passed_on"), [(False, []), (True, [("/pedidos/8", True)])])
+def test_the_short_way_asks_for_the_long_way_too(away: bool, passed_on: list[tuple[str, bool]]) -> None:
     async def run() -> None:
         shop = Shop(away=away)
         await send_bytes(shop, "/pedidos/8")
@@ -167,6 +169,7 @@ def test_each_request_of_a_connection_is_confirmed_for_itself_and_counted() -> N
         answers = await send_bytes(shop, "/pedidos/7", "/pedidos/7", "/pedidos/7?x=1", "/pedidos/7")
         assert [one.split()[1] for one in answers] == [b"200", b"200", b"418", b"200"]
         assert (shop.confirmations, shop.loaded) == (3, [[7]])
+        assert shop.passed_on == [("/pedidos/7", False)], "an earlier request's word was taken for its own"
         assert shop.memory.answers == Answers(kept=2, read=1)
 
     asyncio.run(run())
