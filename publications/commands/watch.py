@@ -15,7 +15,7 @@ from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
 from publications.faces import machine as report
 from publications.faces.terminal import hops_table, to_renderable
-from publications.settings import WatchSettings, read_watch_dsns
+from publications.settings import LinkSettings, WatchSettings, read_watch_dsns
 from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
 from publications.watch.road import View, Watch, look_once
 
@@ -59,7 +59,8 @@ def serve_panel(arguments: argparse.Namespace) -> int:
 
 def _look(arguments: argparse.Namespace) -> tuple[View, list[Check]]:
     declaration = read_given(arguments)
-    view = look_once(declaration, read_watch_dsns(declaration, os.environ), disk=WatchSettings.load().disk)
+    dsns, disk = read_watch_dsns(declaration, os.environ), WatchSettings.load().disk
+    view = look_once(declaration, dsns, disk=disk, link=LinkSettings.load())
     silence = check_recording(view.sights[view.window].silence_s)
     return view, [*check_view(view), silence]
 

@@ -1,0 +1,213 @@
+"""The tunnel as seen from one of its ends: every check that can be made there, in the order of causes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from publications.settings import LinkSettings
+from publications.watch.measure import Reach, Transfer, knock, measure_round_trip_ms, measure_transfer
+from publications.watch.tailnet import NodeState, TailnetState, read_tailnet, read_whois, try_direct
+
+DAY_S = 86400.0
+KEY_WARNING_DAYS = 14
+MIN_MTU = 1280
+"""What Tailscale's own interface has, and what IPv6 demands."""
+JOIN = "join again with a new auth key: 'ponte explain PonteTailnetKey'"
+
+
+class Outcome(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    PENDING = "pending"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class LinkCheck:
+    """One result: the fact, and unless it is well the next step."""
+
+    name: str
+    outcome: Outcome
+    fact: str
+    hint: str = ""
+    values: Mapping[str, float | str | None] = field(default_factory=dict)
+
+
+def link_checks(settings: LinkSettings) -> list[LinkCheck]:
+    """Make every check; what can't be made for the want of another says so."""
+    state = read_tailnet(settings)
+    address, resolved = _resolve(settings)
+    found = [_check_tailnet(state), *_check_keys(state), resolved]
+    if address is None:
+        return found
+    if state is not None and state.runs:
+        found += [_check_identity(settings, address), _check_path(settings, address)]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        ports = dict.fromkeys((*settings.open_ports, *settings.shut_ports))
+        reached = dict(zip(ports, pool.map(lambda port: knock(address, port), ports), strict=True))
+    found += [_check_reachable(settings, reached), *_check_policy(settings, reached)]
+    if reached.get(settings.http_port, knock(address, settings.http_port)) is Reach.ANSWERS:
+        found += [_check_round_trip(settings, address), *_check_transfer(settings, address)]
+    else:
+        why = f"not measured: nothing answers at port {settings.http_port}"
+        hint = "start what listens there, or set PONTE_LINK_HTTP_PORT"
+        found += [LinkCheck(name, Outcome.UNKNOWN, why, hint) for name in ("round_trip", "throughput", "mtu")]
+    return found
+
+
+def _check_tailnet(state: TailnetState | None) -> LinkCheck:
+    if state is None:
+        fact = "no tailnet on this machine: there is no command 'tailscale'"
+        hint = "with another tunnel this is as it should be; else join it as docs/tailnet.md says"
+        return LinkCheck("tailnet", Outcome.UNKNOWN, fact, hint)
+    if state.runs:
+        return LinkCheck("tailnet", Outcome.OK, f"this machine is in the tailnet as {_name(state.own)}")
+    if state.backend == "NeedsLogin" and state.own and state.own.expired:
+        return LinkCheck("tailnet", Outcome.FAILED, "the key of this machine has expired", JOIN)
+    if state.backend in {"NeedsLogin", "NeedsMachineAuth"}:
+        return LinkCheck("tailnet", Outcome.FAILED, f"this machine has not joined ({state.backend})", JOIN)
+    if state.backend:
+        return LinkCheck("tailnet", Outcome.FAILED, f"the tailnet is {state.backend} here", "'tailscale up'")
+    hint = "start the service tailscaled (on Windows Tailscale), or set PONTE_LINK_TAILSCALE_SOCKET"
+    return LinkCheck("tailnet", Outcome.FAILED, f"tailscale's service does not answer: {state.failure}", hint)
+
+
+def _check_keys(state: TailnetState | None) -> Iterable[LinkCheck]:
+    nodes = {"this machine": state.own, "the other end": state.peer} if state else {}
+    for who, node in nodes.items():
+        if node is not None and not (who == "this machine" and state and not state.runs):
+            yield _check_key(who, node)
+    if state and state.runs and state.peer is None:
+        hint = "join the other end, or name it in PONTE_LINK_PEER"
+        yield LinkCheck("key", Outcome.FAILED, "the other end is not in this tailnet", hint)
+
+
+def _check_key(who: str, node: NodeState) -> LinkCheck:
+    left_s = node.key_left_s(datetime.now(UTC))
+    if node.expired:
+        return LinkCheck(
+            "key", Outcome.FAILED, f"the key of {who} ({node.name}) has expired", f"there: {JOIN}"
+        )
+    if left_s is None:
+        return LinkCheck("key", Outcome.OK, f"the key of {who} ({node.name}) never expires")
+    days = left_s / DAY_S
+    fact = f"the key of {who} ({node.name}) expires in {days:.0f} days"
+    soon = days < KEY_WARNING_DAYS
+    hint = f"there: {JOIN}" if soon else ""
+    return LinkCheck("key", Outcome.PENDING if soon else Outcome.OK, fact, hint, {"days": days})
+
+
+def _name(node: NodeState | None) -> str:
+    return f"{node.name}, {', '.join(node.addresses)}" if node else "nobody"
+
+
+def _resolve(settings: LinkSettings) -> tuple[str | None, LinkCheck]:
+    try:
+        found = socket.getaddrinfo(settings.peer, None, type=socket.SOCK_STREAM)
+    except OSError:
+        hint = "see MagicDNS, split DNS or the hosts file in docs/tailnet.md, or set PONTE_LINK_PEER"
+        return None, LinkCheck("resolvable", Outcome.FAILED, f"{settings.peer} is nobody's name here", hint)
+    address = str(found[0][4][0])
+    return address, LinkCheck(
+        "resolvable", Outcome.OK, f"{settings.peer} is {address}", values={"address": address}
+    )
+
+
+def _check_identity(settings: LinkSettings, address: str) -> LinkCheck:
+    node = read_whois(settings, address)
+    if node is None:
+        hint = f"correct the name {settings.peer}: it leads outside of the tunnel"
+        return LinkCheck("identity", Outcome.FAILED, f"{address} is nobody of this tailnet", hint)
+    if settings.peer_tag not in node.tags:
+        fact = f"{address} is {node.name} with {', '.join(node.tags) or 'no tag'}, not {settings.peer_tag}"
+        hint = "correct the name, or join that machine with a key that carries the tag"
+        return LinkCheck("identity", Outcome.FAILED, fact, hint)
+    return LinkCheck("identity", Outcome.OK, f"{address} is {node.name}, {settings.peer_tag}")
+
+
+def _check_path(settings: LinkSettings, address: str) -> LinkCheck:
+    node = try_direct(settings, address)
+    if node is None or not (node.direct or node.relay):
+        hint = "see whether it runs and is online: 'tailscale status'"
+        return LinkCheck("path", Outcome.FAILED, "the other end does not answer the tailnet", hint)
+    if node.direct:
+        return LinkCheck("path", Outcome.OK, f"direct, by {node.direct}", values={"direct": node.direct})
+    hint = "it works, slower: let UDP port 41641 out and in at one of the ends ('tailscale netcheck')"
+    return LinkCheck("path", Outcome.PENDING, f"relayed by {node.relay}", hint, {"relay": node.relay})
+
+
+def _check_reachable(settings: LinkSettings, reached: Mapping[int, Reach]) -> LinkCheck:
+    if any(reached[port] is not Reach.SILENT for port in settings.open_ports):
+        return LinkCheck("reachable", Outcome.OK, f"{settings.peer} answers")
+    hint = "see that it runs, and the checks above; then the policy, infra/tailscale/policy.hujson"
+    return LinkCheck("reachable", Outcome.FAILED, f"{settings.peer} answers at none of its ports", hint)
+
+
+def _check_policy(settings: LinkSettings, reached: Mapping[int, Reach]) -> Iterable[LinkCheck]:
+    silent = [port for port in settings.open_ports if reached[port] is Reach.SILENT]
+    refused = [port for port in settings.open_ports if reached[port] is Reach.REFUSES]
+    leaky = [port for port in settings.shut_ports if reached[port] is not Reach.SILENT]
+    if silent:
+        hint = "let the tailnet's policy and that machine's firewall pass them"
+        yield LinkCheck("open", Outcome.FAILED, f"not let through: {_list(silent)}", hint)
+    if refused:
+        hint = "start what listens there, on the tunnel's address"
+        yield LinkCheck("open", Outcome.PENDING, f"let through, and nobody listens: {_list(refused)}", hint)
+    if not silent and not refused:
+        yield LinkCheck("open", Outcome.OK, f"let through: {_list(settings.open_ports)}")
+    if leaky:
+        hint = "put infra/tailscale/policy.hujson in force: whoever takes this machine reaches them"
+        yield LinkCheck("shut", Outcome.FAILED, f"let through, and may not be: {_list(leaky)}", hint)
+    else:
+        yield LinkCheck("shut", Outcome.OK, f"not let through: {_list(settings.shut_ports)}")
+
+
+def _list(ports: Iterable[int]) -> str:
+    return ", ".join(map(str, ports))
+
+
+def _check_round_trip(settings: LinkSettings, address: str) -> LinkCheck:
+    taken_ms = measure_round_trip_ms(address, settings.http_port)
+    if taken_ms is None:
+        hint = "run this again: the line lost what was sent"
+        return LinkCheck("round_trip", Outcome.UNKNOWN, "no connection was made in time", hint)
+    return LinkCheck("round_trip", Outcome.OK, f"{taken_ms:.1f} ms there and back", values={"ms": taken_ms})
+
+
+def _check_transfer(settings: LinkSettings, address: str) -> Iterable[LinkCheck]:
+    sent = measure_transfer(address, settings.http_port)
+    if sent is None:
+        hint = "set PONTE_LINK_HTTP_PORT to one where the other end speaks HTTP"
+        yield LinkCheck("throughput", Outcome.UNKNOWN, f"port {settings.http_port} does not speak HTTP", hint)
+        return
+    rate = {"mbit_per_s": sent.mbit_per_s, "bytes": float(sent.sent_bytes)}
+    if sent.stalled:
+        hint = "large packets are lost on the way: set TS_DEBUG_MTU=1200 for tailscaled at both ends"
+        yield LinkCheck("throughput", Outcome.FAILED, "small packets pass and large ones do not", hint, rate)
+    else:
+        fact = f"{sent.mbit_per_s:.1f} Mbit/s from here to there ({sent.sent_bytes / 1e6:.1f} MB)"
+        yield LinkCheck("throughput", Outcome.OK, fact, values=rate)
+    yield _check_mtu(sent)
+
+
+def _check_mtu(sent: Transfer) -> LinkCheck:
+    if sent.mtu is None:
+        fact = "this system does not tell the size of its packets; full ones "
+        fact += "do not arrive" if sent.stalled else "arrive"
+        return LinkCheck(
+            "mtu", Outcome.FAILED if sent.stalled else Outcome.OK, fact, "as above" * sent.stalled
+        )
+    values: dict[str, float | str | None] = {"bytes": float(sent.mtu)}
+    if sent.stalled or sent.mtu < MIN_MTU:
+        fact = f"packets of {sent.mtu} bytes " + ("do not arrive" if sent.stalled else "at most")
+        return LinkCheck(
+            "mtu", Outcome.FAILED, fact, f"a path must carry {MIN_MTU}: see the line's MTU", values
+        )
+    return LinkCheck("mtu", Outcome.OK, f"packets of {sent.mtu} bytes arrive", values=values)
