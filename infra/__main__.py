@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-KINDS = (".conf", ".env", ".md", ".service", ".timer", ".yml", ".json")
+KINDS = (".conf", ".env", ".hujson", ".json", ".md", ".ps1", ".service", ".sh", ".timer", ".yml")
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from db.freshness import Cause, FreshnessState, Measurement
 from db.offline import measure_offline_trust
 from publications.watch.road import View
+from publications.watch.tailnet import TailnetState
 
 HOUR_S = 3600.0
 LEFT_WARNING_S = 24 * HOUR_S
@@ -78,7 +79,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
-        *_check_tailnet(view),
+        *check_tailnet(view.tailnet),
         *(one for one in logins if one is not None),
     ]
     return [*roads, *sorted(others, key=lambda one: -one.level)]
@@ -177,9 +178,8 @@ def _check_backlog(view: View) -> Iterable[Check]:
         yield Check(CheckKind.MINIATURAS_REFUSED, motivo, Level.OK, {"count": count})
 
 
-def _check_tailnet(view: View) -> Iterable[Check]:
+def check_tailnet(tailnet: TailnetState | None) -> Iterable[Check]:
     """Say what of the tailnet is about to end, or slow; a shop that is always relayed has no alarm of it."""
-    tailnet = view.tailnet
     nodes = [one for one in (tailnet.own, tailnet.peer) if one] if tailnet else []
     for node in nodes:
         left_s = node.key_left_s(datetime.now(UTC))

@@ -42,18 +42,18 @@ class LinkCheck:
 
 def link_checks(settings: LinkSettings) -> list[LinkCheck]:
     """Make every check; what can't be made for the want of another says so."""
-    state = read_tailnet(settings)
     address, resolved = _resolve(settings)
+    state = read_tailnet(settings.model_copy(update={"peer": address or settings.peer}))
     found = [_check_tailnet(state), *_check_keys(state), resolved]
     if address is None:
         return found
     if state is not None and state.runs:
-        found += [_check_identity(settings, address), _check_path(settings, address)]
+        found += [_check_identity(settings, address), _check_path(settings, state, address)]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        ports = dict.fromkeys((*settings.open_ports, *settings.shut_ports))
+        ports = dict.fromkeys((settings.http_port, *settings.open_ports, *settings.shut_ports))
         reached = dict(zip(ports, pool.map(lambda port: knock(address, port), ports), strict=True))
     found += [_check_reachable(settings, reached), *_check_policy(settings, reached)]
-    if reached.get(settings.http_port, knock(address, settings.http_port)) is Reach.ANSWERS:
+    if reached[settings.http_port] is Reach.ANSWERS:
         found += [_check_round_trip(settings, address), *_check_transfer(settings, address)]
     else:
         why = f"not measured: nothing answers at port {settings.http_port}"
@@ -132,8 +132,9 @@ def _check_identity(settings: LinkSettings, address: str) -> LinkCheck:
     return LinkCheck("identity", Outcome.OK, f"{address} is {node.name}, {settings.peer_tag}")
 
 
-def _check_path(settings: LinkSettings, address: str) -> LinkCheck:
-    node = try_direct(settings, address)
+def _check_path(settings: LinkSettings, state: TailnetState, address: str) -> LinkCheck:
+    gone = state.peer is not None and state.peer.expired
+    node = None if gone else try_direct(settings, address)
     if node is None or not (node.direct or node.relay):
         hint = "see whether it runs and is online: 'tailscale status'"
         return LinkCheck("path", Outcome.FAILED, "the other end does not answer the tailnet", hint)

@@ -93,7 +93,7 @@ class Watch:
         disk: Path | None = None,
         link: LinkSettings | None = None,
     ) -> None:
-        self._tailnet = TailnetFollower(link or LinkSettings())
+        self._tailnet = TailnetFollower(link) if link else None
         self._declaration = declaration
         intake = declaration.intake
         self._exports = {export.target: export for export in declaration.active_exports}
@@ -136,7 +136,8 @@ class Watch:
 
     @property
     def _threads(self) -> list[Follower | LossFollower | TailnetFollower]:
-        return [*self._followers.values(), *self._losses.values(), self._tailnet]
+        tailnet = [self._tailnet] if self._tailnet else []
+        return [*self._followers.values(), *self._losses.values(), *tailnet]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -161,7 +162,7 @@ class Watch:
         past = {name: window.past.get(name, NO_PAST) for name in self._exports}
         sgp = next(iter(past.values()), NO_PAST).sgp
         carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
-        view = View(sights, {}, intake.source, intake.target, self._tailnet.look())
+        view = View(sights, {}, intake.source, intake.target, self._tailnet.look() if self._tailnet else None)
         drifted = False in view.as_applied.values()
         subscribers = {
             name: self._view_subscriber(name, sights, carried, past[name], drifted=drifted)

@@ -15,7 +15,7 @@ from publications.settings import LinkSettings
 
 COMMAND_S = 10.0
 PAUSE_S = 15.0
-PINGS = 5
+PINGS = 3
 NO_EXPIRY_YEAR = 1
 """What Go writes for no time at all."""
 
