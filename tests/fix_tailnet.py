@@ -73,13 +73,13 @@ class Node:
             self.process.wait()
             self.socket.unlink(missing_ok=True)
 
-    def join(self, key: str) -> None:
+    def join(self, key: str, *, hosts: Path = Path(os.devnull)) -> None:
         """Join by the script that shops run."""
         key_file = self.folder / f"{self.machine}.key"
         key_file.touch(mode=0o600)
         key_file.write_text(key)
         words = "--accept-dns=false --netfilter-mode=off"
-        given = {"TAILSCALE_SOCKET": str(self.socket), "TAILSCALE_UP": words, "HOSTS": os.devnull}
+        given = {"TAILSCALE_SOCKET": str(self.socket), "TAILSCALE_UP": words, "HOSTS": str(hosts)}
         command = self.wires.command(self.machine, JOIN, self.machine, key_file, SERVER)
         _run(command, {**self.environment, **given})
 
@@ -186,7 +186,7 @@ def _run_server(tailnet: Tailnet) -> Iterator[None]:
         assert wait_until((folder / "hs.sock").exists, DEADLINE_S), (folder / "headscale.log").read_text()
         yield
     finally:
-        process.terminate()
+        process.kill()  # asked politely it waits for its nodes
         process.wait(DEADLINE_S)
 
 

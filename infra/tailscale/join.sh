@@ -33,8 +33,9 @@ cli up $again --auth-key="file:$(realpath "$key")" --hostname="$name" --timeout=
 printf 'joined as %s, %s\n' "$name" "$(cli ip -4)" >&2
 
 # Where MagicDNS or split DNS knows the name, that counts; else the hosts file does, for a node keeps its address.
-if [ "$end" = vps ] && ! getent hosts intranet-sgp.internal >/dev/null; then
+hosts=${HOSTS:-/etc/hosts}
+if [ "$end" = vps ] && ! getent hosts intranet-sgp.internal >/dev/null && ! grep -qs "intranet-sgp.internal" "$hosts"; then
     address=$(cli ip -4 "$peer_name") || fail "the intranet has not joined yet" "join it, then run this again"
-    printf '%s intranet-sgp.internal\n' "$address" >>"${HOSTS:-/etc/hosts}"
-    printf 'intranet-sgp.internal is %s, by %s\n' "$address" "${HOSTS:-/etc/hosts}" >&2
+    printf '%s intranet-sgp.internal\n' "$address" >>"$hosts"
+    printf 'intranet-sgp.internal is %s, by %s\n' "$address" "$hosts" >&2
 fi
