@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 
 from publications.commands import FAILED, OK, PENDING
-from publications.settings import LinkSettings
 from publications.watch.link import LinkCheck, Outcome, link_checks
+from publications.watch.link_settings import LinkSettings
 
 CODES = {Outcome.OK: OK, Outcome.FAILED: FAILED, Outcome.PENDING: PENDING, Outcome.UNKNOWN: PENDING}
 

@@ -15,8 +15,9 @@ from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
 from publications.faces import machine as report
 from publications.faces.terminal import hops_table, to_renderable
-from publications.settings import LinkSettings, WatchSettings, read_watch_dsns
+from publications.settings import WatchSettings, read_watch_dsns
 from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
+from publications.watch.link_settings import LinkSettings
 from publications.watch.road import View, Watch, look_once
 
 PIPE_WIDTH = 240

@@ -25,10 +25,7 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "changes were lost on the way, and nothing sends them again",
         "run 'ponte apply': it copies over what is there, and nobody waits for it",
     ),
-    Cause.LINK_DOWN: (
-        "the link to the VPS is down",
-        "run 'ponte preflight --link' here, and see that the VPS runs",
-    ),
+    Cause.LINK_DOWN: ("the link to the VPS is down", "run 'ponte preflight --link', see that the VPS runs"),
     Cause.APPLY_STOPPED: (
         "a subscription does not apply",
         "see which in 'ponte lag', then the log of its server; 'ponte plan' if it is disabled",

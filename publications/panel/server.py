@@ -13,7 +13,8 @@ from db.listening import listen
 from publications.declare.declaration import Declaration
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
-from publications.settings import LinkSettings, WatchSettings
+from publications.settings import WatchSettings
+from publications.watch.link_settings import LinkSettings
 from publications.watch.road import Watch
 
 

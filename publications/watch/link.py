@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from publications.settings import LinkSettings
+from publications.watch.link_settings import LinkSettings
 from publications.watch.measure import Reach, Transfer, knock, measure_round_trip_ms, measure_transfer
 from publications.watch.tailnet import NodeState, TailnetState, read_tailnet, read_whois, try_direct
 
@@ -17,6 +17,7 @@ DAY_S = 86400.0
 KEY_WARNING_DAYS = 14
 MIN_MTU = 1280
 """What Tailscale's own interface has, and what IPv6 demands."""
+PACKETS = f"a path must carry {MIN_MTU} bytes: see the MTU of the line and of the machine's interfaces"
 JOIN = "join again with a new auth key: 'ponte explain PonteTailnetKey'"
 
 
@@ -199,16 +200,10 @@ def _check_transfer(settings: LinkSettings, address: str) -> Iterable[LinkCheck]
 
 
 def _check_mtu(sent: Transfer) -> LinkCheck:
-    if sent.mtu is None:
-        fact = "this system does not tell the size of its packets; full ones "
-        fact += "do not arrive" if sent.stalled else "arrive"
-        return LinkCheck(
-            "mtu", Outcome.FAILED if sent.stalled else Outcome.OK, fact, "as above" * sent.stalled
-        )
-    values: dict[str, float | str | None] = {"bytes": float(sent.mtu)}
-    if sent.stalled or sent.mtu < MIN_MTU:
-        fact = f"packets of {sent.mtu} bytes " + ("do not arrive" if sent.stalled else "at most")
-        return LinkCheck(
-            "mtu", Outcome.FAILED, fact, f"a path must carry {MIN_MTU}: see the line's MTU", values
-        )
-    return LinkCheck("mtu", Outcome.OK, f"packets of {sent.mtu} bytes arrive", values=values)
+    size = "of a size that this system does not tell" if sent.mtu is None else f"of {sent.mtu} bytes"
+    values = {} if sent.mtu is None else {"bytes": float(sent.mtu)}
+    if sent.stalled:
+        return LinkCheck("mtu", Outcome.FAILED, f"packets {size} do not arrive", PACKETS, values)
+    if sent.mtu is not None and sent.mtu < MIN_MTU:
+        return LinkCheck("mtu", Outcome.FAILED, f"packets {size} at most", PACKETS, values)
+    return LinkCheck("mtu", Outcome.OK, f"packets {size} arrive", values=values)

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
 from publications.decide.wanted import derive_hops
 from publications.declare.declaration import Declaration
-from publications.settings import LinkSettings
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
+from publications.watch.link_settings import LinkSettings
 from publications.watch.losses import LossFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
 from publications.watch.tailnet import TailnetFollower, TailnetState

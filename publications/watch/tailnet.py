@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from publications.settings import LinkSettings
+from publications.watch.link_settings import LinkSettings
 
 COMMAND_S = 10.0
 PAUSE_S = 15.0

@@ -90,7 +90,12 @@ def carries_all(ends: TwoEnds, word: str) -> None:
     ends.road.wait_arrival()
     assert ends.road.run("vps", "SELECT observacao FROM vitrine.pedidos WHERE id = 1") == [(word,)]
     wait_photo(ends, imagem_id)
-    ends.wait(lambda: ends.ask_api("/materiais/").headers.get("sync-source") == "live", "a live answer")
+    ends.wait(lambda: ask_source(ends) == "live", "a live answer")
+
+
+def ask_source(ends: TwoEnds) -> str | None:
+    """Ask for the stock; return where the answer came from."""
+    return ends.ask_api("/materiais/").headers.get("sync-source")
 
 
 def change(ends: TwoEnds, word: str) -> None:
@@ -170,20 +175,29 @@ def test_through_a_relay_all_passes_and_is_called_relayed(ends: TwoEnds) -> None
         assert found["level"] == "ok"
 
 
+@contextmanager
+def cut(ends: TwoEnds) -> Iterator[None]:
+    """Let everything on the line vanish for the length of a block."""
+    ends.tailnet.wires.let_vanish()
+    try:
+        yield
+    finally:
+        make_line_good(ends)
+
+
 def test_a_cut_heals_by_itself_and_nothing_is_lost(ends: TwoEnds) -> None:
     road, active = ends.road, "SELECT active FROM pg_replication_slots WHERE slot_name = 'slot_vps'"
-    assert ends.ask_api("/materiais/").headers["sync-source"] == "live"
-    ends.tailnet.wires.let_vanish()
-    imagem_id = ends.shop.add(draw_jpeg(77))
-    change(ends, "durante o corte")
-    assert preflight(ends, VPS)[1]["reachable"]["outcome"] == "failed"
-    ends.wait(lambda: road.run("vitrine", active) == [(False,)], "the sender's end")
-    ends.wait(lambda: ends.ask_api("/materiais/").headers.get("sync-source") == "cached", "a kept answer")
-    make_line_good(ends)
+    assert ask_source(ends) == "live"
+    with cut(ends):
+        imagem_id = ends.shop.add(draw_jpeg(77))
+        change(ends, "durante o corte")
+        assert preflight(ends, VPS)[1]["reachable"]["outcome"] == "failed"
+        ends.wait(lambda: road.run("vitrine", active) == [(False,)], "the sender's end")
+        ends.wait(lambda: ask_source(ends) == "cached", "a kept answer")
     road.wait_arrival()
     assert road.digest("vps") == road.digest("vitrine")
     wait_photo(ends, imagem_id)
-    ends.wait(lambda: ends.ask_api("/materiais/").headers.get("sync-source") == "live", "a live answer")
+    ends.wait(lambda: ask_source(ends) == "live", "a live answer")
 
 
 def test_a_key_that_has_expired_is_told_for_what_it_is_and_made_good_without_joining_anew(

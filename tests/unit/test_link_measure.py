@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from publications.settings import LinkSettings
 from publications.watch import measure
 from publications.watch.link import LinkCheck, Outcome, link_checks
+from publications.watch.link_settings import LinkSettings
 from publications.watch.measure import Reach, knock, measure_round_trip_ms, measure_transfer
 from tests.ports import find_free_port
 

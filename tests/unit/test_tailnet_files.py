@@ -12,7 +12,7 @@ import pytest
 
 from infra.tailscale.__main__ import main
 from infra.tailscale.policy import read_policy, to_headscale
-from publications.settings import LinkEnd, LinkSettings
+from publications.watch.link_settings import LinkEnd, LinkSettings
 from tests.fix_tools import need_tool
 
 pytestmark = pytest.mark.unit

@@ -11,8 +11,8 @@ import pytest
 from publications.faces.terminal import describe_check
 from publications.panel import metrics
 from publications.panel.words import say_check
-from publications.settings import LinkSettings
 from publications.watch.checks import Check, Level, check_tailnet
+from publications.watch.link_settings import LinkSettings
 from publications.watch.tailnet import TailnetState, parse_status, read_tailnet
 from tests.fix_tools import need_tool
 
