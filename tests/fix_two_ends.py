@@ -156,7 +156,10 @@ class TwoEnds:
             self.end(name)
         self.road.forget_sessions()
         for name in ("sgp", "vitrine"):
-            self.road.servers.clusters[name].kill()
+            cluster = self.road.servers.clusters[name]
+            cluster.kill()
+            for left in cluster.data_dir.parent.glob(".s.PGSQL.*"):  # a boot begins with an empty /run
+                left.unlink()
 
     def wait_address(self, machine: str, address: str) -> None:
         """Wait as the units do before a service that listens on the tailnet."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,10 +47,11 @@ def make_line_good(ends: TwoEnds) -> None:
     ends.tailnet.wires.set_line(delay_ms=ONE_WAY_MS, loss_percent=LOSS_PERCENT)
 
 
+Checks = tuple[int, dict[str, dict[str, Any]]]
 PONTE = [sys.executable, "-m", "publications"]
 
 
-def preflight(ends: TwoEnds, machine: str, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
+def preflight(ends: TwoEnds, machine: str, **settings: str) -> Checks:
     """Look at the link from one end; return the exit code and the checks by name."""
     node = ends.tailnet.nodes[machine]
     given = {
@@ -64,8 +66,8 @@ def preflight(ends: TwoEnds, machine: str, **settings: str) -> tuple[int, dict[s
     return done.returncode, {one["name"]: one for one in json.loads(done.stdout)["checks"]}
 
 
-def look(ends: TwoEnds) -> dict[str, dict[str, Any]]:
-    """Return the checks of `ponte status` on the intranet, by kind; the last of each kind."""
+def look(ends: TwoEnds) -> Checks:
+    """Return the exit code of `ponte status` on the intranet and its checks, the last of each kind."""
     clusters, node = ends.road.servers.clusters, ends.tailnet.nodes[INTRANET]
     dsns = {
         watch_variable(name): make_conninfo(
@@ -80,7 +82,13 @@ def look(ends: TwoEnds) -> dict[str, dict[str, Any]]:
     words = ["status", "--json", "--declaration", str(STARTING_PATH)]
     done = ends.run(INTRANET, *PONTE, *words, **dsns, **link)
     assert done.returncode in {0, 3}, done.stderr
-    return {one["kind"]: one for one in json.loads(done.stdout)["checks"]}
+    return done.returncode, {one["kind"]: one for one in json.loads(done.stdout)["checks"]}
+
+
+def at_once(*ways: Callable[[], Checks]) -> list[Checks]:
+    """Look in several ways at the same time: most of each is waiting."""
+    with ThreadPoolExecutor() as pool:
+        return [one.result() for one in [pool.submit(way) for way in ways]]
 
 
 def carries_all(ends: TwoEnds, word: str) -> None:
@@ -126,13 +134,11 @@ VERDICTS = {"OPEN_PORTS": "accept", "SHUT_PORTS": "deny"}
 
 
 def test_the_policy_lets_through_what_its_tests_accept_and_nothing_that_they_deny(ends: TwoEnds) -> None:
-    def try_all(machine: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    def try_all(machine: str) -> Checks:
         ports = {name: list_ports(machine, verdict) for name, verdict in VERDICTS.items()}
         return preflight(ends, machine, **ports)
 
-    with ThreadPoolExecutor() as pool:
-        found = dict(zip(ENDS, pool.map(try_all, ENDS), strict=True))
-    for code, checks in found.values():
+    for code, checks in at_once(partial(try_all, INTRANET), partial(try_all, VPS)):
         assert (code, {one["outcome"] for one in checks.values()}) == (0, {"ok"}), checks
         assert checks["path"]["fact"].startswith("direct, by 10.99.0.")
         assert 2 * ONE_WAY_MS <= checks["round_trip"]["values"]["ms"] < 1000
@@ -142,15 +148,16 @@ def test_the_policy_lets_through_what_its_tests_accept_and_nothing_that_they_den
 
 def test_what_is_not_as_it_must_be_is_a_failure_each_for_itself(ends: TwoEnds) -> None:
     wrong = {"OPEN_PORTS": "8001 8000", "SHUT_PORTS": "5433", "PEER_TAG": "tag:outra"}
-    code, checks = preflight(ends, VPS, **wrong)
+    (code, checks), nobody = at_once(
+        partial(preflight, ends, VPS, **wrong), partial(preflight, ends, VPS, PEER="nobody.internal")
+    )
     assert (code, {name for name, one in checks.items() if one["outcome"] == "failed"}) == (
         1, {"open", "shut", "identity"},
     )  # fmt: skip
     assert checks["open"]["fact"] == "not let through: 8000"
     assert checks["shut"]["fact"] == "let through, and may not be: 5433"
     assert checks["identity"]["fact"] == "100.64.0.1 is intranet-sgp with tag:intranet, not tag:outra"
-    code, checks = preflight(ends, VPS, PEER="nobody.internal")
-    assert (code, checks["resolvable"]["fact"]) == (1, "nobody.internal is nobody's name here")
+    assert (nobody[0], nobody[1]["resolvable"]["fact"]) == (1, "nobody.internal is nobody's name here")
 
 
 @contextmanager
@@ -167,10 +174,10 @@ def only_by_relay(ends: TwoEnds) -> Iterator[None]:
 def test_through_a_relay_all_passes_and_is_called_relayed(ends: TwoEnds) -> None:
     with only_by_relay(ends):
         carries_all(ends, "pelo intermediario")
-        code, checks = preflight(ends, VPS)
+        (code, checks), (_, seen) = at_once(partial(preflight, ends, VPS), partial(look, ends))
         assert (code, checks["path"]["fact"]) == (3, "relayed by loja")
         assert checks["throughput"]["outcome"] == "ok"
-        found = look(ends)["relayed"]
+        found = seen["relayed"]
         assert found["fact"] == "the link to ponte-vps is relayed by loja: it works, slower"
         assert found["level"] == "ok"
 
@@ -206,17 +213,19 @@ def test_a_key_that_has_expired_is_told_for_what_it_is_and_made_good_without_joi
     ends.tailnet.expire(INTRANET)
     node = ends.tailnet.nodes[INTRANET]
     ends.wait(lambda: node.status()["BackendState"] == "NeedsLogin", "the end of the key")
-    code, checks = preflight(ends, INTRANET)
-    assert (code, checks["tailnet"]["fact"]) == (1, "the key of this machine has expired")
     ends.wait(lambda: bool(ends.tailnet.nodes[VPS].peer().get("Expired")), "word of it on the VPS")
-    code, checks = preflight(ends, VPS)
-    assert (code, checks["key"]["fact"]) == (1, "the key of the other end (intranet-sgp) has expired")
-    assert look(ends)["key_expired"]["level"] == "critical"
+    here, there, (_, seen) = at_once(
+        partial(preflight, ends, INTRANET), partial(preflight, ends, VPS), partial(look, ends)
+    )
+    assert (here[0], here[1]["tailnet"]["fact"]) == (1, "the key of this machine has expired")
+    assert (there[0], there[1]["key"]["fact"]) == (1, "the key of the other end (intranet-sgp) has expired")
+    assert seen["key_expired"]["level"] == "critical"
     ends.tailnet.extend(INTRANET, days=9.5)
     ends.wait(lambda: node.status()["BackendState"] == "Running", "the key made good")
     carries_all(ends, "chave nova")
-    assert preflight(ends, INTRANET)[0] == 3
-    found = look(ends)["key_left"]
+    (code, _), (_, seen) = at_once(partial(preflight, ends, INTRANET), partial(look, ends))
+    assert code == 3
+    found = seen["key_left"]
     assert (found["level"], found["fact"]) == (
         "warning", "the tailnet's key of intranet-sgp expires in 9 days",
     )  # fmt: skip
