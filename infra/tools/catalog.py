@@ -97,6 +97,7 @@ TAILSCALE: MadeTool = MadeTool(
     program=f"tailscaled{EXE}",
     steps=build_tailscale,
     needs=("go",),
+    only_on="linux",
 )
 HEADSCALE: MadeTool = MadeTool(
     name="headscale",
@@ -105,6 +106,7 @@ HEADSCALE: MadeTool = MadeTool(
     program=f"headscale{EXE}",
     steps=build_headscale,
     needs=("go",),
+    only_on="linux",
 )
 NODE: MadeTool = MadeTool(
     name="node",

@@ -66,7 +66,7 @@ def link_checks(settings: LinkSettings) -> list[LinkCheck]:
 def _check_tailnet(state: TailnetState | None) -> LinkCheck:
     if state is None:
         fact = "no tailnet on this machine: there is no command 'tailscale'"
-        hint = "with another tunnel this is as it should be; else join it as docs/tailnet.md says"
+        hint = "with another tunnel this is as it should be; else join: 'python -m infra' lists the scripts"
         return LinkCheck("tailnet", Outcome.UNKNOWN, fact, hint)
     if state.runs:
         return LinkCheck("tailnet", Outcome.OK, f"this machine is in the tailnet as {_name(state.own)}")
@@ -113,7 +113,7 @@ def _resolve(settings: LinkSettings) -> tuple[str | None, LinkCheck]:
     try:
         found = socket.getaddrinfo(settings.peer, None, type=socket.SOCK_STREAM)
     except OSError:
-        hint = "see MagicDNS, split DNS or the hosts file in docs/tailnet.md, or set PONTE_LINK_PEER"
+        hint = "have MagicDNS, split DNS or the hosts file know that name, or set PONTE_LINK_PEER"
         return None, LinkCheck("resolvable", Outcome.FAILED, f"{settings.peer} is nobody's name here", hint)
     address = str(found[0][4][0])
     return address, LinkCheck(

@@ -52,6 +52,7 @@ def test_the_policy_lets_through_four_ports_and_nothing_else() -> None:
     }
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="only a Linux has the tool")
 def test_headscale_is_told_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     told = to_headscale(POLICY)
     assert rules_of(told) == rules_of(POLICY)
