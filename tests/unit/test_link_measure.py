@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from publications.cli import main
+from publications.commands import FAILED, USAGE
 from publications.watch import measure
 from publications.watch.link import LinkCheck, Outcome, link_checks
 from publications.watch.link_settings import LinkSettings
@@ -132,3 +134,26 @@ def test_a_name_that_is_nobodys_ends_the_look() -> None:
 def test_whatever_is_not_well_has_a_next_step(http_port: int) -> None:
     for found in (checks(), checks(peer="nobody.invalid"), checks(open_ports=(http_port,))):
         assert all(one.hint for one in found.values() if one.outcome is not Outcome.OK)
+
+
+def test_the_command_says_it_in_lines_and_an_exit_code(
+    http_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"END": "vps", "PEER": HOST, "TAILSCALE": "no-such-command", "HTTP_PORT": str(http_port)}
+    given |= {"OPEN_PORTS": str(http_port), "SHUT_PORTS": str(find_free_port())}
+    for name, value in given.items():
+        monkeypatch.setenv(f"PONTE_LINK_{name}", value)
+    assert main(["preflight", "--link"]) == FAILED
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split(maxsplit=2)[:2] == ["unknown", "tailnet"]
+    assert lines[1].startswith("HINT: with another tunnel")
+    assert f"failed   shut        let through, and may not be: {given['SHUT_PORTS']}" in lines
+    assert f"ok       open        let through: {http_port}" in lines
+
+
+def test_wrong_settings_and_words_are_mistakes_of_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PONTE_LINK_END", "moon")
+    assert main(["preflight", "--link"]) == USAGE
+    assert "PONTE_LINK_END" in capsys.readouterr().err
