@@ -18,7 +18,7 @@ KEY_WARNING_DAYS = 14
 MIN_MTU = 1280
 """What Tailscale's own interface has, and what IPv6 demands."""
 PACKETS = f"a path must carry {MIN_MTU} bytes: see the MTU of the line and of the machine's interfaces"
-JOIN = "join again with a new auth key: 'ponte explain PonteTailnetKey'"
+JOIN = "renew the key, or join with a new auth key: 'ponte explain PonteTailnetKey'"
 
 
 class Outcome(StrEnum):
@@ -81,28 +81,31 @@ def _check_tailnet(state: TailnetState | None) -> LinkCheck:
 
 
 def _check_keys(state: TailnetState | None) -> Iterable[LinkCheck]:
-    nodes = {"this machine": state.own, "the other end": state.peer} if state else {}
-    for who, node in nodes.items():
-        if node is not None and not (who == "this machine" and state and not state.runs):
-            yield _check_key(who, node)
-    if state and state.runs and state.peer is None:
+    """Say how long both keys are good; that of a machine which is out of the tailnet was told of already."""
+    if state is None:
+        return
+    if state.runs and state.own:
+        yield _check_key("key", "this machine", state.own)
+    if state.peer:
+        yield _check_key("peer_key", "the other end", state.peer)
+    elif state.runs:
         hint = "join the other end, or name it in PONTE_LINK_PEER"
-        yield LinkCheck("key", Outcome.FAILED, "the other end is not in this tailnet", hint)
+        yield LinkCheck("peer_key", Outcome.FAILED, "the other end is not in this tailnet", hint)
 
 
-def _check_key(who: str, node: NodeState) -> LinkCheck:
+def _check_key(name: str, who: str, node: NodeState) -> LinkCheck:
     left_s = node.key_left_s(datetime.now(UTC))
     if node.expired:
         return LinkCheck(
-            "key", Outcome.FAILED, f"the key of {who} ({node.name}) has expired", f"there: {JOIN}"
+            name, Outcome.FAILED, f"the key of {who} ({node.name}) has expired", f"there: {JOIN}"
         )
     if left_s is None:
-        return LinkCheck("key", Outcome.OK, f"the key of {who} ({node.name}) never expires")
-    days = left_s / DAY_S
-    fact = f"the key of {who} ({node.name}) expires in {days:.0f} days"
-    soon = days < KEY_WARNING_DAYS
+        return LinkCheck(name, Outcome.OK, f"the key of {who} ({node.name}) never expires")
+    days = int(left_s / DAY_S)
+    fact = f"the key of {who} ({node.name}) expires in {days} days"
+    soon = left_s < KEY_WARNING_DAYS * DAY_S
     hint = f"there: {JOIN}" if soon else ""
-    return LinkCheck("key", Outcome.PENDING if soon else Outcome.OK, fact, hint, {"days": days})
+    return LinkCheck(name, Outcome.PENDING if soon else Outcome.OK, fact, hint, {"days": days})
 
 
 def _name(node: NodeState | None) -> str:

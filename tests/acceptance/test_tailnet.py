@@ -218,13 +218,16 @@ def test_a_key_that_has_expired_is_told_for_what_it_is_and_made_good_without_joi
         partial(preflight, ends, INTRANET), partial(preflight, ends, VPS), partial(look, ends)
     )
     assert (here[0], here[1]["tailnet"]["fact"]) == (1, "the key of this machine has expired")
-    assert (there[0], there[1]["key"]["fact"]) == (1, "the key of the other end (intranet-sgp) has expired")
+    assert (there[0], there[1]["peer_key"]["fact"]) == (
+        1,
+        "the key of the other end (intranet-sgp) has expired",
+    )
     assert seen["key_expired"]["level"] == "critical"
     ends.tailnet.extend(INTRANET, days=9.5)
     ends.wait(lambda: node.status()["BackendState"] == "Running", "the key made good")
     carries_all(ends, "chave nova")
-    (code, _), (_, seen) = at_once(partial(preflight, ends, INTRANET), partial(look, ends))
-    assert code == 3
+    (code, checks), (_, seen) = at_once(partial(preflight, ends, INTRANET), partial(look, ends))
+    assert (code, checks["key"]["fact"]) == (3, "the key of this machine (intranet-sgp) expires in 9 days")
     found = seen["key_left"]
     assert (found["level"], found["fact"]) == (
         "warning", "the tailnet's key of intranet-sgp expires in 9 days",
