@@ -14,8 +14,9 @@ from psycopg import sql
 
 from db.engines import Connection
 from db.sqlfile import read_blocks
-from publications.decide.spec import HopSpec, TableName
+from publications.decide.spec import HopSpec
 from publications.decide.wanted import HEARTBEAT
+from publications.declare.names import TableName
 
 POLL_S = 0.1
 MOST = 10_000
