@@ -28,6 +28,8 @@ from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.photos.render import Rendered
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
+NOWHERE = Path("/dev/null/nowhere")
+"""Where nobody can make a folder, root neither."""
 DIGEST = "d" * 64
 READ = OriginalState(DIGEST, "12:34", 12)
 RECIPE = Recipe((640, 1600, 320))
@@ -62,7 +64,7 @@ class Pool:
 def make(
     pool: Pool, storage: FilesystemStorage | None = None, *, part: Part = Part.FIRST, **changes: Any
 ) -> Outcome:
-    maker = PhotoMaker(cast("RenderPool", pool), storage or FilesystemStorage(Path("/nowhere")), RECIPE)
+    maker = PhotoMaker(cast("RenderPool", pool), storage or FilesystemStorage(NOWHERE), RECIPE)
     return maker.make(claim(**changes), part)
 
 
@@ -95,7 +97,7 @@ class Broken(FilesystemStorage):
     """Takes nothing, for a reason."""
 
     def __init__(self, reason: StorageError) -> None:
-        super().__init__(Path("/nowhere"))
+        super().__init__(NOWHERE)
         self._reason = reason
 
     def put(self, key: str, body: bytes) -> None:  # noqa: ARG002 - it takes nothing
