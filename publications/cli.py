@@ -72,9 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--no-wait", action="store_true", help="do not wait until the tables are copied")
     one.set_defaults(run=_later("road", "apply_plan"))
     one = commands.add_parser(
-        "preflight", parents=[after], help="what of the servers will stop the road; run it on each end"
+        "preflight", parents=[after], help="what will stop the road sooner or later; run it on each end"
     )
-    one.add_argument("endpoints", nargs="*", metavar="ENDPOINT", help="else all that this machine reaches")
+    one.add_argument("endpoints", nargs="*", metavar="ENDPOINT", help="servers; else all it reaches")
+    one.add_argument("--link", action="store_true", help="measure the tunnel instead, from this end")
     one.add_argument("--json", action="store_true", help="one object for programs")
     one.set_defaults(run=_later("preflight", "look_ahead"))
     one = commands.add_parser(

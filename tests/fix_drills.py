@@ -22,7 +22,7 @@ from tests.fix_breaks import Break, server_down
 from tests.fix_clusters import PORTS, Servers
 from tests.fix_road import ROLE_PASSWORD, Road
 from tests.fix_watch import WatchedRoad, open_watched_road
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 
 WATCH = "ponte_watch"
 
@@ -279,7 +279,7 @@ def worker_shut_out(seen: WatchedRoad) -> Iterator[None]:
     dsn = make_conninfo(
         "", host=HOST, port=PORTS["vitrine"], dbname="vitrine", user="ponte_worker", password=ROLE_PASSWORD
     )
-    session = Session("vitrine", SecretStr(dsn))
+    session = JobConnection("vitrine", SecretStr(dsn))
     session.connection()
     try:
         yield

@@ -13,6 +13,7 @@ from db.reasons import explained, open_database
 from publications.act.preflight import read_server
 from publications.commands import FAILED, OK, PENDING
 from publications.commands.given import read_given
+from publications.commands.preflight_link import check_link
 from publications.decide.preflight import find_verdicts
 from publications.decide.verdicts import Outcome, Verdict, find_worst
 from publications.declare.declaration import Declaration
@@ -28,6 +29,8 @@ CODES: Mapping[Outcome, int] = {
 
 def look_ahead(arguments: argparse.Namespace) -> int:
     """Run every group of checks and print what they say; 1 where something could not be asked."""
+    if arguments.link:
+        return check_link(arguments)
     found = [verdict for group in GROUPS for verdict in group(arguments)]
     print(to_json(found) if arguments.json else to_text(found))
     return CODES[find_worst(found)]

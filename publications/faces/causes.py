@@ -17,7 +17,7 @@ FACTS: dict[Cause, tuple[str, str]] = {
     ),
     Cause.LINK_DOWN: (
         "the VPS can't be reached",
-        "check 'tailscale status' here, and that the VPS runs",
+        "run 'ponte preflight --link', see that the VPS runs",
     ),
     Cause.VPS_DOWN: (
         "the VPS answers, and its PostgreSQL does not run",

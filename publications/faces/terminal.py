@@ -48,6 +48,15 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
         "logins on {subject} are refused: no word from here within the bound of {limit:.1f} h",
         "mend the road: the first beat that arrives lets people in again",
     ),
+    CheckKind.RELAYED: ("the link to {subject} is relayed by {relay}: it works, slower", ""),
+    CheckKind.KEY_LEFT: (
+        "the tailnet's key of {subject} expires in {days} days",
+        "renew it before: 'ponte explain PonteTailnetKey'",
+    ),
+    CheckKind.KEY_EXPIRED: (
+        "the tailnet's key of {subject} has expired: nothing passes",
+        "renew it: 'ponte explain PonteTailnetKey'",
+    ),
     CheckKind.RECORDING: ("nobody keeps the history of measurements", "start 'ponte panel' as a service"),
 }
 

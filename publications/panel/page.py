@@ -11,6 +11,7 @@ from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
     FORECASTS,
+    NOTES,
     WAITING,
     say_age,
     say_causes,
@@ -76,6 +77,8 @@ class Page:
     roads: tuple[Road, ...]
     alarms: tuple[str, ...]
     failed: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What of the tailnet is worth a line."""
     elapsed: str
     is_dead: bool
 
@@ -95,8 +98,9 @@ def make_page(polled: Polled) -> Page:
         failed=tuple(
             say_check(one)
             for one in checks
-            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | {CheckKind.LOGINS}
+            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | NOTES | {CheckKind.LOGINS}
         ),
+        notes=tuple(say_check(one) for one in checks if one.level is Level.OK and one.kind in NOTES),
         elapsed=say_age(elapsed_s),
         is_dead=any(Cause.POLL_DIED in found.causes for found in measured.values()),
     )

@@ -15,6 +15,7 @@ from publications.declare.declaration import Declaration
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
 from publications.settings import WatchSettings
+from publications.watch.link_settings import LinkSettings
 from publications.watch.road import Watch
 
 
@@ -23,7 +24,8 @@ def serve(declaration: Declaration, dsns: Mapping[str, SecretStr], settings: Wat
     start_logging(level=logging.WARNING)
     listener = listen(settings.host, settings.port, source="PONTE_PANEL_")
     window = dsns[declaration.intake.target]
-    with Watch(declaration, dsns, interval_s=settings.poll_seconds / 2, disk=settings.disk) as watch:
+    interval_s, link = settings.poll_seconds / 2, LinkSettings.load()
+    with Watch(declaration, dsns, interval_s=interval_s, disk=settings.disk, link=link) as watch:
         poller = Poller(watch, window, interval_s=settings.poll_seconds, record_s=settings.record_seconds)
         poller.start()
         config = uvicorn.Config(
