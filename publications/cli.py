@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--allow-drop", action="store_true", help="also take away what is not declared")
     one.add_argument("--no-wait", action="store_true", help="do not wait until the tables are copied")
     one.set_defaults(run=_later("road", "apply_plan"))
+    _take_proving(commands, after)
     one = commands.add_parser(
         "migrate-helper", help="take a column out before SGP's own migration, put it back"
     )
@@ -109,6 +110,19 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
     one.set_defaults(run=_later("road", "print_schema"))
     return parser
+
+
+def _take_proving(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], after: argparse.ArgumentParser
+) -> None:
+    one = commands.add_parser("verify", parents=[after], help="prove that what arrived is what was sent")
+    one.add_argument("tables", nargs="*", metavar="TABLE", help="such as pedidos; none is every table")
+    one.add_argument("--json", action="store_true", help="one object for programs")
+    one.set_defaults(run=_later("prove", "verify"))
+    one = commands.add_parser("heal", parents=[after], help="move the rows that differ, and no others")
+    one.add_argument("tables", nargs="*", metavar="TABLE", help="such as pedidos; none is every table")
+    one.add_argument("--yes", action="store_true", help="write; else it only says what it would")
+    one.set_defaults(run=_later("prove", "heal"))
 
 
 def _take_declaration(parser: argparse.ArgumentParser, *, default: str | None) -> None:

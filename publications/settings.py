@@ -22,6 +22,9 @@ from db.errors import SettingsError
 from db.settings import PREFIX, PonteSettings, read_secret
 from publications.declare.declaration import Declaration
 
+VERIFY_PERCENT = 5.0
+"""Of one core of each server: what whoever watches may spend on comparing."""
+
 
 @dataclass(frozen=True)
 class PublicationsSettings:
@@ -96,8 +99,21 @@ class WatchSettings(PonteSettings):
     """Seconds between two looks; the panel is silent 3.5 s after the last."""
     record_seconds: float = Field(default=10.0, gt=0)
     """Seconds between two lines of the history; a change of state is written at once."""
+    verify_percent: float = Field(default=VERIFY_PERCENT, gt=0, le=100)
+    """Of one core of each server, spent on comparing the two ends of each hop."""
     disk: Path | None = None
     """A folder on the disk that fills with WAL; unless told, where the servers keep their files."""
+
+
+class VerifySettings(PonteSettings):
+    """How hard `ponte verify`, `heal` and `recover` may work."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}VERIFY_", env_ignore_empty=True)
+
+    core_percent: float = Field(default=50.0, gt=0, le=100)
+    """Of one core of each server."""
+    fence_seconds: float = Field(default=30.0, gt=0)
+    """How long rows that differ may be on their way."""
 
 
 def read_watch_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dict[str, SecretStr]:

@@ -25,6 +25,7 @@ from publications.decide.spec import EndpointSpec, HopSpec, TableName
 from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
+    Filters,
     SourceTables,
     derive_hops,
     derive_kept,
@@ -32,7 +33,11 @@ from publications.decide.wanted import (
 )
 from publications.declare.declaration import Declaration
 from publications.declare.privacy import RefusalError
-from publications.prove.compare import Comparer
+from publications.prove.pace import WHOLE, Pace
+from publications.prove.pairs import derive_pairs
+from publications.prove.ranges import FAN
+from publications.prove.verify import find_lost, make_prover
+from publications.prove.walk import PIECE_ROWS
 from publications.settings import PublicationsSettings, dsn_variable
 
 ARRIVAL_S = 3.0
@@ -143,7 +148,7 @@ class Session:
                     kept=derive_kept(declaration, name),
                 )
         for hop in hops[1:]:  # those that end at a window
-            live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop))
+            live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop, filters))
         seen = Situation(declaration, live, self._read_facts(), source, filters)
         plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
@@ -153,17 +158,14 @@ class Session:
             live=live,
         )
 
-    def _find_lost(self, hop: HopSpec) -> frozenset[TableName]:
+    def _find_lost(self, hop: HopSpec, filters: Filters) -> frozenset[TableName]:
         """Compare what arrived; where an end is away, stands still or can't be read, nothing is known."""
-        slot = next(one.slot for one in self.declaration.hops if one.target == hop.target)
-        ends = [self.connections.get(name) for name in (hop.source, hop.target)]
-        if ends[0] is None or ends[1] is None:
-            return frozenset()
+        pairs = [pair for pair in derive_pairs(self.declaration, filters) if pair.target == hop.target]
+        prover = make_prover(self.connections, Pace(WHOLE), fence_s=ARRIVAL_S, rows=PIECE_ROWS * FAN)
         try:
-            found = Comparer(ends[0], ends[1], hop, slot).find_lost(timeout_s=ARRIVAL_S)
+            return find_lost(prover, pairs)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             return frozenset()
-        return frozenset(found or ())
 
     def _read_source(self) -> SourceTables:
         """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""

@@ -12,12 +12,13 @@ from typing import Self
 from pydantic import SecretStr
 
 from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
-from publications.decide.wanted import derive_hops
 from publications.declare.declaration import Declaration
+from publications.prove.pairs import derive_pairs, derive_shown
+from publications.settings import VERIFY_PERCENT
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
-from publications.watch.losses import LossFollower
+from publications.watch.proofs import ProofFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
 
 PATIENCE_S = 6.0
@@ -87,6 +88,7 @@ class Watch:
         *,
         interval_s: float = 1.0,
         disk: Path | None = None,
+        verify_percent: float = VERIFY_PERCENT,
     ) -> None:
         self._declaration = declaration
         intake = declaration.intake
@@ -115,12 +117,24 @@ class Watch:
             unanswered_s=UNANSWERED_S,
         )
         self._followers = {intake.source: source, intake.target: window, **subscribers}
-        self._losses = {
-            hop.target: LossFollower(
-                hop, self._exports[hop.target].slot, source=dsns[intake.target], target=dsns[hop.target]
+        self._proofs = self._make_proofs(dsns, verify_percent)
+
+    def _make_proofs(self, dsns: Mapping[str, SecretStr], percent: float) -> dict[str, ProofFollower]:
+        """Make who proves each hop, by its target; they share the budget."""
+        declaration = self._declaration
+        pairs = derive_pairs(declaration, {})
+        shown = derive_shown(declaration)
+        return {
+            hop.target: ProofFollower(
+                hop.target,
+                [
+                    *(pair for pair in pairs if pair.target == hop.target),
+                    *(one for one in shown if one.endpoint == hop.target),
+                ],
+                {name: dsns[name] for name in (hop.source, hop.target)},
+                core_percent=percent / len(declaration.hops),
             )
-            for hop in derive_hops(declaration, {})
-            if hop.target in self._exports
+            for hop in declaration.hops
         }
 
     def __enter__(self) -> Self:
@@ -129,8 +143,8 @@ class Watch:
         return self
 
     @property
-    def _threads(self) -> list[Follower | LossFollower]:
-        return [*self._followers.values(), *self._losses.values()]
+    def _threads(self) -> list[Follower | ProofFollower]:
+        return [*self._followers.values(), *self._proofs.values()]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -154,7 +168,8 @@ class Watch:
         window = sights[intake.target]
         past = {name: window.past.get(name, NO_PAST) for name in self._exports}
         sgp = next(iter(past.values()), NO_PAST).sgp
-        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
+        proven = self._proofs[intake.target].look()
+        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s), proven)
         view = View(sights, {}, intake.source, intake.target)
         drifted = False in view.as_applied.values()
         subscribers = {
@@ -168,8 +183,8 @@ class Watch:
     ) -> SubscriberView:
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
         vitrine = age_samples(past.vitrine, window.past_read_s)
-        losses = self._losses[name].look()
-        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, losses)
+        proven = self._proofs[name].look()
+        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, proven)
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
@@ -184,9 +199,11 @@ class Watch:
             skew_s=_skew_s(source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
-            changes_lost=bool(intake.gaps or export.gaps or export.lost),
+            changes_lost=bool(intake.gaps or export.gaps or intake.lost or export.lost),
             copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
-            blind=export.unproven or any(sight.blind for sight in (source, window, subscriber)),
+            blind=intake.unproven
+            or export.unproven
+            or any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
         return SubscriberView(name, seen, intake, export)
