@@ -112,9 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _take_proving(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], after: argparse.ArgumentParser
-) -> None:
+def _take_proving(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
     one = commands.add_parser("verify", parents=[after], help="prove that what arrived is what was sent")
     one.add_argument("tables", nargs="*", metavar="TABLE", help="such as pedidos; none is every table")
     one.add_argument("--json", action="store_true", help="one object for programs")
@@ -123,6 +121,12 @@ def _take_proving(
     one.add_argument("tables", nargs="*", metavar="TABLE", help="such as pedidos; none is every table")
     one.add_argument("--yes", action="store_true", help="write; else it only says what it would")
     one.set_defaults(run=_later("prove", "heal"))
+    one = commands.add_parser("resync", parents=[after], help="copy tables again over what is there")
+    one.add_argument("table", metavar="TABLE|all", help="such as pedidos")
+    one.set_defaults(run=_later("road", "resync_tables"))
+    one = commands.add_parser("recover", parents=[after], help="say which row stops apply, and clear the way")
+    one.add_argument("--yes", action="store_true", help="write; else it only says what it would")
+    one.set_defaults(run=_later("recover", "recover"))
 
 
 def _take_declaration(parser: argparse.ArgumentParser, *, default: str | None) -> None:

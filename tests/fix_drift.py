@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from publications.declare.declaration import Declaration
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from publications.declare.declaration import STARTING_PATH, VARIABLE, Declaration
 from publications.prove.pace import WHOLE, Pace
-from publications.prove.pairs import derive_pairs, derive_shown
-from publications.prove.verify import Compared, TableProof, choose, make_prover
+from publications.prove.pairs import derive_compared
+from publications.prove.verify import TableProof, choose, make_prover
+from publications.settings import conninfo_variable, dsn_variable, password_variable
 from tests.fix_road import Road
 
 
@@ -16,7 +20,7 @@ def verify(
 ) -> list[TableProof]:
     """Compare at full speed, in pieces so small that there are several."""
     given = declaration or road.declaration
-    compared: list[Compared] = [*derive_pairs(given, {}), *derive_shown(given)]
+    compared = [one for hop in given.hops for one in derive_compared(given, hop)]
     with road.session(given) as session:
         prover = make_prover(session.connections, Pace(WHOLE), fence_s=fence_s, rows=rows)
         return [prover.prove(one) for one in choose(compared, names)]
@@ -61,3 +65,17 @@ def drift_vps(road: Road) -> None:
 
 
 VPS_DRIFT = [(6, "missing"), (7, "changed"), (8, "newer"), (900003, "extra")]
+
+
+@pytest.fixture
+def commanded(kept_road: Road, monkeypatch: pytest.MonkeyPatch) -> Road:
+    """The module's road, with its settings as the command reads them."""
+    settings = kept_road.settings
+    for name, dsn in settings.dsns.items():
+        monkeypatch.setenv(dsn_variable(name), dsn.get_secret_value())
+    for name, conninfo in settings.conninfos.items():
+        monkeypatch.setenv(conninfo_variable(name), make_conninfo("", **conninfo))
+    for (endpoint, role), password in settings.passwords.items():
+        monkeypatch.setenv(password_variable(endpoint, role), password.get_secret_value())
+    monkeypatch.setenv(VARIABLE, str(STARTING_PATH))
+    return kept_road

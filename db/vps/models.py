@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
-from db.window import define_gaps, define_window
+from db.window import define_gaps, define_quarantine, define_window
 
 SCHEMA = "guard"
 ROUTINE_SCHEMAS = ("guard", "auth")
@@ -66,6 +66,7 @@ epoca = Table(
 )
 
 gaps = define_gaps(metadata, SCHEMA)
+quarantine = define_quarantine(metadata, SCHEMA)
 
 AUTH = "auth"
 """What the VPS knows by itself, and what no replication brings or overwrites."""

@@ -18,7 +18,7 @@ from publications.commands.given import read_given
 from publications.prove.differences import Difference
 from publications.prove.heal import Healed, Healer
 from publications.prove.pace import Pace
-from publications.prove.pairs import derive_pairs, derive_shown
+from publications.prove.pairs import derive_compared
 from publications.prove.ranges import Key
 from publications.prove.verify import Compared, Found, Prover, TableProof, choose, ignore, make_prover
 from publications.settings import VerifySettings, read_settings
@@ -74,13 +74,7 @@ def _make_prover(session: Session) -> Prover:
 def _choose(session: Session, names: Sequence[str]) -> list[Compared]:
     """Return what is to be compared, in the order in which data travels. Raise SettingsError."""
     declaration = session.declaration
-    pairs = derive_pairs(declaration, {})
-    landed = [pair for pair in pairs if pair.target == declaration.intake.target]
-    known: list[Compared] = [
-        *landed,
-        *derive_shown(declaration),
-        *(pair for pair in pairs if pair not in landed),
-    ]
+    known = [one for hop in declaration.hops for one in derive_compared(declaration, hop)]
     for name in names:
         if not choose(known, [name]):
             listed = ", ".join(sorted({str(one.table) for one in known}))
@@ -126,7 +120,7 @@ def to_json(proofs: Sequence[TableProof]) -> str:
 
 
 def _difference(one: Difference) -> dict[str, object]:
-    return {"key": _say_key(one.key), "kind": one.kind.value, "settled": one.settled}
+    return {"key": say_key(one.key), "kind": one.kind.value, "settled": one.settled}
 
 
 def _lines(proofs: Sequence[TableProof]) -> Iterator[str]:
@@ -134,7 +128,7 @@ def _lines(proofs: Sequence[TableProof]) -> Iterator[str]:
     for proof in proofs:
         yield f"{f'{proof.hop} {proof.table}':<{width}}  {proof.rows:>9} rows  {_verdict(proof)}"
         for one in proof.listed:
-            yield f"  {one.kind.value:<11} {_say_key(one.key)}{'' if one.settled else ' (may be on its way)'}"
+            yield f"  {one.kind.value:<11} {say_key(one.key)}{'' if one.settled else ' (may be on its way)'}"
         if left_off := proof.differing + proof.unsettled - len(proof.listed):
             yield f"  and {left_off} more"
 
@@ -147,5 +141,6 @@ def _verdict(proof: TableProof) -> str:
     return ", ".join(words) or "equal"
 
 
-def _say_key(key: Key) -> int | str:
+def say_key(key: Key) -> int | str:
+    """Write a key as people and programs read it."""
     return key if isinstance(key, int) else f"\\x{key.hex()}"

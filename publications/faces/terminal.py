@@ -62,7 +62,11 @@ FACTS: dict[Cause, tuple[str, str]] = {
 SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.LOST_ROWS: (
         "{count} rows of {subject} on {target} are missing, too old or left over, first seen {since}",
-        "run 'ponte apply': it copies that table again",
+        "'ponte verify' names them, 'ponte heal --yes' moves them and no others",
+    ),
+    CheckKind.COMPARED: (
+        "all rows up to {subject} compared {ago} ago: {count} differences",
+        "raise PONTE_PANEL_VERIFY_PERCENT, and see that 'ponte panel' runs",
     ),
     CheckKind.SLOT_LEFT: (
         "slot {subject} is lost in {hours:.1f} h at the present rate",
@@ -108,7 +112,9 @@ def describe_road(measured: Measurement) -> str:
 def describe_check(check: Check) -> tuple[str, str]:
     """Return a fact and the advised action of anything but a road."""
     fact, advice = SENTENCES[check.kind]
-    return fact.format(subject=check.subject, **check.values), advice
+    seconds = check.values.get("seconds")
+    ago = _duration(seconds if isinstance(seconds, float) else None)
+    return fact.format(subject=check.subject, ago=ago, **check.values), advice
 
 
 def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:

@@ -12,6 +12,8 @@ from publications.panel.poller import Polled
 from publications.panel.words import (
     CAUSES,
     FORECASTS,
+    NOT_COMPARED,
+    OF_A_ROAD,
     WAITING,
     say_age,
     say_check,
@@ -66,6 +68,8 @@ class Road:
     waiting: tuple[str, ...]
     logins: str
     """For how long people may log in without word; empty where the VPS does not tell."""
+    compared: str
+    """When all rows were last compared, and how many differed."""
     events: tuple[Event, ...]
 
 
@@ -88,34 +92,34 @@ def make_page(polled: Polled) -> Page:
     measured = {name: view.measure(name, elapsed_s=elapsed_s) for name in view.subscribers}
     return Page(
         roads=tuple(
-            _make_road(polled, name, found, waiting=waiting, logins=_find_logins(checks, name))
+            _make_road(polled, name, found, waiting=waiting, checks=checks)
             for name, found in measured.items()
         ),
         alarms=tuple(say_check(one) for one in checks if one.level is not Level.OK),
         failed=tuple(
             say_check(one)
             for one in checks
-            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | {CheckKind.LOGINS}
+            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | OF_A_ROAD
         ),
         elapsed=say_age(elapsed_s),
         is_dead=any(Cause.POLL_DIED in found.causes for found in measured.values()),
     )
 
 
-def _find_logins(checks: Sequence[Check], name: str) -> str:
+def _find_of_road(checks: Sequence[Check], name: str, kind: CheckKind) -> str:
     """Return what is said with the road; what is an alarm stands there."""
     return next(
         (
             say_check(one)
             for one in checks
-            if one.kind is CheckKind.LOGINS and one.level is Level.OK and one.subject == name
+            if one.kind is kind and one.level is Level.OK and one.subject == name
         ),
         "",
     )
 
 
 def _make_road(
-    polled: Polled, name: str, measured: Measurement, *, waiting: Sequence[str], logins: str
+    polled: Polled, name: str, measured: Measurement, *, waiting: Sequence[str], checks: Sequence[Check]
 ) -> Road:
     title, last_sync = say_headline(measured)
     chart = draw(polled.day.get(name, ()), now=datetime.now(UTC))
@@ -131,7 +135,8 @@ def _make_road(
         chart=chart,
         chart_text=_describe_chart(chart),
         waiting=(_describe_queue(polled.view.subscribers[name].export), *waiting),
-        logins=logins,
+        logins=_find_of_road(checks, name, CheckKind.LOGINS),
+        compared=_find_of_road(checks, name, CheckKind.COMPARED) or NOT_COMPARED,
         events=tuple(_make_event(turn) for turn in polled.turns.get(name, ())),
     )
 

@@ -21,7 +21,7 @@ from db.sqlfile import read_blocks
 from publications.prove.differences import Difference, Kind
 from publications.prove.pairs import Shown, TablePair
 from publications.prove.ranges import Key
-from publications.prove.sides import RowState, TableSide, name_of
+from publications.prove.sides import RowState, name_of
 from publications.prove.walk import PairWalk, make_walk
 
 ORIGIN = "ponte_heal"
@@ -143,7 +143,7 @@ def heal_pair(
             keys = [one.key for one in rest]
             choice = choose(rest, here.read_keys(keys), there.read_keys(keys))
             before_write()
-            moved = _write(pair, here, target, choice)
+            moved = write_rows(walk, choice)
         done += Healed(
             len(choice.write), len(choice.remove), passed=choice.passed, moved_bytes=moved + _size(keys)
         )
@@ -215,8 +215,9 @@ def _lock(schema: str, name: str, conn: Connection) -> None:
     conn.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, name)))
 
 
-def _write(pair: TablePair, here: TableSide, target: Connection, choice: Choice) -> int:
-    """Write and remove; return the bytes of the rows that were moved."""
+def write_rows(walk: PairWalk, choice: Choice) -> int:
+    """Write and remove, within a transaction; return the bytes of the rows that were moved."""
+    pair, here, target = walk.pair, walk.source, walk.target.conn
     table, key = name_of(pair.table), sql.Identifier(pair.key)
     columns = sql.SQL(", ").join(map(sql.Identifier, pair.columns))
     moved = 0

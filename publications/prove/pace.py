@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 WHOLE = 100.0
+FIRST = 8
 
 
 class Pace:
@@ -16,10 +17,10 @@ class Pace:
     def __init__(
         self, core_percent: float, stopping: threading.Event | None = None, *, burst_s: float = 0.0
     ) -> None:
-        """burst_s: so much work is done before it is rested from."""
+        """burst_s: so much work is done before it is rested from; at first FIRST times as much more."""
         self._rest = WHOLE / core_percent - 1
         self._burst_s = burst_s
-        self._worked_s = 0.0
+        self._worked_s = -FIRST * burst_s
         self._stopping = stopping or threading.Event()
 
     def rest(self, worked_s: float) -> None:

@@ -64,6 +64,12 @@ def derive_pairs(declaration: Declaration, filters: Filters) -> list[TablePair]:
     return [pair for hop in declaration.hops for pair in _pair_hop(hop, filters)]
 
 
+def derive_compared(declaration: Declaration, hop: Intake | Export) -> list[TablePair | Shown]:
+    """Return all that is compared because of one hop."""
+    shown = derive_shown(declaration) if isinstance(hop, Intake) else []
+    return [*_pair_hop(hop, {}), *shown]
+
+
 def derive_shown(declaration: Declaration) -> list[Shown]:
     """Return every landing table that the window shows."""
     intake = declaration.intake

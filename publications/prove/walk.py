@@ -26,6 +26,8 @@ from publications.prove.sides import TableSide, count_rows, find_end, read_encod
 
 PIECE_ROWS = 16_384
 """Some 30 ms of a core: nobody waits longer for its cache."""
+IMPATIENT_S = 1.0
+"""Where once nothing arrived in time, others are not waited for as long."""
 BATCH = 1_000
 """So many rows that differ are asked for again at once."""
 
@@ -41,7 +43,7 @@ class Piece:
     found: tuple[Difference, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class PairWalk:
     """One table at both ends. fence_s: the longest wait for what is on its way."""
 
@@ -79,6 +81,8 @@ class PairWalk:
         found = settle(
             self.source, self.target, candidates, self.fence, timeout_s=self.fence_s, versioned=versioned
         )
+        if not all(one.settled for one in found):
+            self.fence_s = min(self.fence_s, IMPATIENT_S)
         return Piece(0, tuple(found))
 
 

@@ -13,12 +13,12 @@ from pydantic import SecretStr
 
 from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
 from publications.declare.declaration import Declaration
-from publications.prove.pairs import derive_pairs, derive_shown
+from publications.prove.pairs import derive_compared
 from publications.settings import VERIFY_PERCENT
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
-from publications.watch.proofs import ProofFollower
+from publications.watch.proofs import Mender, ProofFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
 
 PATIENCE_S = 6.0
@@ -89,7 +89,10 @@ class Watch:
         interval_s: float = 1.0,
         disk: Path | None = None,
         verify_percent: float = VERIFY_PERCENT,
+        keeps_proofs: bool = False,
+        mender: Mender | None = None,
     ) -> None:
+        """keeps_proofs: what is proven is written down for others who watch; mender: heals by itself."""
         self._declaration = declaration
         intake = declaration.intake
         self._exports = {export.target: export for export in declaration.active_exports}
@@ -117,22 +120,16 @@ class Watch:
             unanswered_s=UNANSWERED_S,
         )
         self._followers = {intake.source: source, intake.target: window, **subscribers}
-        self._proofs = self._make_proofs(dsns, verify_percent)
-
-    def _make_proofs(self, dsns: Mapping[str, SecretStr], percent: float) -> dict[str, ProofFollower]:
-        """Make who proves each hop, by its target; they share the budget."""
-        declaration = self._declaration
-        pairs = derive_pairs(declaration, {})
-        shown = derive_shown(declaration)
-        return {
+        share = verify_percent / len(declaration.hops)
+        self._proofs = {
             hop.target: ProofFollower(
-                hop.target,
-                [
-                    *(pair for pair in pairs if pair.target == hop.target),
-                    *(one for one in shown if one.endpoint == hop.target),
-                ],
-                {name: dsns[name] for name in (hop.source, hop.target)},
-                core_percent=percent / len(declaration.hops),
+                hop,
+                intake.target,
+                derive_compared(declaration, hop),
+                dsns,
+                core_percent=share,
+                keeps=keeps_proofs,
+                mender=mender,
             )
             for hop in declaration.hops
         }

@@ -8,15 +8,15 @@ import pytest
 
 from publications.prove.heal import Healed, Healer, HealingError, heal_pair, heal_until_equal, signed
 from publications.prove.pace import WHOLE, Pace
-from publications.prove.pairs import TablePair, derive_pairs, derive_shown
-from publications.prove.verify import Compared, choose, make_prover
+from publications.prove.pairs import TablePair, derive_compared, derive_pairs
+from publications.prove.verify import choose, make_prover
 from publications.prove.walk import make_walk
 from tests.fix_drift import drift_landing, drift_vps, drift_window, told, verify, write_by_hand
 from tests.fix_road import Road
 
 
 def heal(road: Road, *names: str) -> Healed:
-    compared: list[Compared] = [*derive_pairs(road.declaration, {}), *derive_shown(road.declaration)]
+    compared = [one for hop in road.declaration.hops for one in derive_compared(road.declaration, hop)]
     with road.session() as session:
         prover = make_prover(session.connections, Pace(WHOLE), fence_s=30.0, rows=64)
         healer = Healer(session.connections, fence_s=30.0)

@@ -92,13 +92,13 @@ def test_a_busy_road_is_never_said_to_differ(kept_road: Road) -> None:
     def write() -> None:
         with kept_road.connect("sgp") as sgp:
             for number in range(1_000_000):
-                if stop.is_set():
+                if stop.wait(0.02):
                     return
                 sgp.execute("UPDATE pedidos SET pronto = NOT pronto WHERE id %% 7 = %s", [number % 7])
                 sgp.execute("DELETE FROM pedido_imagens WHERE id = 700000")
                 sgp.execute(
-                    "INSERT INTO pedido_imagens (id, pedido_id, filename, mime_type, path)"
-                    " VALUES (700000, 1, 'x', 'image/png', 'x')"
+                    "INSERT INTO pedido_imagens (id, pedido_id, item_index, filename, mime_type, path,"
+                    " tamanho, criado_em) VALUES (700000, 1, 0, 'x', 'image/png', 'x', 1, now())"
                 )
 
     writer = threading.Thread(target=write)
