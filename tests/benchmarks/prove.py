@@ -102,7 +102,8 @@ def heal_drift() -> tuple[int, int]:
                 [],
             )
             vps.execute(
-                "INSERT INTO vitrine.pedidos (id, versao) SELECT n, 1 FROM generate_series(2000000, 2000009) AS n"
+                "INSERT INTO vitrine.pedidos (id, versao)"
+                " SELECT n, 1 FROM generate_series(2000000, 2000009) AS n"
             )
         text = sql.SQL("octet_length(ROW({})::text)").format(
             sql.SQL(", ").join(map(sql.Identifier, pair.columns))
@@ -123,7 +124,7 @@ def heal_drift() -> tuple[int, int]:
 
 @cache
 def measure_watch() -> float:
-    """Return the share of one core that the watch's comparisons take of the busiest server, at the default."""
+    """Return the share of one core that the watch's comparisons take of the busier server."""
     stack = fill_window()
     dsns = read_watch_dsns(stack.declaration, {"PONTE_SECRETS_DIR": str(stack.folders.watch)})
     with Watch(stack.declaration, dsns) as watch:
@@ -140,7 +141,10 @@ def measure_watch() -> float:
 
 def _read_cpu(stack: Stack) -> dict[str, dict[int, float]]:
     """Return the seconds that each of the watch's comparing sessions has used, by server and process."""
-    asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ponte-prove' AND datname = current_database()"
+    asked = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE application_name = 'ponte-prove' AND datname = current_database()"
+    )
     found = {}
     for name in ("vitrine", "vps"):
         with connect(stack.clusters[name].conninfo(name)) as conn:

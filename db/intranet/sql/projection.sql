@@ -111,55 +111,50 @@ END
 $$;
 
 -- What the window shows of an order. It alone knows: the trigger writes it, and who proves the window compares with it.
-CREATE OR REPLACE FUNCTION projection.shape_pedidos(
-  landed record, OUT id integer, OUT numero text, OUT cliente text, OUT status text, OUT prioridade text,
-  OUT data_entrada date, OUT data_entrega date, OUT cidade_cliente text, OUT estado_cliente text,
-  OUT telefone_cliente text, OUT valor_total numeric, OUT valor_frete numeric, OUT valor_itens numeric,
-  OUT observacao text, OUT forma_envio text, OUT financeiro boolean, OUT conferencia boolean, OUT sublimacao boolean,
-  OUT costura boolean, OUT expedicao boolean, OUT pronto boolean, OUT sublimacao_maquina text,
-  OUT sublimacao_data_impressao text, OUT items jsonb, OUT data_criacao timestamptz,
-  OUT ultima_atualizacao timestamptz, OUT avisos text[])
+CREATE OR REPLACE FUNCTION projection.shape_pedidos(landed record) RETURNS vitrine.pedidos
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
+  shown vitrine.pedidos;
   known text := projection.parse_status(landed.status);
   city text[] := projection.split_city(landed.cidade_cliente);
   list record;
 BEGIN
   list := projection.project_items(landed.items, landed.id);
-  id := landed.id;
-  numero := landed.numero;
-  cliente := coalesce(landed.cliente, '');
-  status := coalesce(known, 'pendente');
-  prioridade := CASE WHEN upper(btrim(landed.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END;
-  data_entrada := projection.parse_date(landed.data_entrada);
-  data_entrega := projection.parse_date(landed.data_entrega);
-  cidade_cliente := city[1];
-  estado_cliente := city[2];
-  telefone_cliente := landed.telefone_cliente;
-  valor_total := projection.parse_money(landed.valor_total);
-  valor_frete := projection.parse_money(landed.valor_frete);
-  valor_itens := projection.parse_money(landed.valor_itens);
-  observacao := landed.observacao;
-  forma_envio := landed.forma_envio;
-  financeiro := coalesce(landed.financeiro, false);
-  conferencia := coalesce(landed.conferencia, false);
-  sublimacao := coalesce(landed.sublimacao, false);
-  costura := coalesce(landed.costura, false);
-  expedicao := coalesce(landed.expedicao, false);
-  pronto := coalesce(landed.pronto, false);
-  sublimacao_maquina := landed.sublimacao_maquina;
-  sublimacao_data_impressao := landed.sublimacao_data_impressao;
-  items := list.items;
-  data_criacao := projection.to_utc(landed.data_criacao);
-  ultima_atualizacao := projection.to_utc(landed.ultima_atualizacao);
-  avisos := array_remove(ARRAY[
+  shown.id := landed.id;
+  shown.numero := landed.numero;
+  shown.cliente := coalesce(landed.cliente, '');
+  shown.status := coalesce(known, 'pendente');
+  shown.prioridade := CASE WHEN upper(btrim(landed.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END;
+  shown.data_entrada := projection.parse_date(landed.data_entrada);
+  shown.data_entrega := projection.parse_date(landed.data_entrega);
+  shown.cidade_cliente := city[1];
+  shown.estado_cliente := city[2];
+  shown.telefone_cliente := landed.telefone_cliente;
+  shown.valor_total := projection.parse_money(landed.valor_total);
+  shown.valor_frete := projection.parse_money(landed.valor_frete);
+  shown.valor_itens := projection.parse_money(landed.valor_itens);
+  shown.observacao := landed.observacao;
+  shown.forma_envio := landed.forma_envio;
+  shown.financeiro := coalesce(landed.financeiro, false);
+  shown.conferencia := coalesce(landed.conferencia, false);
+  shown.sublimacao := coalesce(landed.sublimacao, false);
+  shown.costura := coalesce(landed.costura, false);
+  shown.expedicao := coalesce(landed.expedicao, false);
+  shown.pronto := coalesce(landed.pronto, false);
+  shown.sublimacao_maquina := landed.sublimacao_maquina;
+  shown.sublimacao_data_impressao := landed.sublimacao_data_impressao;
+  shown.items := list.items;
+  shown.data_criacao := projection.to_utc(landed.data_criacao);
+  shown.ultima_atualizacao := projection.to_utc(landed.ultima_atualizacao);
+  shown.avisos := array_remove(ARRAY[
     CASE WHEN known IS NULL THEN 'status_desconhecido' END,
-    projection.unread('data_entrada', landed.data_entrada, data_entrada),
-    projection.unread('data_entrega', landed.data_entrega, data_entrega),
-    projection.unread('valor_total', landed.valor_total, valor_total),
-    projection.unread('valor_frete', landed.valor_frete, valor_frete),
-    projection.unread('valor_itens', landed.valor_itens, valor_itens)
+    projection.unread('data_entrada', landed.data_entrada, shown.data_entrada),
+    projection.unread('data_entrega', landed.data_entrega, shown.data_entrega),
+    projection.unread('valor_total', landed.valor_total, shown.valor_total),
+    projection.unread('valor_frete', landed.valor_frete, shown.valor_frete),
+    projection.unread('valor_itens', landed.valor_itens, shown.valor_itens)
   ], NULL) || list.avisos;
+  RETURN shown;
 END
 $$;
 
@@ -167,7 +162,7 @@ CREATE OR REPLACE FUNCTION projection.project_pedidos() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   known text;
-  shown record;
+  shown vitrine.pedidos;
 BEGIN
   IF projection.is_guarded() THEN
     PERFORM projection.project_guarded(TG_RELID, OLD.id, NEW.id);
@@ -265,26 +260,27 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION projection.shape_pedido_imagens(
-  landed record, OUT id integer, OUT pedido_id integer, OUT item_index integer, OUT item_identificador text,
-  OUT filename text, OUT mime_type text, OUT tamanho integer, OUT criado_em timestamptz)
+CREATE OR REPLACE FUNCTION projection.shape_pedido_imagens(landed record) RETURNS vitrine.imagens
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  shown vitrine.imagens;
 BEGIN
-  id := landed.id;
-  pedido_id := landed.pedido_id;
-  item_index := landed.item_index;
-  item_identificador := landed.item_identificador;
-  filename := landed.filename;
-  mime_type := landed.mime_type;
-  tamanho := landed.tamanho;
-  criado_em := projection.to_utc(landed.criado_em);
+  shown.id := landed.id;
+  shown.pedido_id := landed.pedido_id;
+  shown.item_index := landed.item_index;
+  shown.item_identificador := landed.item_identificador;
+  shown.filename := landed.filename;
+  shown.mime_type := landed.mime_type;
+  shown.tamanho := landed.tamanho;
+  shown.criado_em := projection.to_utc(landed.criado_em);
+  RETURN shown;
 END
 $$;
 
 CREATE OR REPLACE FUNCTION projection.project_pedido_imagens() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
-  shown record;
+  shown vitrine.imagens;
 BEGIN
   IF projection.is_guarded() THEN
     PERFORM projection.project_guarded(TG_RELID, OLD.id, NEW.id);
@@ -318,22 +314,24 @@ END
 $$;
 
 -- A NULL setor means 'geral'; who is not known to be active is not.
-CREATE OR REPLACE FUNCTION projection.shape_user(
-  landed record, OUT id integer, OUT username text, OUT is_admin boolean, OUT setor text, OUT is_active boolean)
+CREATE OR REPLACE FUNCTION projection.shape_user(landed record) RETURNS vitrine.usuarios
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  shown vitrine.usuarios;
 BEGIN
-  id := landed.id;
-  username := coalesce(landed.username, '');
-  is_admin := coalesce(landed.is_admin, false);
-  setor := CASE WHEN projection.is_blank(landed.setor) THEN 'geral' ELSE landed.setor END;
-  is_active := coalesce(landed.is_active, false);
+  shown.id := landed.id;
+  shown.username := coalesce(landed.username, '');
+  shown.is_admin := coalesce(landed.is_admin, false);
+  shown.setor := CASE WHEN projection.is_blank(landed.setor) THEN 'geral' ELSE landed.setor END;
+  shown.is_active := coalesce(landed.is_active, false);
+  RETURN shown;
 END
 $$;
 
 CREATE OR REPLACE FUNCTION projection.project_user() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
-  shown record;
+  shown vitrine.usuarios;
 BEGIN
   -- Also when only an unpublished column changed, such as the password: the worker looks.
   PERFORM pg_notify('ponte_user', '');

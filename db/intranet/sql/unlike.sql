@@ -8,12 +8,14 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   shown regclass := projection.window_of(landing::text);
-  columns text;
+  here text;
+  there text;
 BEGIN
   IF shown IS NULL THEN
     RETURN;
   END IF;
-  SELECT string_agg('w.' || quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+  SELECT string_agg('s.' || quote_ident(a.attname), ', '), string_agg('w.' || quote_ident(a.attname), ', ')
+    INTO here, there
     FROM pg_attribute AS a
    WHERE a.attrelid = shown AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'versao';
   RETURN QUERY EXECUTE format($query$
@@ -21,10 +23,10 @@ BEGIN
            CASE WHEN w.id IS NULL THEN 'missing' WHEN s.id IS NULL THEN 'extra' ELSE 'changed' END
       FROM (SELECT s.* FROM %1$s AS l CROSS JOIN LATERAL projection.%2$I(l) AS s
              WHERE ($1 IS NULL OR l.id >= $1) AND ($2 IS NULL OR l.id < $2)) AS s
-      FULL JOIN (SELECT %4$s FROM %3$s AS w
+      FULL JOIN (SELECT * FROM %3$s AS w
                   WHERE ($1 IS NULL OR w.id >= $1) AND ($2 IS NULL OR w.id < $2)) AS w ON s.id = w.id
-     WHERE s IS DISTINCT FROM w
-    $query$, landing, 'shape_' || (SELECT c.relname FROM pg_class AS c WHERE c.oid = landing), shown, columns)
+     WHERE (%4$s) IS DISTINCT FROM (%5$s)
+    $query$, landing, 'shape_' || (SELECT c.relname FROM pg_class AS c WHERE c.oid = landing), shown, here, there)
     USING low, high;
 END
 $$;
