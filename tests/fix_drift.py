@@ -8,6 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from publications.declare.declaration import STARTING_PATH, VARIABLE, Declaration
+from publications.prove.heal import Healed, Healer
 from publications.prove.pace import WHOLE, Pace
 from publications.prove.pairs import derive_compared
 from publications.prove.verify import TableProof, choose, make_prover
@@ -79,3 +80,14 @@ def commanded(kept_road: Road, monkeypatch: pytest.MonkeyPatch) -> Road:
         monkeypatch.setenv(password_variable(endpoint, role), password.get_secret_value())
     monkeypatch.setenv(VARIABLE, str(STARTING_PATH))
     return kept_road
+
+
+def heal_all(road: Road, *names: str) -> Healed:
+    """Move what differs, as `ponte heal --yes` does."""
+    compared = [one for hop in road.declaration.hops for one in derive_compared(road.declaration, hop)]
+    with road.session() as session:
+        prover = make_prover(session.connections, Pace(WHOLE), fence_s=30.0, rows=64)
+        healer = Healer(session.connections, fence_s=30.0)
+        for one in choose(compared, names):
+            prover.prove(one, found=healer.heal)
+    return healer.done

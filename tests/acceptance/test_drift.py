@@ -98,7 +98,8 @@ def test_one_row_in_a_hundred_thousand_is_found_and_healed_and_moves_no_other(cr
 CHANGES: tuple[str, ...] = (
     "UPDATE pedidos SET observacao = md5(random()::text) WHERE id % 5 = {0} % 5",
     "UPDATE pedidos SET pronto = NOT pronto, valor_total = (random() * 1000)::int WHERE id % 7 = {0} % 7",
-    "UPDATE pedidos SET id = id + 100000 WHERE id = 500000 + {0}",
+    "UPDATE pedidos SET id = id + 100000 WHERE id = 500000 + {0}"
+    " AND NOT EXISTS (SELECT FROM pedidos AS p WHERE p.id = 600000 + {0})",
     "DELETE FROM pedido_imagens WHERE id % 11 = {0} % 11",
     'UPDATE "user" SET setor = md5(random()::text) WHERE id % 3 = {0} % 3',
     "INSERT INTO pedidos SELECT n.* FROM pedidos AS p,"

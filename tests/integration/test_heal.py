@@ -6,23 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from publications.prove.heal import Healed, Healer, HealingError, heal_pair, heal_until_equal, signed
-from publications.prove.pace import WHOLE, Pace
-from publications.prove.pairs import TablePair, derive_compared, derive_pairs
-from publications.prove.verify import choose, make_prover
+from publications.prove.heal import HealingError, heal_pair, heal_until_equal, signed
+from publications.prove.pairs import TablePair, derive_pairs
 from publications.prove.walk import make_walk
-from tests.fix_drift import drift_landing, drift_vps, drift_window, told, verify, write_by_hand
+from tests.fix_drift import drift_landing, drift_vps, drift_window, heal_all, told, verify, write_by_hand
 from tests.fix_road import Road
-
-
-def heal(road: Road, *names: str) -> Healed:
-    compared = [one for hop in road.declaration.hops for one in derive_compared(road.declaration, hop)]
-    with road.session() as session:
-        prover = make_prover(session.connections, Pace(WHOLE), fence_s=30.0, rows=64)
-        healer = Healer(session.connections, fence_s=30.0)
-        for one in choose(compared, names):
-            prover.prove(one, found=healer.heal)
-    return healer.done
 
 
 def test_every_kind_of_difference_is_healed_and_nothing_else_is_written(kept_road: Road) -> None:
@@ -31,7 +19,7 @@ def test_every_kind_of_difference_is_healed_and_nothing_else_is_written(kept_roa
     drift_window(kept_road)
     kept_road.wait_arrival()
     drift_vps(kept_road)
-    done = heal(kept_road)
+    done = heal_all(kept_road)
     kept_road.wait_arrival()
     assert told(verify(kept_road)) == {}
     held = "SELECT id, observacao FROM {}pedidos ORDER BY id"
@@ -52,7 +40,7 @@ def test_what_is_healed_bears_an_origin_of_its_own_and_only_one_heals_at_a_time(
     kept_road.run("vps", "CREATE PUBLICATION seen FOR TABLE vitrine.usuarios")
     with kept_road.connect("vps") as conn:
         conn.execute(slot)
-        heal(kept_road, "usuarios")
+        heal_all(kept_road, "usuarios")
         messages = conn.execute(
             "SELECT data FROM pg_logical_slot_peek_binary_changes('seen', NULL, NULL, 'proto_version', '1',"
             " 'publication_names', 'seen')"
