@@ -1,7 +1,8 @@
 """The contract: what an order is once it is in the window, defined once for both ends.
 
-The projection's rows and the API's JSON are both checked against these models. Field names are the
-shop's; source: SGP's schema as its ORM makes it, and what its PWA reads.
+The API's bodies extend these models, and tests read the projection's orders through them; the other tables
+of the window stand in `db.window` alone. Field names are the shop's; source: SGP's schema as its ORM makes
+it, and what its PWA reads.
 """
 
 from __future__ import annotations
@@ -74,6 +75,21 @@ class EstadoMiniatura(StrEnum):
     FALHOU = "falhou"
 
 
+class Motivo(StrEnum):
+    """Why a photo has no miniatura and will have none, as `vitrine.miniaturas.motivo` says it."""
+
+    ARQUIVO_AUSENTE = "arquivo_ausente"
+    VAZIO = "vazio"
+    NAO_E_IMAGEM = "nao_e_imagem"
+    TRUNCADA = "truncada"
+    GRANDE_DEMAIS = "grande_demais"
+    PIXELS_DEMAIS = "pixels_demais"
+    CAMINHO_INVALIDO = "caminho_invalido"
+    TEMPO_ESGOTADO = "tempo_esgotado"
+    DECODIFICADOR_CAIU = "decodificador_caiu"
+    RECUSADA = "recusada"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -140,79 +156,3 @@ class Pedido(PedidoBase):
     """Words for what could not be read in SGP's row, such as `valor_frete_ilegivel`."""
     versao: int
     """Grows with each write of the row on the intranet."""
-
-
-class Imagem(_Model):
-    """A production photo's row, without its path."""
-
-    id: int
-    pedido_id: int | None
-    item_index: int | None
-    item_identificador: str | None
-    filename: str | None
-    mime_type: str | None
-    tamanho: int | None
-    """Bytes of the original."""
-    criado_em: datetime | None
-
-
-class Usuario(_Model):
-    """Somebody who may log in."""
-
-    id: int
-    username: str
-    is_admin: bool
-    setor: str
-    is_active: bool
-
-
-class Credencial(_Model):
-    """What is needed to check a password given `PONTE_CREDENTIAL_KEY`, and worth nothing without it."""
-
-    user_id: int
-    salt: str
-    """bcrypt's version, cost and salt, 29 characters such as `$2b$12$…`."""
-    digest: bytes
-    """HMAC-SHA256 of the whole bcrypt string under the key named `key_id`."""
-    key_id: str
-    mudou_em: datetime | None = None
-    """When the worker saw that the password had changed; sessions of the former password end with it."""
-
-
-class Revogacao(_Model):
-    """A session that SGP ended before its time."""
-
-    digest: bytes
-    """SHA-256 of the token's text."""
-    expira_em: datetime | None
-    """When the token would have ended by itself."""
-
-
-class Miniatura(_Model):
-    """What became of a photo."""
-
-    imagem_id: int
-    estado: EstadoMiniatura
-    chave: str | None
-    """Where the storage holds it."""
-    digest: str | None
-    """SHA-256 of the original's bytes, in hexadecimal."""
-    bytes: int | None
-    largura: int | None
-    altura: int | None
-    motivo: str | None
-    """Why there is none."""
-    codificador: str | None
-    """The recipe that the verdict is of."""
-
-
-class Heartbeat(_Model):
-    """The row that travels the same road as the data."""
-
-    beat: int
-    beat_at: datetime | None
-    """When it was written in SGP's database, by that server's clock."""
-    landed_at: datetime | None
-    """When the window on the intranet had it."""
-    received_at: datetime | None = None
-    """When the VPS had it, by the VPS's clock."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 Sample = tuple[Sequence[str], float | None]
@@ -27,3 +28,15 @@ class MetricSpec:
             if value is not None:
                 family.add_metric(list(labels), value)
         return family
+
+    def counter(self, registry: CollectorRegistry = REGISTRY) -> Counter:
+        """Return what counts it up as things happen."""
+        return Counter(self.name, self.meaning, self.labels, registry=registry)
+
+    def gauge(self, registry: CollectorRegistry = REGISTRY) -> Gauge:
+        """Return what holds its present value."""
+        return Gauge(self.name, self.meaning, self.labels, registry=registry)
+
+    def histogram(self, buckets: Sequence[float], registry: CollectorRegistry = REGISTRY) -> Histogram:
+        """Return what counts how long things took, by buckets."""
+        return Histogram(self.name, self.meaning, self.labels, buckets=buckets, registry=registry)

@@ -9,9 +9,11 @@ import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.credentials import CredentialKeys
@@ -120,6 +122,27 @@ class PonteSettings(BaseSettings):
         """Name the variable of a field; an alias is a whole name already."""
         name = "_".join(map(str, place)).upper()
         return name if name.startswith(PREFIX) else f"{cls.model_config.get('env_prefix', '')}{name}"
+
+
+def parse_conninfo(conninfo: SecretStr) -> dict[str, str]:
+    """Return a libpq connection string's keywords.
+
+    Raise ValueError in our own words: libpq's quote a piece of the string, perhaps the password.
+    """
+    try:
+        found = conninfo_to_dict(conninfo.get_secret_value())
+    except ProgrammingError:
+        raise ValueError("not a libpq connection string") from None
+    return {key: str(value) for key, value in found.items()}
+
+
+def _check_conninfo(conninfo: SecretStr) -> SecretStr:
+    parse_conninfo(conninfo)
+    return conninfo
+
+
+Conninfo = Annotated[SecretStr, AfterValidator(_check_conninfo)]
+"""libpq's connection string; an empty one means the `PG*` variables."""
 
 
 def check_key_pair(key_id: str, info: ValidationInfo, *, current_id: str, key: str) -> str:

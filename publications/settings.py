@@ -13,13 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from db.errors import SettingsError
-from db.settings import PREFIX, PonteSettings, read_secret
+from db.settings import PREFIX, PonteSettings, parse_conninfo, read_secret
 from publications.declare.declaration import Declaration
 
 VERIFY_PERCENT = 5.0
@@ -148,10 +146,10 @@ def read_watch_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dic
 
 
 def _check_conninfo(variable: str, dsn: SecretStr | None) -> None:
-    """Refuse what libpq would, in our own words: its own quote what it can't read, maybe a password."""
+    """Refuse what libpq would."""
     try:
-        conninfo_to_dict(dsn.get_secret_value() if dsn else "")
-    except ProgrammingError:
+        parse_conninfo(dsn or SecretStr(""))
+    except ValueError:
         raise SettingsError(
             f"{variable} is no libpq connection string",
             "write it as 'host=… port=…'; quote a value with blanks",
@@ -161,17 +159,17 @@ def _check_conninfo(variable: str, dsn: SecretStr | None) -> None:
 def _parse_conninfo(subscription: str, conninfo: SecretStr) -> dict[str, str]:
     variable = conninfo_variable(subscription)
     try:
-        parsed = conninfo_to_dict(conninfo.get_secret_value())
-    except ProgrammingError as error:
+        parsed = parse_conninfo(conninfo)
+    except ValueError:
         raise SettingsError(
             f"{variable} is no libpq connection string", "write it as 'host=… port=…'"
-        ) from error
+        ) from None
     if "password" in parsed:
         raise SettingsError(
             f"{variable} holds a password, which every reader of the subscriber's catalog would see",
             "use passfile=… with a file that only the subscriber's server can read",
         )
-    return {key: str(value) for key, value in parsed.items()}
+    return parsed
 
 
 def _read_passwords(declaration: Declaration, environ: Mapping[str, str]) -> dict[tuple[str, str], SecretStr]:

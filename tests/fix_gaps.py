@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from publications.act.apply import apply
-from publications.decide.changes import Change
+from publications.decide.changes.step import Step
 from tests.fix_road import Road
 
 
@@ -78,9 +78,9 @@ def read_notes(road: Road) -> dict[str, int]:
 def apply_step_by_step(road: Road) -> int:
     """End each run at its second step; return how many were ended."""
     for ended in range(60):
-        taken: list[Change] = []
+        taken: list[Step] = []
 
-        def report(step: Change, taken: list[Change] = taken) -> None:
+        def report(step: Step, taken: list[Step] = taken) -> None:
             taken.append(step)
             if len(taken) > 1:
                 raise Killed

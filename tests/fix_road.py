@@ -20,9 +20,9 @@ from infra.devstack.link import Link
 from infra.devstack.postgres import find_server_user
 from infra.devstack.state import wait_until
 from publications.act.apply import apply, wait_for_copies
-from publications.act.endpoints import Reading, Session
-from publications.commands.plan_text import describe
-from publications.decide.changes import Change
+from publications.act.endpoints import Endpoints, Reading
+from publications.commands.step_words import describe
+from publications.decide.changes.step import Step
 from publications.decide.plan import Plan
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.settings import PublicationsSettings
@@ -41,7 +41,7 @@ class Road:
     link: Link
     declaration: Declaration
     settings: PublicationsSettings
-    steps: list[Change] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     _kept: dict[str, Connection] = field(default_factory=dict, repr=False)
     """A session with each endpoint: opening one costs fifty times what a question does."""
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -76,9 +76,9 @@ class Road:
         while self._kept:
             self._kept.popitem()[1].close()
 
-    def session(self, declaration: Declaration | None = None) -> Session:
+    def session(self, declaration: Declaration | None = None) -> Endpoints:
         """Open `ponte`'s session."""
-        return Session(declaration or self.declaration, self.settings)
+        return Endpoints(declaration or self.declaration, self.settings)
 
     def read(self, declaration: Declaration | None = None) -> Reading:
         """Make a plan."""

@@ -8,9 +8,8 @@ import pytest
 
 from db.engines import Connection
 from publications.act.catalog import read_source
-from publications.ddl.to_sql import to_sql
-from publications.decide.changes import CreateTable
-from publications.decide.spec import TableName
+from publications.commands.plan_text import statements
+from publications.decide.changes.tables import CreateTable
 from publications.decide.wanted import derive_wanted
 from publications.declare.declaration import STARTING_PATH, read_declaration
 from tests.fix_clusters import Servers
@@ -23,15 +22,15 @@ ALONE = "alone"
 def landing_database(servers: Servers) -> Iterator[str]:
     """The vitrine with the landing tables that `ponte apply` makes for this SGP; gives its name."""
     declaration = read_declaration(STARTING_PATH)
-    names = [TableName.parse(table.name) for table in declaration.intake.tables]
+    names = [table.name for table in declaration.intake.tables]
     with servers.connect("sgp", servers.templates["sgp"]) as sgp:
         source = read_source(sgp, names)
     wanted = derive_wanted(declaration, source=source, conninfos={}, filters={})
     with servers.clone("vitrine", ALONE):
         with servers.connect("vitrine", ALONE) as conn:
             for table in wanted["vitrine"].tables.values():
-                for statement in to_sql(CreateTable("vitrine", table)):
-                    conn.execute(statement)
+                for statement in statements(CreateTable("vitrine", table)):
+                    conn.execute(statement.encode())
         yield ALONE
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from db.endings import FAILED, OK, Parser, run_program
 from db.extras import need
+from db.logs import start_logging
 
 with need("worker"):
     from thumbnail_worker.commands import backfill, reconcile, status
-    from thumbnail_worker.events import start_logging
+    from thumbnail_worker.events import LOGGER
     from thumbnail_worker.reconcile.heal import GRACE_S
     from thumbnail_worker.settings import WorkerSettings
     from thumbnail_worker.worker import build_jobs, run_once, run_service
@@ -37,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "status":
             return status(settings, as_json=arguments.json)
         case _:
-            start_logging()
+            start_logging(package=LOGGER.name)
             return reconcile(
                 settings,
                 heal=not arguments.dry_run,
@@ -49,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _serve(settings: WorkerSettings, *, once: bool) -> int:
     jobs = build_jobs(settings)
-    start_logging()
+    start_logging(package=LOGGER.name)
     return OK if (run_once(jobs) if once else run_service(jobs)) else FAILED
 
 

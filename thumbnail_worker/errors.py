@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from db.contract import Motivo as Motivo  # noqa: PLC0414  # for modules that still take it from here
 from db.errors import PonteError
-
-
-class Motivo(StrEnum):
-    """Why a photo has no miniatura and will have none, as `vitrine.miniaturas.motivo` says it."""
-
-    ARQUIVO_AUSENTE = "arquivo_ausente"
-    VAZIO = "vazio"
-    NAO_E_IMAGEM = "nao_e_imagem"
-    TRUNCADA = "truncada"
-    GRANDE_DEMAIS = "grande_demais"
-    PIXELS_DEMAIS = "pixels_demais"
-    CAMINHO_INVALIDO = "caminho_invalido"
-    TEMPO_ESGOTADO = "tempo_esgotado"
-    DECODIFICADOR_CAIU = "decodificador_caiu"
-    RECUSADA = "recusada"
-
 
 BY_LIMIT = frozenset(
     {Motivo.GRANDE_DEMAIS, Motivo.PIXELS_DEMAIS, Motivo.TEMPO_ESGOTADO, Motivo.DECODIFICADOR_CAIU}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from db.extras import need
 
 with need("api"):
-    from vps_readapi.logs import run_service
+    from vps_readapi.programs import run_service
     from vps_readapi.server import serve
     from vps_readapi.settings import ApiSettings
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.logs import log_event
 from db.outage import Outage
 
 FETCH_TIMEOUT_S = 10.0
@@ -49,8 +50,14 @@ def log_database_error(error: Exception) -> None:
     cause = error.orig if isinstance(error, DBAPIError) else error
     kind = (type(cause).__name__, getattr(cause, "sqlstate", None))
     if _outage.fails(kind):
-        fields = {"error": kind[0], "sqlstate": kind[1], "failures": _outage.failures}
-        log.error("database_failed", extra={"fields": fields})
+        log_event(
+            log,
+            "database_failed",
+            level=logging.ERROR,
+            error=kind[0],
+            sqlstate=kind[1],
+            failures=_outage.failures,
+        )
 
 
 class Database:

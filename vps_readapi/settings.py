@@ -6,26 +6,16 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
-from db.settings import PREFIX, CredentialSettings, check_key_pair
+from db.settings import PREFIX, Conninfo, CredentialSettings, check_key_pair
 from vps_readapi.live.settings import LiveSettings, Words
 from vps_readapi.pedidos.visibility import ANY
 
 MIN_KEY_BYTES = 32
 KEY_ID = r"^[A-Za-z0-9._-]{1,32}$"
-
-
-def _check_dsn(dsn: SecretStr) -> SecretStr:
-    try:
-        conninfo_to_dict(dsn.get_secret_value())
-    except ProgrammingError:
-        raise ValueError("Not a libpq connection string") from None
-    return dsn
 
 
 def _check_key(key: SecretStr) -> SecretStr:
@@ -49,7 +39,7 @@ class ApiSettings(LiveSettings, CredentialSettings):
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}API_", populate_by_name=True)
 
-    dsn: Annotated[SecretStr, AfterValidator(_check_dsn)]
+    dsn: Conninfo
     """libpq's connection string; an empty one means the `PG*` variables."""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
@@ -61,7 +51,7 @@ class ApiSettings(LiveSettings, CredentialSettings):
     previous_token_key_id: str = Field(default="", pattern=f"{KEY_ID}|^$", validate_default=True)
     sgp_token_key: SecretStr = SecretStr("")
     """SGP's own secret: a session of SGP's is then one here too, and who steals it is anybody in both."""
-    auth_dsn: Annotated[SecretStr, AfterValidator(_check_dsn)]
+    auth_dsn: Conninfo
     """libpq's connection string of the role that counts failed logins and writes logouts."""
     auth_max_offline: MaxOfflineHours = DEFAULT_MAX_OFFLINE_H
     """After so many hours without word from the intranet nobody can log in any more."""

@@ -12,14 +12,14 @@ import threading
 from multiprocessing.connection import Connection
 
 from db import lifetime
-from vps_readapi.logs import set_up_logging
+from db.logs import start_logging
 from vps_readapi.server import serve_here
 from vps_readapi.settings import ApiSettings
 
 
 def main() -> int:
     """Serve until told to stop, or until nobody is there any more to do so."""
-    set_up_logging()
+    start_logging()
     line = lifetime.take_line(int(sys.argv[1]))
     try:
         settings: ApiSettings = line.recv()

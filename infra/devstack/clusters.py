@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +20,10 @@ from infra.devstack.errors import (
     WIPE_HINT,
     ClusterStartError,
     ClusterStopError,
-    PortTakenError,
     VersionMismatchError,
     last_lines,
 )
+from infra.devstack.ports import require_free_port
 from infra.devstack.postgres import (
     executable,
     find_server_user,
@@ -284,21 +282,6 @@ class Cluster:
     def _own(self, path: Path) -> None:
         if self.user:
             self.user.own(path)
-
-
-def require_free_port(owner: str, port: int) -> None:
-    """Raise PortTakenError if something listens on a port of 127.0.0.1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        if sys.platform == "win32":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            if sys.platform != "win32":  # as the server does: a closed connection's wait is no listener
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise PortTakenError(owner, port) from error
 
 
 def _quote(value: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.devstack.errors import PORT_BASE, DevstackError
+from infra.devstack.errors import PORT_BASE, DevstackError, PortTakenError
 
 DEFAULT_BASE = 15430
 # Below the range from which systems take the ports of outgoing connections.
@@ -46,3 +48,16 @@ def read_ports(environ: Mapping[str, str]) -> Ports:
         sgp_http=base + 8,
         live=base + 9,
     )
+
+
+def require_free_port(owner: str, port: int) -> None:
+    """Raise PortTakenError if something listens on a port of 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if sys.platform == "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:  # as the server does: a closed connection's wait is no listener
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTakenError(owner, port) from error

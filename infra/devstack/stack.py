@@ -34,9 +34,8 @@ from infra.devstack.secrets import (
 from infra.devstack.seed import DEMO_JWT_SECRET, create_schema, seed
 from infra.devstack.state import ProcessState, StackState, read_state, remove_state, write_state
 from infra.devstack.supervisor import ServiceSpec, Supervisor, end_leftovers
-from infra.devstack.tunnel import Tunnel
 from publications.act.apply import apply, wait_for_copies
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.declare.declaration import STARTING_PATH, VARIABLE, Declaration, read_declaration
 from publications.settings import PublicationsSettings, read_settings, watch_variable
 
@@ -70,10 +69,11 @@ class Stack:
         self.bindirs = find_bindirs(settings.environ, settings.root)
         self.clusters = {name: self._cluster(name) for name in CLUSTERS}
         ports = settings.ports
-        self.link = Tunnel(
-            there=Link(target=(HOST, ports.vitrine), listen_port=ports.link),
-            back=Link(target=(HOST, ports.vps), listen_port=ports.back),
-            live=Link(target=(HOST, ports.sgp_http), listen_port=ports.live),
+        # From the VPS to the vitrine; from the intranet to the VPS; from the VPS to SGP, for live questions.
+        self.link = Link(
+            target=(HOST, ports.vitrine),
+            listen_port=ports.link,
+            also={ports.back: (HOST, ports.vps), ports.live: (HOST, ports.sgp_http)},
         )
         self.supervisor = Supervisor()
 
@@ -191,9 +191,9 @@ class Stack:
         self.say("building the road: ponte migrate, ponte apply")
         migrate(History.INTRANET, settings.dsn("vitrine"))
         migrate(History.VPS, settings.dsn("vps"))
-        with Session(self.declaration, settings) as session:
-            apply(session, allow_drop=False, report=lambda _: None)
-            wait_for_copies(session, report=lambda _: None, timeout_s=COPY_TIMEOUT_S)
+        with Endpoints(self.declaration, settings) as endpoints:
+            apply(endpoints, allow_drop=False, report=lambda _: None)
+            wait_for_copies(endpoints, report=lambda _: None, timeout_s=COPY_TIMEOUT_S)
 
     def _start_services(self) -> None:
         self.miniaturas.mkdir(exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from db.whole import write_whole
 from infra.devstack.errors import WIPE_HINT, StateFileError
 
 STATE_FILE = "stack.json"
@@ -108,15 +108,9 @@ def remove_state(root: Path) -> None:
 
 
 def replace_file(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file under another name and rename it into place, never following what is there."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    """Write a text file, whole or not at all."""
+    with write_whole(path, mode=mode) as file:
+        file.write(text.encode())
 
 
 def _parse(raw: dict[str, Any]) -> StackState:

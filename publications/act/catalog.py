@@ -1,19 +1,16 @@
-"""Read one database's catalog into the types of `spec`; the only module that does."""
+"""Read one database's catalog into the types of `spec`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow
 
 from db.engines import Connection
-from db.errors import PonteError
 from db.sqlfile import read_blocks
-from publications.ddl.tables import PENDING, TO_COPY
+from publications.act.subscriptions import read_subscriptions
+from publications.ddl.notes import PENDING, TO_COPY
 from publications.decide.columns import USUAL
 from publications.decide.spec import (
     COPY,
@@ -29,21 +26,14 @@ from publications.decide.spec import (
     PublishedTableSpec,
     RoleSpec,
     SlotSpec,
-    SubscriptionSpec,
-    TableName,
     TableSpec,
     TriggerSpec,
     Unusual,
 )
-from publications.decide.wanted import Filter, Filters, SourceColumn, SourceTables
-from publications.declare.declaration import Declaration
+from publications.decide.wanted import SourceColumn, SourceTables
+from publications.declare.names import TableName
 
 _SQL = read_blocks("publications", "catalog")
-_STREAMING = {"f": "off", "t": "on", "p": "parallel", "false": "off", "true": "on"}
-
-
-class FilterError(PonteError):
-    """A row filter that the server does not take."""
 
 
 def read_version(conn: Connection) -> tuple[int, str]:
@@ -107,46 +97,6 @@ def read_types(conn: Connection, tables: Collection[TableName]) -> dict[TableNam
     for schema, table, column, type_, *_ in _read_columns(conn, tables):
         found[TableName(schema, table)][column] = type_
     return found
-
-
-def normalise_filters(conn: Connection, declaration: Declaration, endpoint: str) -> Filters:
-    """Let the server word each declared filter, in transactions that are rolled back.
-
-    A filter on a table that is not there yet is left out.
-    """
-    return {
-        (table, where): normal
-        for table, where in _filters(declaration, endpoint)
-        if (normal := _normalise(conn, table, where)) is not None
-    }
-
-
-def _filters(declaration: Declaration, endpoint: str) -> Iterable[tuple[TableName, str]]:
-    for hop in declaration.hops:
-        if hop.source == endpoint:
-            for table in hop.tables:
-                if table.where:
-                    yield TableName.parse(table.name), table.where
-
-
-def _normalise(conn: Connection, table: TableName, where: str) -> Filter | None:
-    statement = sql.SQL("CREATE PUBLICATION ponte_probe FOR TABLE {} WHERE ({})").format(
-        sql.Identifier(table.schema, table.name),
-        sql.SQL(where),
-    )
-    try:
-        with conn.transaction(force_rollback=True):
-            conn.execute(statement)
-            row = conn.execute(_SQL["filter"]).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-        return None
-    except psycopg.Error as error:
-        said = str(error).splitlines()[0].lower()
-        raise FilterError(
-            f"the server refuses the filter of {table}: {said}",
-            "write it with the table's own columns, built-in types and immutable functions",
-        ) from error
-    return Filter(row[0], frozenset(row[1])) if row else None
 
 
 def _read_roles(conn: Connection, roles: Collection[str]) -> dict[str, RoleSpec]:
@@ -288,57 +238,9 @@ def _read_publications(conn: Connection) -> dict[str, PublicationSpec]:
     }
 
 
-def read_subscriptions(conn: Connection) -> dict[str, SubscriptionSpec]:
-    """Return the database's own subscriptions by name."""
-    return {row[0]: _subscription(row) for row in conn.execute(_SQL["subscriptions"])}
-
-
-def _subscription(row: TupleRow) -> SubscriptionSpec:
-    (
-        name,
-        slot,
-        publications,
-        conninfo,
-        enabled,
-        synchronous_commit,
-        streaming,
-        binary,
-        disable,
-        tables,
-        copying,
-    ) = row
-    options = {
-        ("synchronous_commit", synchronous_commit),
-        ("streaming", _STREAMING[streaming]),
-        ("binary", str(binary).lower()),
-        ("disable_on_error", str(disable).lower()),
-    }
-    return SubscriptionSpec(
-        name=name,
-        slot=slot,
-        publications=frozenset(publications),
-        conninfo=frozenset((key, str(value)) for key, value in conninfo_to_dict(conninfo).items()),
-        options=frozenset(options),
-        enabled=enabled,
-        tables=frozenset(map(TableName.parse, tables)),
-        copying=frozenset(map(TableName.parse, copying)),
-    )
-
-
 def _read_unusual(conn: Connection) -> Iterable[Unusual]:
     """A column that this version does not have is as usual."""
     for catalog, name, column, value in conn.execute(_SQL["unusual"]):
         usual = USUAL[catalog].get(column)
         if usual is not None and value != usual.value:
             yield Unusual(catalog, name, column, value)
-
-
-def read_copying(conn: Connection, subscription: str) -> list[tuple[str, str, int, int]]:
-    """Return the tables that are not in step yet: name, state, rows and bytes that the copy has read."""
-    return conn.execute(_SQL["copying"], [subscription]).fetchall()
-
-
-def read_moved(conn: Connection, subscription: str) -> int:
-    """Return up to where the workers that copy its tables have received, in bytes."""
-    row = conn.execute(_SQL["moved"], [subscription]).fetchone()
-    return row[0] if row else 0

@@ -15,13 +15,15 @@ from db.errors import PonteError
 from db.migrate import History
 from db.reasons import UnreachableError, explained, open_database
 from db.versions import require_newest
-from publications.act.catalog import normalise_filters, read_endpoint, read_source, read_types
+from publications.act.catalog import read_endpoint, read_source, read_types
+from publications.act.filters import normalise_filters
 from publications.act.preflight import read_facts
 from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings
 from publications.decide.plan import Plan, make_plan
-from publications.decide.refusals import Situation, find_refusals
-from publications.decide.spec import EndpointSpec, HopSpec, TableName
+from publications.decide.refusals.every import find_refusals
+from publications.decide.refusals.situation import Situation
+from publications.decide.spec import EndpointSpec, HopSpec
 from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
@@ -32,6 +34,7 @@ from publications.decide.wanted import (
     derive_wanted,
 )
 from publications.declare.declaration import Declaration
+from publications.declare.names import TableName
 from publications.declare.privacy import RefusalError
 from publications.prove.pace import WHOLE, Pace
 from publications.prove.pairs import derive_pairs
@@ -65,7 +68,7 @@ class Reading:
         return (*self.refusals, *self.findings)
 
 
-class Session:
+class Endpoints:
     """Connections to every endpoint of a declaration; use it as a context manager.
 
     partial: an endpoint that can't be reached is left out and taken to be as declared, unless all are away.
@@ -170,7 +173,7 @@ class Session:
     def _read_source(self) -> SourceTables:
         """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""
         intake = self.declaration.intake
-        landed = [TableName.parse(table.name) for table in intake.tables]
+        landed = [table.name for table in intake.tables]
         near = next((name for name in (intake.source, intake.target) if name in self.connections), None)
         return read_source(self.connections[near], landed) if near else {}
 
@@ -192,12 +195,7 @@ class Session:
         return facts
 
     def _written(self, endpoint: str) -> list[TableName]:
-        return [
-            TableName.parse(table.name)
-            for hop in self.declaration.hops
-            if hop.target == endpoint
-            for table in hop.tables
-        ]
+        return [table.name for hop in self.declaration.hops if hop.target == endpoint for table in hop.tables]
 
     def _tables(self, endpoint: str) -> list[TableName]:
         """The tables that arrive there, and the heartbeat."""
@@ -205,12 +203,7 @@ class Session:
         return [*arriving, HEARTBEAT] if endpoint == self.declaration.intake.source else arriving
 
     def _published(self, endpoint: str) -> list[TableName]:
-        return [
-            TableName.parse(table.name)
-            for hop in self.declaration.hops
-            if hop.source == endpoint
-            for table in hop.tables
-        ]
+        return [table.name for hop in self.declaration.hops if hop.source == endpoint for table in hop.tables]
 
 
 def find_histories(declaration: Declaration) -> dict[str, History]:

@@ -8,7 +8,8 @@ from db.engines import Connection
 from db.sqlfile import read_blocks
 from publications.act.catalog import read_version
 from publications.decide.facts import EndpointFacts, UnfitKey
-from publications.decide.spec import Room, TableName
+from publications.decide.spec import Room
+from publications.declare.names import TableName
 
 _SQL = read_blocks("publications", "preflight")
 
@@ -47,7 +48,10 @@ def read_facts(
         ),
         foreign_keys=tuple(conn.execute(_SQL["foreign_keys"], [_names(written)]).fetchall()),
         loose_functions=tuple(conn.execute(_SQL["loose_functions"], [_names(written)]).fetchall()),
-        nullable=frozenset(conn.execute(_SQL["nullable"], [_names(published)]).fetchall()),
+        nullable=frozenset(
+            (TableName.parse(table), column)
+            for table, column in conn.execute(_SQL["nullable"], [_names(published)])
+        ),
         columns=columns,
         unfit_keys=tuple(
             UnfitKey(TableName(schema, table), constraint, fault)

@@ -12,9 +12,9 @@ from psycopg.conninfo import make_conninfo
 
 from db.engines import Connection
 from db.errors import PonteError
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.ddl.statement import Statement, compose, join, name_of
-from publications.decide.changes import CreateSubscription
+from publications.decide.changes.subscriptions import CreateSubscription
 from publications.decide.spec import SubscriptionSpec
 from publications.settings import conninfo_variable
 
@@ -27,9 +27,9 @@ class PublisherUnreachableError(PonteError):
     """A subscriber's server does not reach its publisher."""
 
 
-def require_reach(session: Session, step: CreateSubscription) -> None:
+def require_reach(endpoints: Endpoints, step: CreateSubscription) -> None:
     """Connect as the subscription will, and leave nothing. Raise PublisherUnreachableError."""
-    conn, subscription = session.connections[step.endpoint], step.subscription
+    conn, subscription = endpoints.connections[step.endpoint], step.subscription
     try:
         with conn.transaction(force_rollback=True):
             conn.execute(PATIENCE)
@@ -37,7 +37,9 @@ def require_reach(session: Session, step: CreateSubscription) -> None:
     except psycopg.Error as error:
         if not (error.sqlstate or "").startswith(_UNREACHED):
             raise
-        source = next(hop.source for hop in session.declaration.hops if hop.subscription == subscription.name)
+        source = next(
+            hop.source for hop in endpoints.declaration.hops if hop.subscription == subscription.name
+        )
         said = " ".join((error.diag.message_primary or "").split())
         raise PublisherUnreachableError(
             f"{step.endpoint}'s server can't reach {source}, and no slot was made: {said}",

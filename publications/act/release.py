@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from db.errors import PonteError
-from publications.act.apply import Report, hold_lock, run_step, write_fingerprints
-from publications.act.endpoints import Session
-from publications.decide.changes import Change, Consequence, MarkBackfill, Phase, SetPublishedTables
-from publications.decide.spec import PublicationSpec, TableName
+from publications.act.apply import StepReport, hold_lock, write_fingerprints
+from publications.act.endpoints import Endpoints
+from publications.act.perform import run_step
+from publications.decide.changes.change import Consequence, Phase
+from publications.decide.changes.publications import SetPublishedTables
+from publications.decide.changes.rows import MarkBackfill
+from publications.decide.changes.step import Step
+from publications.decide.spec import PublicationSpec
 from publications.decide.wanted import key_of
 from publications.declare.declaration import Declaration, LandedTable
 
@@ -19,13 +23,13 @@ class ReleaseError(PonteError):
 
 def plan_release(
     declaration: Declaration, live: PublicationSpec, table: LandedTable, column: str
-) -> list[Change]:
+) -> list[Step]:
     """Return the steps: note at the landing table what will be missing, then stop sending it. Pure.
 
     While it is out its old values stay where they are. SGP may then change its type or drop it; with the
     column in the publication PostgreSQL refuses both.
     """
-    intake, name = declaration.intake, TableName.parse(table.name)
+    intake, name = declaration.intake, table.name
     if column == key_of(name):
         raise ReleaseError(f"{table.name}.{column} is the key", "a table can't be published without it")
     if column not in table.columns:
@@ -48,21 +52,21 @@ def find_column(declaration: Declaration, path: str) -> tuple[LandedTable, str]:
     """Read `schema.table.column` or `table.column`. Raise ReleaseError for what the intake does not have."""
     name, _, column = path.rpartition(".")
     for table in declaration.intake.tables:
-        if name in {table.name, table.name.split(".", maxsplit=1)[1]}:
+        if name in {str(table.name), table.name.name}:
             return table, column
-    known = ", ".join(table.name for table in declaration.intake.tables)
+    known = ", ".join(str(table.name) for table in declaration.intake.tables)
     raise ReleaseError(f"'{path}' names no column of the intake", f"write table.column, of {known}")
 
 
-def release(session: Session, path: str, *, report: Report) -> None:
+def release(endpoints: Endpoints, path: str, *, report: StepReport) -> None:
     """Take the column out. Raise ReleaseError, or BusyError when another apply runs."""
-    declaration = session.declaration
+    declaration = endpoints.declaration
     table, column = find_column(declaration, path)
-    with hold_lock(session):
-        live = session.read().live[declaration.intake.source].publications.get(table.publication)
+    with hold_lock(endpoints):
+        live = endpoints.read().live[declaration.intake.source].publications.get(table.publication)
         if live is None:
             raise ReleaseError(f"there is no publication {table.publication}", "run 'ponte plan'")
         for step in plan_release(declaration, live, table, column):
             report(step)
-            run_step(session, step)
-        write_fingerprints(session)
+            run_step(endpoints, step)
+        write_fingerprints(endpoints)

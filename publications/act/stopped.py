@@ -17,7 +17,7 @@ from psycopg import sql
 
 from db.engines import Connection
 from db.sqlfile import read_blocks
-from publications.decide.spec import TableName
+from publications.declare.names import TableName
 from publications.prove.differences import find_candidates
 from publications.prove.fence import SlotFence
 from publications.prove.heal import Choice, write_rows

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from db.engines import Connection
 from db.errors import PonteError
-from publications.act.catalog import read_copying, read_moved
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.act.holders import find_holders
-from publications.decide.changes import Backfill, EmptyColumns
+from publications.act.subscriptions import read_copying, read_moved
+from publications.ddl.acts import AwaitArrival
 from publications.declare.declaration import Hop
 
 STALL_S = 120
@@ -31,22 +31,18 @@ class ArrivalTimeoutError(PonteError):
     """A subscriber did not get in time what it was sent."""
 
 
-def wait_for_sweep(session: Session, step: Backfill) -> None:
-    """Wait until nothing is copied to either end of the step.
-
-    At the target a copy would bring back what a sweep takes away; at the source it may still bring what the
-    sweep would miss.
-    """
-    for hop in session.declaration.hops:
-        if hop.target in {step.endpoint, step.source}:
-            wait_for_hop(session, hop)
+def wait_for_copies_to(endpoints: Endpoints, endpoint: str, subscription: str | None) -> None:
+    """Return when nothing is copied to an endpoint, or by its one subscription."""
+    for hop in endpoints.declaration.hops:
+        if hop.target == endpoint and subscription in {None, hop.subscription}:
+            wait_for_hop(endpoints, hop)
 
 
 def wait_for_hop(
-    session: Session, hop: Hop, *, report: CopyReport = lambda _: None, timeout_s: float | None = None
+    endpoints: Endpoints, hop: Hop, *, report: CopyReport = lambda _: None, timeout_s: float | None = None
 ) -> None:
     """Return when all tables of a subscription are copied and follow. Raise CopyTimeoutError."""
-    target = session.connections[hop.target]
+    target = endpoints.connections[hop.target]
     began = moved = time.monotonic()
     best: tuple[int, ...] = ()
     while left := read_copying(target, hop.subscription):
@@ -56,17 +52,17 @@ def wait_for_hop(
         if not best or any(now > before for now, before in zip(score, best, strict=True)):
             best, moved = tuple(map(max, zip(score, best or score, strict=True))), time.monotonic()
         if time.monotonic() - moved > STALL_S or time.monotonic() - began > (timeout_s or float("inf")):
-            raise _explain_stall(session, hop, left, time.monotonic() - moved)
+            raise _explain_stall(endpoints, hop, left, time.monotonic() - moved)
         time.sleep(POLL_S)
 
 
-def _explain_stall(session: Session, hop: Hop, left: Left, silent_s: float) -> CopyTimeoutError:
+def _explain_stall(endpoints: Endpoints, hop: Hop, left: Left, silent_s: float) -> CopyTimeoutError:
     fact = (
         f"{len(left)} tables of {hop.subscription} on {hop.target} are not copied, first {left[0][0]},"
         f" and nothing came for {silent_s:.0f} s"
     )
     for endpoint, writers in ((hop.source, True), (hop.target, False)):
-        if found := find_holders(session.connections[endpoint], writers=writers):
+        if found := find_holders(endpoints.connections[endpoint], writers=writers):
             said = f"{fact}; on {endpoint} there is {found[0]}"
             return CopyTimeoutError(said, f"on {endpoint}: {found[0].remedy}; then run 'ponte apply' again")
     return CopyTimeoutError(
@@ -74,16 +70,16 @@ def _explain_stall(session: Session, hop: Hop, left: Left, silent_s: float) -> C
     )
 
 
-def wait_for_arrival(source: Connection, step: EmptyColumns) -> None:
-    """Wait until the subscriber has all that was written so far: it may still bring what is to go."""
+def wait_for_arrival(source: Connection, act: AwaitArrival, target: str) -> None:
+    """Return when the subscriber has all that was written so far. Raise ArrivalTimeoutError."""
     deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
     [written] = source.execute("SELECT pg_current_wal_lsn()").fetchone() or [None]
     query = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND confirmed_flush_lsn < %s"
-    while source.execute(query, [step.slot, written]).fetchone():
+    while source.execute(query, [act.slot, written]).fetchone():
         if time.monotonic() > deadline:
             raise ArrivalTimeoutError(
-                f"{step.endpoint} has not got all that {step.source} sent after {ARRIVAL_TIMEOUT_S} s, up to"
-                f" {written}, so {step.table} still holds what is to go",
+                f"{target} has not got all that {act.source} sent after {ARRIVAL_TIMEOUT_S} s, up to"
+                f" {written}, so {act.table} still holds what is to go",
                 "see with 'ponte lag' why it is behind, then run 'ponte apply' again",
             )
         time.sleep(POLL_S)

@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from db.errors import SettingsError
 from publications.act.apply import hold_lock
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.commands import OK, PENDING, talk
 from publications.commands.given import read_given
 from publications.prove.differences import Difference
@@ -26,22 +26,22 @@ from publications.settings import VerifySettings, read_settings
 
 def verify(arguments: argparse.Namespace) -> int:
     """Compare, and list what differs by key."""
-    with _open(arguments) as session:
-        for conn in session.connections.values():
+    with _open(arguments) as endpoints:
+        for conn in endpoints.connections.values():
             conn.execute("SET default_transaction_read_only = on")
-        chosen = _choose(session, arguments.tables)
-        proofs = _prove_all(_make_prover(session), chosen)
+        chosen = _choose(endpoints, arguments.tables)
+        proofs = _prove_all(_make_prover(endpoints), chosen)
     print(to_json(proofs) if arguments.json else "\n".join(_lines(proofs)))
     return OK if all(proof.proven for proof in proofs) else PENDING
 
 
 def heal(arguments: argparse.Namespace) -> int:
     """Move only the rows that differ; without --yes say which they are."""
-    with _open(arguments) as session:
-        chosen = _choose(session, arguments.tables)
-        prover = _make_prover(session)
-        with hold_lock(session) if arguments.yes else nullcontext():
-            healer = Healer(session.connections, fence_s=prover.fence_s, dry=not arguments.yes)
+    with _open(arguments) as endpoints:
+        chosen = _choose(endpoints, arguments.tables)
+        prover = _make_prover(endpoints)
+        with hold_lock(endpoints) if arguments.yes else nullcontext():
+            healer = Healer(endpoints.connections, fence_s=prover.fence_s, dry=not arguments.yes)
             proofs = _prove_all(prover, chosen, healer.heal)
     if not arguments.yes:
         print("\n".join(_lines(proofs)))
@@ -61,19 +61,19 @@ def _say_healed(done: Healed) -> str:
     return f"{words}; {done.moved_bytes} bytes moved"
 
 
-def _open(arguments: argparse.Namespace) -> Session:
+def _open(arguments: argparse.Namespace) -> Endpoints:
     declaration = read_given(arguments)
-    return Session(declaration, read_settings(declaration, os.environ), partial=True)
+    return Endpoints(declaration, read_settings(declaration, os.environ), partial=True)
 
 
-def _make_prover(session: Session) -> Prover:
+def _make_prover(endpoints: Endpoints) -> Prover:
     settings = VerifySettings.load()
-    return make_prover(session.connections, Pace(settings.core_percent), fence_s=settings.fence_seconds)
+    return make_prover(endpoints.connections, Pace(settings.core_percent), fence_s=settings.fence_seconds)
 
 
-def _choose(session: Session, names: Sequence[str]) -> list[Compared]:
+def _choose(endpoints: Endpoints, names: Sequence[str]) -> list[Compared]:
     """Return what is to be compared, in the order in which data travels. Raise SettingsError."""
-    declaration = session.declaration
+    declaration = endpoints.declaration
     known = [one for hop in declaration.hops for one in derive_compared(declaration, hop)]
     for name in names:
         if not choose(known, [name]):

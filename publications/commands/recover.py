@@ -6,19 +6,20 @@ import argparse
 import os
 from collections.abc import Iterable
 
-from publications.act.apply import hold_lock, run_step
-from publications.act.catalog import read_subscriptions
-from publications.act.endpoints import Session
+from publications.act.apply import hold_lock
+from publications.act.endpoints import Endpoints
+from publications.act.perform import run_step
 from publications.act.stopped import Obstacle, find_obstacle, is_stopped, put_aside
+from publications.act.subscriptions import read_subscriptions
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.commands.given import read_given
 from publications.commands.prove import say_key
-from publications.decide.changes import EnableSubscription
+from publications.decide.changes.subscriptions import EnableSubscription
 from publications.declare.declaration import Export, Intake
 from publications.prove.fence import SlotFence
 from publications.prove.pairs import TablePair, derive_compared
 from publications.prove.sides import make_canonical
-from publications.prove.walk import make_walk
+from publications.prove.walk import PairWalk, make_walk
 from publications.settings import VerifySettings, read_settings
 
 ATTEMPTS = 3
@@ -29,16 +30,16 @@ def recover(arguments: argparse.Namespace) -> int:
     """Look at each hop; with --yes also enable what is disabled and put rows aside."""
     declaration = read_given(arguments)
     fence_s = VerifySettings.load().fence_seconds
-    with Session(declaration, read_settings(declaration, os.environ)) as session:
-        for conn in session.connections.values():
+    with Endpoints(declaration, read_settings(declaration, os.environ)) as endpoints:
+        for conn in endpoints.connections.values():
             make_canonical(conn)
-        with hold_lock(session):
-            return max(_recover_hop(session, hop, fence_s, write=arguments.yes) for hop in declaration.hops)
+        with hold_lock(endpoints):
+            return max(_recover_hop(endpoints, hop, fence_s, write=arguments.yes) for hop in declaration.hops)
 
 
-def _recover_hop(session: Session, hop: Intake | Export, fence_s: float, *, write: bool) -> int:
-    source, target = session.connections[hop.source], session.connections[hop.target]
-    pairs = [one for one in derive_compared(session.declaration, hop) if isinstance(one, TablePair)]
+def _recover_hop(endpoints: Endpoints, hop: Intake | Export, fence_s: float, *, write: bool) -> int:
+    source, target = endpoints.connections[hop.source], endpoints.connections[hop.target]
+    pairs = [one for one in derive_compared(endpoints.declaration, hop) if isinstance(one, TablePair)]
     live = read_subscriptions(target).get(hop.subscription)
     if live is None:
         print(f"{hop.subscription}: there is none; 'ponte apply' makes it")
@@ -47,12 +48,12 @@ def _recover_hop(session: Session, hop: Intake | Export, fence_s: float, *, writ
         if not write:
             print(f"{hop.subscription}: disabled; with --yes it is enabled")
             return PENDING
-        run_step(session, EnableSubscription(hop.target, live))
+        run_step(endpoints, EnableSubscription(hop.target, live))
     for _ in range(ATTEMPTS):
         if not is_stopped(source, target, pairs[0], timeout_s=fence_s):
             break
-        obstacle = _find_first(pairs, session)
-        if obstacle is None or not _clear(obstacle, session, write=write):
+        obstacle = _find_first(pairs, endpoints)
+        if obstacle is None or not _clear(obstacle, endpoints, write=write):
             return FAILED if obstacle is None else PENDING
     if SlotFence(source, hop.slot).wait(fence_s):
         print(f"{hop.subscription}: applies, and has all that was written so far")
@@ -61,9 +62,11 @@ def _recover_hop(session: Session, hop: Intake | Export, fence_s: float, *, writ
     return PENDING
 
 
-def _find_first(pairs: Iterable[TablePair], session: Session) -> Obstacle | None:
+def _find_first(pairs: Iterable[TablePair], endpoints: Endpoints) -> Obstacle | None:
     for pair in pairs:
-        walk = make_walk(pair, session.connections[pair.source], session.connections[pair.target], fence_s=0)
+        walk = make_walk(
+            pair, endpoints.connections[pair.source], endpoints.connections[pair.target], fence_s=0
+        )
         if (obstacle := find_obstacle(walk)) is not None:
             return obstacle
     first = next(iter(pairs))
@@ -74,7 +77,11 @@ def _find_first(pairs: Iterable[TablePair], session: Session) -> Obstacle | None
     return None
 
 
-def _clear(obstacle: Obstacle, session: Session, *, write: bool) -> bool:
+def _walk(pair: TablePair, endpoints: Endpoints) -> PairWalk:
+    return make_walk(pair, endpoints.connections[pair.source], endpoints.connections[pair.target], fence_s=0)
+
+
+def _clear(obstacle: Obstacle, endpoints: Endpoints, *, write: bool) -> bool:
     """Say what stands in the way, and put it aside where that loses nothing; return whether it is gone."""
     pair = obstacle.pair
     print(describe(obstacle))
@@ -83,8 +90,7 @@ def _clear(obstacle: Obstacle, session: Session, *, write: bool) -> bool:
     if not obstacle.blocking or not write:
         talk.print(f"HINT: {advise(obstacle)}", markup=False, soft_wrap=True)
         return False
-    walk = make_walk(pair, session.connections[pair.source], session.connections[pair.target], fence_s=0)
-    print(f"{put_aside(walk, obstacle)} rows put into quarantine; apply goes on by itself")
+    print(f"{put_aside(_walk(pair, endpoints), obstacle)} rows put into quarantine; apply goes on by itself")
     return True
 
 

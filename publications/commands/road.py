@@ -12,13 +12,14 @@ from db.migrate import History, emit_sql, migrate
 from db.reasons import explained, open_database
 from db.versions import list_versions, refuse_newer
 from publications.act.apply import apply, settle, wait_for_copies
-from publications.act.endpoints import Session, find_histories
+from publications.act.endpoints import Endpoints, find_histories
 from publications.act.release import release
 from publications.act.resync import resync
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.commands.given import find_given, read_given
-from publications.commands.plan_text import describe, to_json, to_script, to_text
-from publications.decide.changes import Change
+from publications.commands.plan_text import to_json, to_script, to_text
+from publications.commands.step_words import describe
+from publications.decide.changes.step import Step
 from publications.declare.declaration import STARTING_PATH, make_schema, read_text
 from publications.settings import dsn_variable, read_settings
 
@@ -37,8 +38,8 @@ def print_declaration(arguments: argparse.Namespace) -> int:
 
 def release_column(arguments: argparse.Namespace) -> int:
     """Stop sending a column."""
-    with _open(arguments) as session:
-        release(session, arguments.column, report=_report)
+    with _open(arguments) as endpoints:
+        release(endpoints, arguments.column, report=_report)
     talk.print("released; after SGP's migration run 'ponte migrate-helper restore'")
     return OK
 
@@ -68,8 +69,8 @@ def migrate_all(arguments: argparse.Namespace) -> int:
 
 def make_plan(arguments: argparse.Namespace) -> int:
     """Print what there is to do."""
-    with _open(arguments, partial=True) as session:
-        reading = session.read()
+    with _open(arguments, partial=True) as endpoints:
+        reading = endpoints.read()
     if arguments.json:
         print(to_json(reading.plan, refusals=reading.refusals, findings=reading.findings))
     else:
@@ -86,39 +87,39 @@ def make_plan(arguments: argparse.Namespace) -> int:
 
 def apply_plan(arguments: argparse.Namespace) -> int:
     """Do it."""
-    with _open(arguments) as session:
+    with _open(arguments) as endpoints:
         done = apply(
-            session,
+            endpoints,
             allow_drop=arguments.allow_drop,
             report=_report,
         )
         if arguments.no_wait:
-            settle(session)
+            settle(endpoints)
         else:
-            _show_copies(session)
-        left = session.read().plan
+            _show_copies(endpoints)
+        left = endpoints.read().plan
     print(f"applied {len(done.steps)} steps; {to_text(left)}")
     return PENDING if left.steps else OK
 
 
 def resync_tables(arguments: argparse.Namespace) -> int:
     """Copy tables again over themselves."""
-    with _open(arguments) as session:
-        done = resync(session, arguments.table, report=_report)
-        _show_copies(session)
-        left = session.read().plan
+    with _open(arguments) as endpoints:
+        done = resync(endpoints, arguments.table, report=_report)
+        _show_copies(endpoints)
+        left = endpoints.read().plan
     print(f"applied {len(done.steps)} steps; {to_text(left)}")
     return PENDING if left.steps else OK
 
 
-def _show_copies(session: Session) -> None:
+def _show_copies(endpoints: Endpoints) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[read]}"),
         TimeElapsedColumn(),
     )
-    total = sum(len(hop.tables) for hop in session.declaration.hops)
+    total = sum(len(hop.tables) for hop in endpoints.declaration.hops)
     with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
         task = progress.add_task("copying tables", total=total, read="")
 
@@ -126,13 +127,13 @@ def _show_copies(session: Session) -> None:
             rows, size = sum(row[2] for row in left), sum(row[3] for row in left)
             progress.update(task, completed=total - len(left), read=f"{rows} rows, {size / 1e6:.1f} MB")
 
-        wait_for_copies(session, report=report)
+        wait_for_copies(endpoints, report=report)
 
 
-def _report(step: Change) -> None:
+def _report(step: Step) -> None:
     talk.print(f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True)
 
 
-def _open(arguments: argparse.Namespace, *, partial: bool = False) -> Session:
+def _open(arguments: argparse.Namespace, *, partial: bool = False) -> Endpoints:
     declaration = read_given(arguments)
-    return Session(declaration, read_settings(declaration, os.environ), partial=partial)
+    return Endpoints(declaration, read_settings(declaration, os.environ), partial=partial)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from publications.decide.spec import TableName
+from publications.declare.names import TableName
 
 Statement = sql.Composed
 

@@ -2,88 +2,74 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from publications.ddl.acts import Act, AwaitCopies
+from publications.ddl.notes import mark
 from publications.ddl.statement import Statement, compose, join, name_of
-from publications.ddl.tables import mark
-from publications.decide.changes import (
-    Change,
+from publications.decide.changes.subscriptions import (
     CopyAgain,
     CreateSubscription,
+    DropOrigin,
     DropSubscription,
     EnableSubscription,
     ForgetProgress,
     RefreshSubscription,
+    ResetColumn,
     SetSubscriptionConnection,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetSubscriptionSlot,
     SettleSubscription,
+    SubscriberStep,
 )
+from publications.decide.columns import USUAL
 from publications.decide.spec import SWEEP, SubscriptionSpec
 
 
-def subscription_to_sql(change: Change) -> list[Statement]:  # noqa: PLR0911  # one short arm per change
-    """Return the statements of one change of a subscription. Raise TypeError for any other."""
-    match change:
-        case CreateSubscription(subscription=subscription):
-            return [_create_subscription(subscription)]
-        case SetSubscriptionPublications(subscription=subscription):
-            names = join(map(name_of, sorted(subscription.publications)))
-            return [
-                *_prepare_copy(subscription),
-                compose("ALTER SUBSCRIPTION {} SET PUBLICATION {}", name_of(subscription.name), names),
-            ]
-        case RefreshSubscription(subscription=subscription):
-            return [
-                *_prepare_copy(subscription),
-                compose("ALTER SUBSCRIPTION {} REFRESH PUBLICATION", name_of(subscription.name)),
-            ]
-        case SetSubscriptionOptions(subscription=subscription):
-            return [_set_options(subscription)]
-        case SettleSubscription(subscription=subscription):
-            return [sql.SQL(WAIT_FOR_COPIES).format(subscription.name), _set_options(subscription)]
-        case SetSubscriptionConnection(subscription=subscription):
-            return [
-                compose(
-                    "ALTER SUBSCRIPTION {} CONNECTION {}", name_of(subscription.name), _conninfo(subscription)
-                )
-            ]
-        case SetSubscriptionSlot(subscription=subscription):
-            name = subscription.name
-            return [
-                compose(
-                    "ALTER SUBSCRIPTION {} SET (slot_name = {})", name_of(name), subscription.slot or name
-                )
-            ]
-        case CopyAgain(subscription=subscription, publication=name, table=table):
-            return [
-                *_prepare_copy(subscription),
-                compose(
-                    "ALTER SUBSCRIPTION {} DROP PUBLICATION {}", name_of(subscription.name), name_of(name)
-                ),
-                compose(
-                    "ALTER SUBSCRIPTION {} ADD PUBLICATION {}", name_of(subscription.name), name_of(name)
-                ),
-                mark(table, SWEEP),
-            ]
-        case EnableSubscription(subscription=subscription):
-            return [compose("ALTER SUBSCRIPTION {} ENABLE", name_of(subscription.name))]
-        case ForgetProgress(subscription=subscription):
-            return [
-                compose("ALTER SUBSCRIPTION {} DISABLE", name_of(subscription.name)),
-                sql.SQL(FORGET_PROGRESS).format(subscription.name),
-            ]
+def subscriber_to_sql(step: SubscriberStep) -> list[Act]:  # noqa: PLR0911, PLR0912  # one short arm per kind
+    """Return what changes that which is followed."""
+    match step:
+        case CreateSubscription(subscription=made):
+            return [_create_subscription(made)]
+        case SetSubscriptionPublications(subscription=one):
+            names = join(map(name_of, sorted(one.publications)))
+            return [*_prepare_copy(one), _alter(one.name, "SET PUBLICATION {}", names)]
+        case RefreshSubscription(subscription=one):
+            return [*_prepare_copy(one), _alter(one.name, "REFRESH PUBLICATION")]
+        case SetSubscriptionOptions(subscription=one):
+            return [_set_options(one)]
+        case SettleSubscription(subscription=one):
+            return [AwaitCopies(step.endpoint, one.name), _set_options(one)]
+        case SetSubscriptionConnection(subscription=one):
+            return [_alter(one.name, "CONNECTION {}", _conninfo(one))]
+        case SetSubscriptionSlot(subscription=one):
+            return [_alter(one.name, "SET (slot_name = {})", one.slot or one.name)]
+        case CopyAgain(subscription=one, publication=publication, table=table):
+            away = _alter(one.name, "DROP PUBLICATION {}", name_of(publication))
+            again = _alter(one.name, "ADD PUBLICATION {}", name_of(publication))
+            return [*_prepare_copy(one), away, again, mark(table, SWEEP)]
+        case EnableSubscription(subscription=one):
+            return [_alter(one.name, "ENABLE")]
+        case ForgetProgress(subscription=one):
+            return [_alter(one.name, "DISABLE"), compose(FORGET_PROGRESS, one.name)]
         case DropSubscription(name=name):
             # The slot is the publisher's and has a step there: with the link down this still works.
-            return [
-                compose("ALTER SUBSCRIPTION {} DISABLE", name_of(name)),
-                compose("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", name_of(name)),
-                compose("DROP SUBSCRIPTION {}", name_of(name)),
-            ]
+            detached = [_alter(name, "DISABLE"), _alter(name, "SET (slot_name = NONE)")]
+            return [*detached, compose("DROP SUBSCRIPTION {}", name_of(name))]
+        case ResetColumn(unusual=unusual):
+            return [compose(USUAL[unusual.catalog][unusual.column].reset or "", name_of(unusual.name))]
+        case DropOrigin(name=name):
+            return [compose("SELECT pg_replication_origin_drop({})", name)]
         case _:
-            raise TypeError(f"no SQL for {type(change).__name__}")
+            assert_never(step)
+
+
+def _alter(subscription: str, what: str, *parts: sql.Composable | str) -> Statement:
+    return compose("ALTER SUBSCRIPTION {} " + what, name_of(subscription), *parts)
 
 
 def _conninfo(subscription: SubscriptionSpec) -> str:
@@ -95,23 +81,13 @@ def _options(subscription: SubscriptionSpec) -> sql.Composed:
 
 
 def _set_options(subscription: SubscriptionSpec) -> Statement:
-    return compose("ALTER SUBSCRIPTION {} SET ({})", name_of(subscription.name), _options(subscription))
+    return _alter(subscription.name, "SET ({})", _options(subscription))
 
 
 FORGET_PROGRESS = """SELECT pg_replication_origin_advance('pg_' || s.oid, '0/0')
   FROM pg_subscription s
  WHERE s.subname = {}
    AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-
-
-WAIT_FOR_COPIES = """DO $wait$ BEGIN
-  RAISE NOTICE 'waiting until all tables are copied';
-  WHILE EXISTS (SELECT FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
-                WHERE s.subname = {} AND r.srsubstate <> 'r'
-                  AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) LOOP
-    PERFORM pg_sleep(0.1);
-  END LOOP;
-END $wait$"""
 
 
 def _prepare_copy(subscription: SubscriptionSpec) -> list[Statement]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from publications.decide.changes import (
-    Change,
-    EnableSubscription,
-    ForgetProgress,
-    RenewSlot,
-    RenewVersions,
-)
-from publications.decide.spec import EndpointSpec, HopSpec, TableName
+from publications.decide.changes.publications import RenewSlot
+from publications.decide.changes.rows import RenewVersions
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import EnableSubscription, ForgetProgress
+from publications.decide.spec import EndpointSpec, HopSpec
+from publications.declare.names import TableName
 
 Endpoints = Mapping[str, EndpointSpec]
 
@@ -31,9 +29,9 @@ def begins_anew(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> bool:
     )
 
 
-def diff_anew(hops: Sequence[HopSpec], wanted: Endpoints, live: Endpoints) -> list[Change]:
+def diff_anew(hops: Sequence[HopSpec], wanted: Endpoints, live: Endpoints) -> list[Step]:
     """Return what must happen before the copies, in no order."""
-    steps: list[Change] = []
+    steps: list[Step] = []
     for hop in hops:
         subscription = wanted[hop.target].subscriptions.get(hop.subscription)
         if subscription is None:
@@ -75,7 +73,7 @@ def _is_ahead(one: int | None, other: int | None) -> bool:
     return one is not None and other is not None and one > other
 
 
-def _renew_versions(hops: Sequence[HopSpec], live: Endpoints) -> Iterable[Change]:
+def _renew_versions(hops: Sequence[HopSpec], live: Endpoints) -> Iterable[Step]:
     above: dict[str, int] = {}
     tables: dict[str, set[TableName]] = {}
     for hop in hops:

@@ -7,40 +7,39 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from publications.decide.changes import (
-    AddColumn,
-    AddGrants,
-    AlterColumnType,
-    AlterRole,
-    Change,
-    Consequence,
+from publications.decide.changes.change import Consequence, Phase
+from publications.decide.changes.publications import (
     CreatePublication,
-    CreateRole,
     CreateSlot,
-    CreateSubscription,
-    CreateTable,
-    DropOrigin,
     DropPublication,
-    DropRole,
     DropSlot,
-    DropSubscription,
-    EnableSubscription,
-    Phase,
-    RefreshSubscription,
     ReplacePublication,
-    ResetColumn,
-    RevokeGrants,
-    SetIdentity,
     SetOperations,
     SetPublishedTables,
+    published_more,
+)
+from publications.decide.changes.roles import AddGrants, AlterRole, CreateRole, DropRole, RevokeGrants
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import (
+    CreateSubscription,
+    DropOrigin,
+    DropSubscription,
+    EnableSubscription,
+    RefreshSubscription,
+    ResetColumn,
     SetSubscriptionConnection,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetSubscriptionSlot,
     SettleSubscription,
+)
+from publications.decide.changes.tables import (
+    AddColumn,
+    AlterColumnType,
+    CreateTable,
+    SetIdentity,
     SetTrigger,
     StartHeart,
-    published_more,
 )
 from publications.decide.columns import USUAL
 from publications.decide.spec import (
@@ -51,10 +50,10 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     identity_index,
 )
+from publications.declare.names import TableName
 
 OURS = {"publication": "pub_", "slot": "slot_", "subscription": "sub_", "role": "ponte_"}
 """An object with such a name that is not declared is a leftover of Ponte's; others are not touched."""
@@ -63,7 +62,7 @@ TABLE_COPY = re.compile(r"pg_\d+_sync_\d+_\d+")
 """The slots that PostgreSQL makes for the copy of one table."""
 
 
-def diff_endpoint(wanted: EndpointSpec, live: EndpointSpec) -> list[Change]:
+def diff_endpoint(wanted: EndpointSpec, live: EndpointSpec) -> list[Step]:
     """Return what must happen on one endpoint, in no order."""
     return [
         *_diff_roles(wanted.name, wanted.roles, live.roles),
@@ -82,7 +81,7 @@ def _leftovers(kind: str, wanted: Mapping[str, object], live: Mapping[str, objec
     return sorted(name for name in live if name not in wanted and name.startswith(OURS[kind]))
 
 
-def _diff_roles(at: str, wanted: Mapping[str, RoleSpec], live: Mapping[str, RoleSpec]) -> Iterable[Change]:
+def _diff_roles(at: str, wanted: Mapping[str, RoleSpec], live: Mapping[str, RoleSpec]) -> Iterable[Step]:
     for name, role in wanted.items():
         if name not in live:
             yield CreateRole(at, role)
@@ -94,13 +93,12 @@ def _diff_roles(at: str, wanted: Mapping[str, RoleSpec], live: Mapping[str, Role
 
 def _diff_grants(
     at: str, wanted: frozenset[GrantSpec], live: frozenset[GrantSpec], roles: Collection[str]
-) -> Iterable[Change]:
+) -> Iterable[Step]:
     """Compare what declared roles hold; a role that goes takes its grants with it."""
     for grants in _by_object(wanted - live):
         yield AddGrants(at, grants)
     for grants in _by_object(grant for grant in live - wanted if grant.role in roles):
-        kept = _find_taken_along(grants[0], wanted)
-        yield RevokeGrants(at, grants, kept, atomic=bool(kept))
+        yield RevokeGrants(at, grants, _find_taken_along(grants[0], wanted))
 
 
 def _find_taken_along(gone: GrantSpec, wanted: frozenset[GrantSpec]) -> tuple[GrantSpec, ...]:
@@ -120,7 +118,7 @@ def _by_object(grants: Iterable[GrantSpec]) -> Iterable[tuple[GrantSpec, ...]]:
 
 def _diff_tables(
     at: str, wanted: Mapping[TableName, TableSpec], live: Mapping[TableName, TableSpec]
-) -> Iterable[Change]:
+) -> Iterable[Step]:
     for name, table in wanted.items():
         if name not in live:
             yield CreateTable(at, table)
@@ -138,7 +136,7 @@ def _diff_tables(
             yield SetTrigger(at, name, trigger, moves)
 
 
-def _diff_identities(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Change]:
+def _diff_identities(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Step]:
     """A wider identity comes before the filter that needs it, a narrower one after it is gone."""
     for name, identity in wanted.identities.items():
         was = live.identities.get(name)
@@ -161,7 +159,7 @@ def _diff_identities(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Chang
 
 def _diff_publications(
     at: str, wanted: Mapping[str, PublicationSpec], live: Mapping[str, PublicationSpec]
-) -> Iterable[Change]:
+) -> Iterable[Step]:
     for name, publication in wanted.items():
         if name not in live:
             yield CreatePublication(at, publication)
@@ -178,14 +176,14 @@ def _diff_publications(
         yield DropPublication(at, name)
 
 
-def _reset_columns(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Change]:
+def _reset_columns(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Step]:
     ours = {*wanted.publications, *wanted.subscriptions}
     for one in live.unusual:
         if one.name in ours and USUAL[one.catalog][one.column].reset is not None:
             yield ResetColumn(wanted.name, one)
 
 
-def _set_tables(at: str, new: PublicationSpec, was: PublicationSpec) -> Change:
+def _set_tables(at: str, new: PublicationSpec, was: PublicationSpec) -> Step:
     """Sending less is safe only after the subscriber no longer waits for it, so it goes last."""
     before = {table.table: table for table in was.tables}
     if any(published_more(table, before.get(table.table)) for table in new.tables):
@@ -193,7 +191,7 @@ def _set_tables(at: str, new: PublicationSpec, was: PublicationSpec) -> Change:
     return SetPublishedTables(at, new, was, Consequence.HARMLESS, Phase.WITHDRAWALS)
 
 
-def _diff_slots(at: str, wanted: Mapping[str, SlotSpec], live: Mapping[str, SlotSpec]) -> Iterable[Change]:
+def _diff_slots(at: str, wanted: Mapping[str, SlotSpec], live: Mapping[str, SlotSpec]) -> Iterable[Step]:
     for name, slot in wanted.items():
         if name not in live:
             yield CreateSlot(at, slot)
@@ -209,7 +207,7 @@ def _is_left_over(slot: SlotSpec) -> bool:
 
 def _diff_subscriptions(
     at: str, wanted: Mapping[str, SubscriptionSpec], live: Mapping[str, SubscriptionSpec]
-) -> Iterable[Change]:
+) -> Iterable[Step]:
     for name, subscription in wanted.items():
         if name in live:
             yield from _diff_subscription(at, subscription, live[name])
@@ -219,7 +217,7 @@ def _diff_subscriptions(
         yield DropSubscription(at, name)
 
 
-def _diff_subscription(at: str, wanted: SubscriptionSpec, live: SubscriptionSpec) -> Iterable[Change]:
+def _diff_subscription(at: str, wanted: SubscriptionSpec, live: SubscriptionSpec) -> Iterable[Step]:
     if wanted.conninfo != live.conninfo:
         keywords = sorted({key for key, _ in wanted.conninfo ^ live.conninfo})
         yield SetSubscriptionConnection(at, wanted, tuple(keywords))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from publications.decide.spec import Room, TableName
+from publications.decide.spec import Room
+from publications.declare.names import TableName
 
 MIN_VERSION = 150000
 
@@ -45,7 +46,7 @@ class EndpointFacts:
     """Table and constraint, on tables that replication writes."""
     loose_functions: tuple[tuple[str, str], ...] = ()
     """Table and trigger function without a search_path."""
-    nullable: frozenset[tuple[str, str]] = frozenset()
+    nullable: frozenset[tuple[TableName, str]] = frozenset()
     """Table and column, of published tables."""
     unfit_keys: tuple[UnfitKey, ...] = ()
     """Of tables that are written there or leave from there."""

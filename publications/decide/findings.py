@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from db.errors import PonteError
 from publications.decide.columns import KINDS, USUAL
 from publications.decide.diff import OURS, TABLE_COPY
-from publications.decide.spec import EndpointSpec, TableName
+from publications.decide.spec import EndpointSpec
 from publications.decide.wanted import SourceTables
 from publications.declare.declaration import Declaration
 
@@ -31,7 +31,7 @@ def _find_unclassified(declaration: Declaration, source: SourceTables) -> Iterab
     """A column that SGP got by a migration of its own: it does not leave, and somebody must say why."""
     for name, classes in declaration.privacy.items():
         known = {*classes.public, *classes.internal, *classes.secret}
-        for column in source.get(TableName.parse(name), {}):
+        for column in source.get(name, {}):
             if column not in known:
                 yield FindingError(
                     f"{declaration.intake.source}'s column {name}.{column} is not classified; it stays there",

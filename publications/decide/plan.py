@@ -6,15 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from publications.decide.anew import diff_anew
-from publications.decide.changes import (
-    Change,
-    CopyAgain,
-    CreateSubscription,
-    DropSlot,
-    RefreshSubscription,
-    SetSubscriptionPublications,
-    SettleSubscription,
-)
+from publications.decide.changes.publications import DropSlot
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import CopyingStep, SettleSubscription
 from publications.decide.diff import TABLE_COPY, diff_endpoint
 from publications.decide.row_moves import diff_flow
 from publications.decide.spec import EndpointSpec, HopSpec
@@ -24,10 +18,10 @@ from publications.decide.spec import EndpointSpec, HopSpec
 class Plan:
     """Ordered steps; none when wanted and live agree."""
 
-    steps: tuple[Change, ...]
+    steps: tuple[Step, ...]
 
     @property
-    def drops(self) -> tuple[Change, ...]:
+    def drops(self) -> tuple[Step, ...]:
         """The steps that take something away and need --allow-drop."""
         return tuple(step for step in self.steps if step.drops)
 
@@ -58,15 +52,13 @@ def make_plan(
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
 
 
-def _settle(step: Change) -> Change | None:
+def _settle(step: Step) -> Step | None:
     """Return what a step that begins a copy leaves to be done when the copy has ended."""
-    match step:
-        case CreateSubscription() | SetSubscriptionPublications() | RefreshSubscription() | CopyAgain():
-            wanted = step.subscription
-            careful = wanted.while_copying.options == wanted.options
-            return None if careful else SettleSubscription(step.endpoint, wanted)
-        case _:
-            return None
+    if not isinstance(step, CopyingStep):
+        return None
+    wanted = step.subscription
+    careful = wanted.while_copying.options == wanted.options
+    return None if careful else SettleSubscription(step.endpoint, wanted)
 
 
 def _is_copying(target: EndpointSpec, subscription: str) -> bool:
@@ -74,11 +66,11 @@ def _is_copying(target: EndpointSpec, subscription: str) -> bool:
     return known is not None and bool(known.copying)
 
 
-def _drops_copy_slot(step: Change) -> bool:
+def _drops_copy_slot(step: Step) -> bool:
     """While a table is copied its slot is between workers now and then: not left over."""
     return isinstance(step, DropSlot) and TABLE_COPY.match(step.slot.name) is not None
 
 
-def _distance(step: Change, order: Sequence[str]) -> int:
+def _distance(step: Step, order: Sequence[str]) -> int:
     place = order.index(step.endpoint)
     return -place if step.drops else place

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from publications.decide.anew import begins_anew
-from publications.decide.changes import (
+from publications.decide.changes.rows import (
     Backfill,
-    Change,
     CloseGap,
-    CopyAgain,
     EmptyColumns,
     ForgetMarks,
     MarkBackfill,
     NoteGap,
 )
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import CopyAgain
 from publications.decide.spec import (
     COPY,
     SWEEP,
@@ -23,14 +23,14 @@ from publications.decide.spec import (
     PublicationSpec,
     PublishedTableSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
 )
+from publications.declare.names import TableName
 
 Endpoints = Mapping[str, EndpointSpec]
 
 
-def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
+def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Step]:
     """Return the steps that move or empty data which the changed publications leave as it is."""
     subscription = wanted[hop.target].subscriptions.get(hop.subscription)
     if subscription is None:
@@ -39,7 +39,7 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
     anew = begins_anew(hop, wanted, live)
     gap, notes = live[hop.target].gap, live[hop.target].gap_notes
     gap_is_new = gap is not None and not gap.noted
-    steps: list[Change] = [
+    steps: list[Step] = [
         EmptyColumns(hop.target, table, tuple(columns.items()), hop.source, subscription.slot or "")
         for table, columns in live[hop.target].stale.items()
     ]
@@ -67,7 +67,7 @@ def diff_flow(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> list[Change]:
 
 def _sweep_after_copy(
     hop: HopSpec, table: TableName, there: TableSpec | None, new: PublicationSpec
-) -> Iterable[Change]:
+) -> Iterable[Step]:
     """A first copy over rows that are there brings what is new; what went meanwhile must be swept."""
     if there is None or not (there.filled or there.pending):
         return
@@ -89,7 +89,7 @@ def _diff_table(
     there: TableSpec | None,
     gap: bool,
     lost: bool,
-) -> Iterable[Change]:
+) -> Iterable[Step]:
     """Compare one table. gap: what came in between is missing, the slot is new, or nothing follows it.
 
     lost: rows are; what is marked already is on its way to be right.

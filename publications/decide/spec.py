@@ -9,22 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-
-@dataclass(frozen=True, order=True)
-class TableName:
-    """A table by schema and name."""
-
-    schema: str
-    name: str
-
-    @classmethod
-    def parse(cls, text: str) -> TableName:
-        """Read `schema.name`."""
-        schema, name = text.split(".", 1)
-        return cls(schema, name)
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
+from publications.declare.names import TableName
 
 
 @dataclass(frozen=True)

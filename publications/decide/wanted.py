@@ -20,7 +20,6 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     TriggerSpec,
 )
@@ -35,6 +34,7 @@ from publications.declare.declaration import (
     Privacy,
     PublishedTable,
 )
+from publications.declare.names import TableName
 
 VERSION = "versao"
 WRITTEN_BY = "xmin"
@@ -121,7 +121,7 @@ def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterab
     for hop in declaration.hops:
         if hop.source == endpoint:
             for table in hop.tables:
-                yield from _column_grants(hop.role, "select", table.name, _copied_columns(table))
+                yield from _column_grants(hop.role, "select", table.name, table.columns)
     for role in declaration.roles:
         if role.on == endpoint:
             for grant in role.grants:
@@ -136,34 +136,31 @@ def _proving_grants(
     """Who proves reads what travels, a filter's columns, and which transaction wrote a row without versao."""
     for hop in declaration.hops:
         for table in hop.tables if endpoint in {hop.source, hop.target} else ():
-            name = TableName.parse(table.name)
-            known = filters.get((name, table.where or "")) if endpoint == hop.source else None
+            known = filters.get((table.name, table.where or "")) if endpoint == hop.source else None
             columns = {*table.columns, *(known.columns if known else ())}
-            if name.name != HEARTBEAT.name:
+            if table.name.name != HEARTBEAT.name:
                 written_by = () if VERSION in columns else (WRITTEN_BY,)
                 yield from _column_grants(role, "select", table.name, (*sorted(columns), *written_by))
 
 
-def _copied_columns(table: PublishedTable) -> tuple[str, ...]:
-    """The initial copy reads the listed columns and, through them, the filter."""
-    return table.columns
-
-
-def _column_grants(role: str, privilege: str, table: str, columns: Iterable[str]) -> Iterable[GrantSpec]:
-    yield GrantSpec(role, GrantKind.SCHEMA, table.split(".", maxsplit=1)[0], "usage")
+def _column_grants(
+    role: str, privilege: str, table: TableName, columns: Iterable[str]
+) -> Iterable[GrantSpec]:
+    yield GrantSpec(role, GrantKind.SCHEMA, table.schema, "usage")
     for column in columns:
-        yield GrantSpec(role, GrantKind.TABLE, table, privilege, column)
+        yield GrantSpec(role, GrantKind.TABLE, str(table), privilege, column)
 
 
 def _role_grants(role: str, grant: Grant) -> Iterable[GrantSpec]:
-    target = grant.table or grant.function or ""
-    kind = GrantKind.TABLE if grant.table else GrantKind.FUNCTION
-    yield GrantSpec(role, GrantKind.SCHEMA, target.split(".", maxsplit=1)[0], "usage")
+    schema = grant.table.schema if grant.table else (grant.function or "").split(".", maxsplit=1)[0]
+    yield GrantSpec(role, GrantKind.SCHEMA, schema, "usage")
     for privilege in grant.privileges:
-        if grant.columns:
-            yield from _column_grants(role, privilege, target, grant.columns)
+        if grant.table and grant.columns:
+            yield from _column_grants(role, privilege, grant.table, grant.columns)
+        elif grant.table:
+            yield GrantSpec(role, GrantKind.TABLE, str(grant.table), privilege)
         else:
-            yield GrantSpec(role, kind, target, privilege)
+            yield GrantSpec(role, GrantKind.FUNCTION, grant.function or "", privilege)
 
 
 def _tables(declaration: Declaration, endpoint: str, source: SourceTables) -> dict[TableName, TableSpec]:
@@ -171,18 +168,17 @@ def _tables(declaration: Declaration, endpoint: str, source: SourceTables) -> di
     if endpoint == intake.source:
         return {HEARTBEAT: replace(_table(HEARTBEAT, _HEARTBEAT_COLUMNS), filled=True)}
     if endpoint == intake.target:
-        return {TableName.parse(table.name): _landing(table, source) for table in intake.tables}
+        return {table.name: _landing(table, source) for table in intake.tables}
     return {}
 
 
 def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
     """Shape a landing table: SGP's names and types, enums and limited text as text, NOT NULL only the key."""
-    name = TableName.parse(table.name)
-    given = source.get(name, {column.name: _built_in(column) for column in _HEARTBEAT_COLUMNS})
-    wanted = dict.fromkeys((*LANDING_COLUMNS.get(table.name, ()), *table.columns))
+    given = source.get(table.name, {column.name: _built_in(column) for column in _HEARTBEAT_COLUMNS})
+    wanted = dict.fromkeys((*LANDING_COLUMNS.get(str(table.name), ()), *table.columns))
     columns = [_landing_column(column, given.get(column)) for column in wanted]
     return _table(
-        name,
+        table.name,
         columns,
         TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
         TriggerSpec("project", f"projection.{table.projection}", projects=True),
@@ -216,15 +212,14 @@ def _publications(declaration: Declaration, endpoint: str, filters: Filters) -> 
 
 
 def _published(table: PublishedTable, filters: Filters) -> PublishedTableSpec:
-    name = TableName.parse(table.name)
-    return PublishedTableSpec(name, frozenset(table.columns), find_where(table, filters))
+    return PublishedTableSpec(table.name, frozenset(table.columns), find_where(table, filters))
 
 
 def find_where(table: PublishedTable, filters: Filters) -> str | None:
     """Return which rows of a table are sent, in the words of its server where they are known."""
     if table.where is None:
         return None
-    known = filters.get((TableName.parse(table.name), table.where))
+    known = filters.get((table.name, table.where))
     return known.where if known else table.where
 
 
@@ -235,7 +230,7 @@ def _identities(declaration: Declaration, endpoint: str, filters: Filters) -> di
     found: dict[TableName, frozenset[str]] = {}
     for hop in declaration.active_exports:
         for table in hop.tables:
-            name = TableName.parse(table.name)
+            name = table.name
             known = filters.get((name, table.where or ""))
             columns = known.columns if known else frozenset()
             found[name] = found.get(name, frozenset({key_of(name)})) | columns
@@ -250,9 +245,9 @@ def derive_kept(declaration: Declaration, endpoint: str) -> dict[TableName, froz
     intake = declaration.intake
     if endpoint == intake.target:
         classes = {table.name: declaration.privacy.get(table.name, Privacy()) for table in intake.tables}
-        return {TableName.parse(name): frozenset({"id", *found.public}) for name, found in classes.items()}
+        return {name: frozenset({"id", *found.public}) for name, found in classes.items()}
     return {
-        (name := TableName.parse(table.name)): RECEIVED_COLUMNS | {key_of(name), *table.columns}
+        table.name: RECEIVED_COLUMNS | {key_of(table.name), *table.columns}
         for hop in declaration.active_exports
         if hop.target == endpoint
         for table in hop.tables
@@ -271,12 +266,10 @@ def derive_hops(declaration: Declaration, filters: Filters) -> list[HopSpec]:
             source=hop.source,
             target=hop.target,
             subscription=hop.subscription,
-            publications={TableName.parse(table.name): table.publication for table in hop.tables},
-            keys={name: key_of(name) for name in map(TableName.parse, (table.name for table in hop.tables))},
+            publications={table.name: table.publication for table in hop.tables},
+            keys={table.name: key_of(table.name) for table in hop.tables},
             wheres={
-                TableName.parse(table.name): where
-                for table in hop.tables
-                if (where := find_where(table, filters)) is not None
+                table.name: where for table in hop.tables if (where := find_where(table, filters)) is not None
             },
         )
         for hop in declaration.hops
@@ -297,5 +290,5 @@ def _subscription(hop: Hop, conninfo: Mapping[str, str]) -> SubscriptionSpec:
         publications=frozenset(table.publication for table in hop.tables),
         conninfo=frozenset({**conninfo, **hop.connection, "user": hop.role}.items()),
         options=derive_options(hop.options),
-        tables=frozenset(TableName.parse(table.name) for table in hop.tables),
+        tables=frozenset(table.name for table in hop.tables),
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from db.errors import SettingsError, word
 from publications.declare.locate import find_line
+from publications.declare.names import TableName
 
 STARTING_PATH = Path(__file__).parents[1] / "sgp.toml"
 """What a shop starts from and what the dev stack carries; no command reads it unless it is named."""
@@ -19,7 +20,6 @@ VARIABLE = "PONTE_DECLARATION"
 HOW_TO_GIVE = f"give --declaration FILE or set {VARIABLE}"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
-TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
 Operation = Literal["insert", "update", "delete"]
 IntakeOperation = Literal["insert", "update", "delete", "truncate"]
 """A TRUNCATE knows no filter, so it does not leave the window; SGP's empties it."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from db.errors import PonteError
 from publications.declare.declaration import Declaration, LandedTable, Privacy
+from publications.declare.names import TableName
 
 
 class RefusalError(PonteError):
@@ -15,7 +16,7 @@ class RefusalError(PonteError):
 class UnpublishableColumnError(RefusalError):
     """A column that is not declared public is in a publication."""
 
-    def __init__(self, *, table: str, column: str, publication: str, found: str) -> None:
+    def __init__(self, *, table: TableName, column: str, publication: str, found: str) -> None:
         super().__init__(
             f"column {table}.{column} is {found} and in publication {publication}",
             f'take it out of the publication, or declare it public in [privacy."{table}"]',

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from db.engines import Connection, connect
 from db.freshness import Cause, FreshnessState
+from db.logs import log_event
 from db.outage import Outage
 from db.reasons import explain_failure
 from publications.settings import watch_variable
@@ -91,13 +92,13 @@ class Recorder:
             log.exception("history_failed")
         else:
             if self._outage.works() is not None:
-                log.warning("the history is written again")
+                log_event(log, "history_back", level=logging.WARNING)
 
     def _tell(self, error: psycopg.Error) -> None:
         if self._outage.fails((type(error), str(error))):
             dsn, source = self._vitrine.get_secret_value(), watch_variable("vitrine")
             told = explain_failure(error, dsn, name="vitrine", source=source)
-            log.warning("the history can't be written: %s; HINT: %s", told.fact, told.hint)
+            log_event(log, "history_lost", level=logging.WARNING, fact=told.fact, hint=told.hint)
 
     def _close(self) -> None:
         if self._conn is not None:

@@ -10,6 +10,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from db.listening import listen
+from db.logs import start_logging
 from publications.declare.declaration import Declaration
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
@@ -25,7 +26,7 @@ def serve(
     mender: SelfMender | None = None,
 ) -> int:
     """Serve until told to stop; return 0, or 1 if it could not start."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging(level=logging.WARNING)
     listener = listen(settings.host, settings.port, source="PONTE_PANEL_")
     window = dsns[declaration.intake.target]
     with Watch(
@@ -42,6 +43,7 @@ def serve(
         config = uvicorn.Config(
             create_app(poller),
             access_log=False,
+            log_config=None,
             log_level="warning",
             server_header=False,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.contract import Motivo
 from db.freshness import Cause, FreshnessState, HopState, Measurement
 from publications.watch.checks import Check, CheckKind
 from publications.watch.hops import HopView
@@ -76,17 +77,17 @@ HOPS = {
     HopState.STOPPED: "parado",
     HopState.UNKNOWN: "sem resposta",
 }
-MOTIVOS = {
-    "arquivo_ausente": "o arquivo não existe",
-    "vazio": "o arquivo está vazio",
-    "nao_e_imagem": "o arquivo não é uma imagem",
-    "truncada": "a imagem está cortada",
-    "grande_demais": "o arquivo é grande demais",
-    "pixels_demais": "a imagem tem pontos demais",
-    "caminho_invalido": "o caminho sai da pasta de imagens",
-    "tempo_esgotado": "a imagem demorou demais para ser reduzida",
-    "decodificador_caiu": "a imagem derruba quem a lê",
-    "recusada": "o armazenamento não aceita a miniatura",
+MOTIVOS: dict[str, str] = {
+    Motivo.ARQUIVO_AUSENTE: "o arquivo não existe",
+    Motivo.VAZIO: "o arquivo está vazio",
+    Motivo.NAO_E_IMAGEM: "o arquivo não é uma imagem",
+    Motivo.TRUNCADA: "a imagem está cortada",
+    Motivo.GRANDE_DEMAIS: "o arquivo é grande demais",
+    Motivo.PIXELS_DEMAIS: "a imagem tem pontos demais",
+    Motivo.CAMINHO_INVALIDO: "o caminho sai da pasta de imagens",
+    Motivo.TEMPO_ESGOTADO: "a imagem demorou demais para ser reduzida",
+    Motivo.DECODIFICADOR_CAIU: "a imagem derruba quem a lê",
+    Motivo.RECUSADA: "o armazenamento não aceita a miniatura",
 }
 SENTENCES = {
     CheckKind.LOST_ROWS: "{count} linhas de {subject} em {target} faltam ou não valem mais (visto: {since})",

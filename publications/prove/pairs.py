@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from publications.decide.spec import TableName
 from publications.decide.wanted import HEARTBEAT, VERSION, Filters, find_where, key_of
 from publications.declare.declaration import Declaration, Export, Intake
+from publications.declare.names import TableName
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ def derive_compared(declaration: Declaration, hop: Intake | Export) -> list[Tabl
 def derive_shown(declaration: Declaration) -> list[Shown]:
     """Return every landing table that the window shows."""
     intake = declaration.intake
-    landed = [TableName.parse(table.name) for table in intake.tables]
+    landed = [table.name for table in intake.tables]
     return [Shown(intake.target, name, SHOWN[name]) for name in landed if name in SHOWN]
 
 
 def _pair_hop(hop: Intake | Export, filters: Filters) -> Iterable[TablePair]:
     for table in hop.tables:
-        name = TableName.parse(table.name)
+        name = table.name
         if name.name == HEARTBEAT.name:
             continue
         key = key_of(name)

@@ -9,8 +9,8 @@ from itertools import islice
 
 from db.engines import Connection
 from db.sqlfile import read_blocks
-from publications.decide.spec import TableName
 from publications.decide.wanted import VERSION
+from publications.declare.names import TableName
 from publications.prove.differences import Difference, Kind
 from publications.prove.pace import Pace
 from publications.prove.pairs import Shown, TablePair

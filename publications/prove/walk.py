@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from db.engines import Connection
 from db.sqlfile import read_blocks
-from publications.decide.spec import TableName
+from publications.declare.names import TableName
 from publications.prove.differences import (
     Candidate,
     Difference,

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from db.engines import Connection, connect
 from db.errors import PonteError
+from db.logs import log_event
 from db.outage import Outage
 from db.reasons import explain_failure
 from publications.settings import watch_variable
@@ -272,7 +273,9 @@ class Follower:
         if conn.closed:
             raise error
         if self._endured.fails(error.sqlstate):
-            log.warning("unreadable on %s: %s", self.endpoint, error.sqlstate)
+            log_event(
+                log, "unreadable", level=logging.WARNING, endpoint=self.endpoint, sqlstate=error.sqlstate
+            )
 
     def _take(self, reading: EndpointReading, began: float) -> None:
         with self._lock:

@@ -6,14 +6,16 @@ import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import LiteralString
 
 import psycopg
 from pydantic import SecretStr
 
 from db.engines import connect
 from db.errors import PonteError
+from db.logs import log_event
 from publications.prove.differences import Kind
-from publications.prove.heal import Healer
+from publications.prove.heal import Healed, Healer
 from publications.prove.pairs import Shown
 from publications.prove.sides import make_canonical
 from publications.prove.verify import Compared, TableProof
@@ -40,28 +42,35 @@ class SelfMender:
     def mend(self, one: Compared, proof: TableProof) -> None:
         """Heal rows of one table, or leave them to people; what goes wrong is tried again next time."""
         if not self.allows(proof):
-            log.warning("not_healed table=%s differing=%d removals=too_many", proof.table, proof.differing)
+            _tell("not_healed", proof, reason="too many would be removed")
             return
-        names = {one.endpoint} if isinstance(one, Shown) else {one.source, one.target}
         try:
-            with ExitStack() as ends:
-                opened = {
-                    name: ends.enter_context(connect(self.dsns[name].get_secret_value())) for name in names
-                }
-                for conn in opened.values():
-                    make_canonical(conn)
-                healer = Healer(opened, fence_s=ARRIVAL_S)
-                healer.heal(one, proof.listed)
+            done = self._heal(one, proof)
         except psycopg.Error as error:
-            log.warning("not_healed table=%s sqlstate=%s", proof.table, error.sqlstate)
+            _tell("not_healed", proof, sqlstate=error.sqlstate)
         except PonteError as error:
-            log.warning("not_healed table=%s reason=%s", proof.table, error.fact)
+            _tell("not_healed", proof, reason=error.fact)
         else:
-            done = healer.done
-            log.warning(
-                "healed table=%s written=%d removed=%d bytes=%d",
-                proof.table,
-                done.written,
-                done.removed,
-                done.moved_bytes,
-            )
+            _tell("healed", proof, written=done.written, removed=done.removed, moved_bytes=done.moved_bytes)
+
+    def _heal(self, one: Compared, proof: TableProof) -> Healed:
+        names = {one.endpoint} if isinstance(one, Shown) else {one.source, one.target}
+        with ExitStack() as ends:
+            opened = {name: ends.enter_context(connect(self.dsns[name].get_secret_value())) for name in names}
+            for conn in opened.values():
+                make_canonical(conn)
+            healer = Healer(opened, fence_s=ARRIVAL_S)
+            healer.heal(one, proof.listed)
+        return healer.done
+
+
+def _tell(event: LiteralString, proof: TableProof, **fields: object) -> None:
+    log_event(
+        log,
+        event,
+        level=logging.WARNING,
+        table=proof.table,
+        hop=proof.hop,
+        differing=proof.differing,
+        **fields,
+    )

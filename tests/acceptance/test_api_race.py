@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
 PEDIDOS = 40
 HOT = 12
-SECONDS = float(os.environ.get("PONTE_RACE_S", "6"))
+SECONDS = float(os.environ.get("PONTE_RACE_S", "2"))
 DEADLINE_S = 200.0
 ENOUGH = 100
 

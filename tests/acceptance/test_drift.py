@@ -149,9 +149,9 @@ def read_plainly(road: Road) -> Iterator[tuple[list[object], list[object]]]:
     """Read all rows of both ends, as no code of Ponte's would."""
     for hop in road.declaration.hops:
         for table in hop.tables:
-            if table.name.endswith(".heartbeat"):
+            if table.name.name == "heartbeat":
                 continue
-            schema, name = table.name.split(".")
+            schema, name = table.name.schema, table.name.name
             columns = ", ".join(f'"{column}"::text' for column in table.columns)
             query = f'SELECT {columns} FROM {schema}."{name}" ORDER BY 1'  # noqa: S608
             yield list(road.run(hop.source, query)), list(road.run(hop.target, query))

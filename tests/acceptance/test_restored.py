@@ -13,7 +13,7 @@ import pytest
 from db.freshness import Cause
 from infra.devstack.clusters import Cluster
 from publications.act.apply import NotConvergedError
-from publications.commands.plan_text import describe
+from publications.commands.step_words import describe
 from publications.watch.checks import Level
 from tests.fix_breaks import FRESH, SLACK_S, TWO_BEATS_S, wait_faces
 from tests.fix_clusters import ORDERS

@@ -141,7 +141,9 @@ def test_the_vps_credential_reads_the_window_by_sql_and_nothing_else(busy_road: 
             except psycopg.errors.InsufficientPrivilege:
                 continue
             readable.add(f"{schema}.{table}")
-    assert readable == {table.name for export in busy_road.declaration.exports for table in export.tables}
+    assert readable == {
+        str(table.name) for export in busy_road.declaration.exports for table in export.tables
+    }
     assert MARK in text
     assert find_canaries(text.encode()) == set()
     assert [what for what, secret in find_secrets(busy_road).items() if secret.decode() in text] == []

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from publications.act.apply import BusyError, run_step
+from publications.act.perform import BusyError, run_step
 from publications.act.release import release
-from publications.commands.plan_text import describe
-from publications.decide.changes import DropSlot, RefreshSubscription
+from publications.commands.step_words import describe
+from publications.decide.changes.publications import DropSlot
+from publications.decide.changes.subscriptions import RefreshSubscription
 from publications.decide.spec import SlotSpec
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
 from tests.fix_road import Road, with_filter

@@ -12,8 +12,9 @@ import pytest
 
 from db import lifetime
 from publications.act.apply import apply
-from publications.commands.plan_text import describe
-from publications.decide.changes import AddGrants, Change
+from publications.commands.step_words import describe
+from publications.decide.changes.roles import AddGrants
+from publications.decide.changes.step import Step
 from publications.declare.declaration import STARTING_PATH, parse_declaration
 from tests.fix_gaps import HOPS, Killed, beat_at, lose_changes, read_notes
 from tests.fix_road import Road
@@ -28,7 +29,7 @@ import os, signal, sys, json  # as a user's command would be: a process of its o
 from pydantic import SecretStr
 from publications.act.apply import apply
 from publications.declare.declaration import STARTING_PATH, read_declaration
-from publications.act.endpoints import Session
+from publications.act.endpoints import Endpoints
 from publications.settings import PublicationsSettings
 
 given = json.load(sys.stdin)
@@ -45,7 +46,7 @@ def report(step):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Session(read_declaration(STARTING_PATH), settings) as session:
+with Endpoints(read_declaration(STARTING_PATH), settings) as session:
     apply(session, allow_drop=False, report=report)
 """
 
@@ -57,14 +58,14 @@ def test_apply_ended_at_each_step_goes_on(unapplied_road: Road) -> None:
     """
     road = unapplied_road
 
-    def die_at_the_second(step: Change) -> None:
+    def die_at_the_second(step: Step) -> None:
         taken.extend([] if isinstance(step, AddGrants) else [step])
         if len(taken) > 1:
             raise Killed
 
     ended = 0
     while True:
-        taken: list[Change] = []
+        taken: list[Step] = []
         try:
             with road.session() as session:
                 apply(session, allow_drop=False, report=die_at_the_second)
@@ -118,7 +119,7 @@ def test_a_count_that_is_sent_later_leaves_no_gap(unapplied_road: Road) -> None:
     for _ in range(3):
         beat_at(road, "vitrine")
 
-    def report(step: Change) -> None:
+    def report(step: Step) -> None:
         beat_at(road, "vitrine")
 
     road.link.cut()  # the count is filled in and the beats before it have not come

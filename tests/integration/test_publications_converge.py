@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from publications.act.apply import BusyError, RefusedError, run_step
+from publications.act.apply import RefusedError
+from publications.act.perform import BusyError, run_step
 from publications.act.waits import CopyTimeoutError
-from publications.decide.changes import CreateSlot
+from publications.decide.changes.publications import CreateSlot
 from publications.decide.columns import COMPARED, IDENTITIES, LEFT_TO_THE_DBA, USUAL
 from publications.decide.spec import SlotSpec
 from tests.fix_gaps import HOPS, delete_somebody, is_there, wait_idle
@@ -148,8 +149,8 @@ def held(road: Road, how: str) -> Iterator[str]:
 def test_who_holds_the_making_of_a_slot_back_is_named(
     road: Road, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("publications.act.apply.LOCK_TIMEOUT_MS", 2500)
-    monkeypatch.setattr("publications.act.apply.LOCK_TRIES", 1)
+    monkeypatch.setattr("publications.act.perform.LOCK_TIMEOUT_MS", 2500)
+    monkeypatch.setattr("publications.act.perform.LOCK_TRIES", 1)
     slot = CreateSlot("sgp", SlotSpec("slot_probe"))
     with held(road, how) as named, road.session() as session:
         with pytest.raises(BusyError) as refused:

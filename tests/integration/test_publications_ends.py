@@ -7,7 +7,7 @@ from psycopg import sql
 
 from publications.act.apply import RefusedError
 from publications.act.release import release
-from publications.decide.changes import Change
+from publications.decide.changes.step import Step
 from publications.declare.declaration import STARTING_PATH, parse_declaration
 from tests.fix_gaps import drop_slot
 from tests.fix_road import Road, plan_lines
@@ -26,8 +26,8 @@ def test_a_new_vitrine_fills_and_the_vps_is_served_throughout(road: Road) -> Non
     assert any("forget progress sub_vps" in line for line in plan_lines(road))
     seen = []
 
-    class Watched(list[Change]):
-        def append(self, step: Change) -> None:
+    class Watched(list[Step]):
+        def append(self, step: Step) -> None:
             seen.extend(road.run("vps", "SELECT count(*) FROM vitrine.pedidos"))
             super().append(step)
 

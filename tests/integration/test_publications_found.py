@@ -9,8 +9,8 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from db.reasons import UnreachableError
-from publications.act.endpoints import Reading, Session
-from publications.commands.plan_text import describe
+from publications.act.endpoints import Endpoints, Reading
+from publications.commands.step_words import describe
 from tests.fix_road import Road
 from tests.ports import find_free_ports
 
@@ -62,7 +62,7 @@ def read_without(road: Road, away: str) -> Reading:
     [port] = find_free_ports(1)
     gone = make_conninfo(road.settings.dsn(away), port=port)
     settings = replace(road.settings, dsns={**road.settings.dsns, away: SecretStr(gone)})
-    with Session(road.declaration, settings, partial=True) as session:
+    with Endpoints(road.declaration, settings, partial=True) as session:
         return session.read()
 
 
@@ -90,8 +90,8 @@ def test_the_other_ends_are_compared_while_one_is_away(road: Road) -> None:
 def test_nothing_is_planned_with_all_ends_away_or_applied_with_one(road: Road) -> None:
     [port] = find_free_ports(1)
     gone = {name: SecretStr(make_conninfo(road.settings.dsn(name), port=port)) for name in road.settings.dsns}
-    everything = Session(road.declaration, replace(road.settings, dsns=gone), partial=True)
-    one = Session(road.declaration, replace(road.settings, dsns={**road.settings.dsns, "vps": gone["vps"]}))
+    everything = Endpoints(road.declaration, replace(road.settings, dsns=gone), partial=True)
+    one = Endpoints(road.declaration, replace(road.settings, dsns={**road.settings.dsns, "vps": gone["vps"]}))
     for session in (everything, one):
         with pytest.raises(UnreachableError, match="vps can't be reached"), session:
             pass

@@ -7,8 +7,10 @@ import random
 import pytest
 
 from publications.act.apply import NotConvergedError, apply, wait_for_copies
-from publications.commands.plan_text import describe
-from publications.decide.changes import Change, CloseGap, CopyAgain
+from publications.commands.step_words import describe
+from publications.decide.changes.rows import CloseGap
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import CopyAgain
 from publications.declare.declaration import Declaration, parse_declaration
 from tests.fix_gaps import (
     HOPS,
@@ -85,7 +87,7 @@ def test_changes_that_a_slot_passed_over_are_noted_on_their_own_hop_and_copied_a
 def test_a_gap_that_is_noted_while_another_is_mended_stays(road: Road) -> None:
     lose_changes(road, *HOPS["export"])
 
-    def report(step: Change) -> None:
+    def report(step: Step) -> None:
         if isinstance(step, CloseGap):
             note = "INSERT INTO guard.gaps (after_beat, beat) VALUES (1, 3)"
             road.run("vps", note)
@@ -126,7 +128,7 @@ def test_a_slot_dropped_under_a_beating_heart_takes_one_apply(road: Road) -> Non
     beat_at(road, "vitrine")
     road.run("vps", "ALTER SUBSCRIPTION sub_vps ENABLE")
 
-    def report(step: Change) -> None:
+    def report(step: Step) -> None:
         if isinstance(step, CopyAgain):
             road.wait_arrival()
 
@@ -142,7 +144,7 @@ def test_an_apply_that_was_ended_before_it_copied_copies_the_next_time(road: Roa
     road.apply(filtered)
     road.wait_arrival()
 
-    def report(step: Change) -> None:
+    def report(step: Step) -> None:
         if isinstance(step, CopyAgain):
             raise Killed
 
@@ -158,7 +160,7 @@ def test_no_order_is_buried_while_a_filter_changes(road: Road) -> None:
     road.wait_arrival()
     other = with_filter("prioridade <> 'X'")
 
-    def report(step: Change) -> None:
+    def report(step: Step) -> None:
         road.run("sgp", "UPDATE pedidos SET observacao = md5(random()::text) WHERE id = 7")
         road.wait_arrival()
         assert road.run("vitrine", "SELECT * FROM projection.dead_letters") == []

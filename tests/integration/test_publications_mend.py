@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from db.errors import PonteError
-from publications.act.apply import BusyError, RefusedError, apply, hold_lock
-from publications.commands.plan_text import describe
+from publications.act.apply import RefusedError, apply, hold_lock
+from publications.act.perform import BusyError
+from publications.commands.step_words import describe
 from publications.declare.declaration import STARTING_PATH, parse_declaration
 from tests.fix_road import Road, with_filter
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from publications.act.apply import BusyError, OutdatedError, run_step
-from publications.commands.plan_text import describe, to_script
-from publications.decide.changes import Backfill
-from publications.decide.spec import TableName
+from publications.act.perform import BusyError, OutdatedError, run_step
+from publications.commands.plan_text import to_script
+from publications.commands.step_words import describe
+from publications.decide.changes.rows import Backfill
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
+from publications.declare.names import TableName
 from tests.fix_road import Road
 
 
@@ -111,8 +112,8 @@ def test_a_column_that_is_public_and_not_sent_stays(road: Road) -> None:
 def test_a_fill_that_gets_no_lock_says_what_to_do(
     road: Road, monkeypatch: pytest.MonkeyPatch, holder: str, mode: str
 ) -> None:
-    monkeypatch.setattr("publications.act.apply.LOCK_TIMEOUT_MS", 50)
-    monkeypatch.setattr("publications.act.apply.LOCK_TRIES", 2)
+    monkeypatch.setattr("publications.act.perform.LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr("publications.act.perform.LOCK_TRIES", 2)
     fill = Backfill("vitrine", TableName("public", "revoked_tokens"), ("expires_at",), "sgp", "id")
     with road.connect(holder) as other, other.transaction(), road.session() as session:
         other.execute(f"LOCK TABLE public.revoked_tokens IN {mode} MODE".encode())

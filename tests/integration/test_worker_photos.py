@@ -9,12 +9,13 @@ from threading import Event, Thread
 
 import pytest
 
+from db.contract import Motivo
 from infra.devstack.seed.odd_images import ODD_IMAGES
 from infra.devstack.state import wait_until
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg
 from tests.fix_road import Road
-from thumbnail_worker.errors import Motivo, PhotosStoppedError, StorageError, StorageRefusedError
+from thumbnail_worker.errors import PhotosStoppedError, StorageError, StorageRefusedError
 from thumbnail_worker.photos.job import MiniaturasJob
 from thumbnail_worker.photos.messages import Made, Rejected, Reply, Task
 from thumbnail_worker.photos.pool import RenderDiedError

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from publications.decide.anew import begins_anew, diff_anew
-from publications.decide.changes import EnableSubscription, ForgetProgress, RenewSlot, RenewVersions
+from publications.decide.changes.publications import RenewSlot
+from publications.decide.changes.rows import RenewVersions
+from publications.decide.changes.subscriptions import EnableSubscription, ForgetProgress
 from publications.decide.spec import EndpointSpec, Position, SlotSpec
 from tests.unit.test_flow import HOP, IMAGENS, PEDIDOS, SOURCE, SUBSCRIPTION, TARGET, WANTED
 

@@ -2,52 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 
-from publications.ddl.backfill import backfill_script, backfill_statements, stage_query, wait_script
+from publications.commands.step_words import action_of, describe
+from publications.ddl.acts import Act, Part, Together, print_act
 from publications.ddl.to_sql import to_sql
-from publications.decide import changes as all_changes
-from publications.decide.changes import (
-    AddColumn,
-    AddGrants,
-    AlterColumnType,
-    AlterRole,
-    Backfill,
-    Change,
-    CloseGap,
-    CopyAgain,
+from publications.decide.changes.change import Change
+from publications.decide.changes.publications import (
     CreatePublication,
-    CreateRole,
     CreateSlot,
-    CreateSubscription,
-    CreateTable,
-    DropOrigin,
     DropPublication,
-    DropRole,
     DropSlot,
-    DropSubscription,
-    EmptyColumns,
-    EnableSubscription,
-    ForgetMarks,
-    ForgetProgress,
-    MarkBackfill,
-    NoteGap,
-    RefreshSubscription,
     RenewSlot,
-    RenewVersions,
     ReplacePublication,
-    ResetColumn,
-    RevokeGrants,
-    SetIdentity,
     SetOperations,
     SetPublishedTables,
+)
+from publications.decide.changes.roles import AddGrants, AlterRole, CreateRole, DropRole, RevokeGrants
+from publications.decide.changes.rows import (
+    Backfill,
+    CloseGap,
+    EmptyColumns,
+    ForgetMarks,
+    MarkBackfill,
+    NoteGap,
+    RenewVersions,
+)
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import (
+    CopyAgain,
+    CreateSubscription,
+    DropOrigin,
+    DropSubscription,
+    EnableSubscription,
+    ForgetProgress,
+    RefreshSubscription,
+    ResetColumn,
     SetSubscriptionConnection,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetSubscriptionSlot,
     SettleSubscription,
+)
+from publications.decide.changes.tables import (
+    AddColumn,
+    AlterColumnType,
+    CreateTable,
+    SetIdentity,
     SetTrigger,
     StartHeart,
 )
@@ -64,12 +69,12 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     TriggerSpec,
     Unusual,
     identity_index,
 )
+from publications.declare.names import TableName
 
 PEDIDOS, USERS, NOTES = TableName("v", "pedidos"), TableName("public", "user"), TableName("guard", "gaps")
 GAP = GapSpec(up_to=7, after_beat=3, beat=9, noted=False)
@@ -99,6 +104,7 @@ ROLE = RoleSpec(
     powers=frozenset({"member of pg_monitor"}),
 )
 BARE = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
+PASSWORD = ["\\password ana", "COMMIT"]
 SHAPED = [
     f'ALTER ROLE "ana" LOGIN {BARE} NOREPLICATION',
     """ALTER ROLE "ana" SET "lock_timeout" = '5s'""",
@@ -146,14 +152,14 @@ def grant(privilege: str, kind: GrantKind, target: str, column: str = "") -> Gra
 COLUMNS = (
     grant("select", GrantKind.TABLE, "v.pedidos", "id"), grant("select", GrantKind.TABLE, "v.pedidos", "nr"),
 )  # fmt: skip
-SQL: dict[str, tuple[Change, list[str]]] = {
+SQL: dict[str, tuple[Step, list[str]]] = {
     "create role": (
         CreateRole("e", ROLE),
-        ['CREATE ROLE "ana" LOGIN', *SHAPED, 'GRANT "pg_monitor" TO "ana"'],
+        ["BEGIN", 'CREATE ROLE "ana" LOGIN', *SHAPED, 'GRANT "pg_monitor" TO "ana"', *PASSWORD],
     ),
     "create role that replicates": (
         CreateRole("e", RoleSpec("ana", replication=True)),
-        ['CREATE ROLE "ana" LOGIN', f'ALTER ROLE "ana" LOGIN {BARE} REPLICATION'],
+        ["BEGIN", 'CREATE ROLE "ana" LOGIN', f'ALTER ROLE "ana" LOGIN {BARE} REPLICATION', *PASSWORD],
     ),
     "alter role": (
         AlterRole(
@@ -196,14 +202,19 @@ SQL: dict[str, tuple[Change, list[str]]] = {
         ['REVOKE SELECT ("id", "nr") ON TABLE "v"."pedidos" FROM "ana"'],
     ),
     "revoke whole table": (
-        RevokeGrants("e", (grant("select", GrantKind.TABLE, "v.pedidos"),), COLUMNS, atomic=True),
+        RevokeGrants("e", (grant("select", GrantKind.TABLE, "v.pedidos"),), COLUMNS),
         [
+            "BEGIN",
             'REVOKE SELECT ON TABLE "v"."pedidos" FROM "ana"',
             'GRANT SELECT ("id", "nr") ON TABLE "v"."pedidos" TO "ana"',
+            "COMMIT",
         ],
     ),
-    "create table": (CreateTable("e", TABLE), MADE),
-    "create table with its row": (CreateTable("e", replace(TABLE, filled=True)), [*MADE, HEART]),
+    "create table": (CreateTable("e", TABLE), ["BEGIN", *MADE, "COMMIT"]),
+    "create table with its row": (
+        CreateTable("e", replace(TABLE, filled=True)),
+        ["BEGIN", *MADE, HEART, "COMMIT"],
+    ),
     "start heart": (StartHeart("e", USERS), [HEART]),
     "add column": (
         AddColumn("e", USERS, ColumnSpec("n", "bigint")),
@@ -228,9 +239,14 @@ SQL: dict[str, tuple[Change, list[str]]] = {
     "empty columns": (
         EmptyColumns("e", PEDIDOS, (("a", "NULL"), ("b", "''::text")), "s", "slot_v"),
         [
+            "\\echo 'ask on s until it says t: SELECT confirmed_flush_lsn >= pg_current_wal_lsn()"
+            " FROM pg_replication_slots WHERE slot_name = ''slot_v'''",
+            "\\prompt 'Enter when it does ' done",
+            "BEGIN",
             "SET LOCAL session_replication_role = replica",
             """UPDATE "v"."pedidos" SET "a" = NULL, "b" = ''::text WHERE "a" IS DISTINCT FROM NULL"""
             """ OR "b" IS DISTINCT FROM ''::text""",
+            "COMMIT",
         ],
     ),
     "widen identity": (SetIdentity("e", PEDIDOS, WIDE, NARROW, "id"), MADE_WIDE),
@@ -252,11 +268,11 @@ SQL: dict[str, tuple[Change, list[str]]] = {
     ),
     "set trigger": (
         SetTrigger("e", USERS, TRIGGER),
-        [*TRIGGERED, """SELECT projection.reproject('"public"."user"'::regclass)"""],
+        ["BEGIN", *TRIGGERED, """SELECT projection.reproject('"public"."user"'::regclass)""", "COMMIT"],
     ),
     "set trigger that projects nothing": (
         SetTrigger("e", USERS, replace(TRIGGER, projects=False)),
-        TRIGGERED,
+        ["BEGIN", *TRIGGERED, "COMMIT"],
     ),
     "create publication": (
         CreatePublication("e", PUBLICATION),
@@ -265,8 +281,10 @@ SQL: dict[str, tuple[Change, list[str]]] = {
     "replace publication": (
         ReplacePublication("e", PUBLICATION),
         [
+            "BEGIN",
             'DROP PUBLICATION "pub_p"',
             f"""CREATE PUBLICATION "pub_p" FOR {PARTS} WITH (publish = 'delete, insert, update')""",
+            "COMMIT",
         ],
     ),
     "set published tables": (
@@ -303,8 +321,10 @@ SQL: dict[str, tuple[Change, list[str]]] = {
     "renew versions": (
         RenewVersions("e", (PEDIDOS,), 7),
         [
+            "BEGIN",
             "ALTER SEQUENCE projection.versao_seq RESTART WITH 8",
             'UPDATE "v"."pedidos" SET versao = versao',
+            "COMMIT",
         ],
     ),
     "forget progress": (
@@ -385,30 +405,59 @@ SQL: dict[str, tuple[Change, list[str]]] = {
 }
 
 
+def print_step(step: Step) -> list[str]:
+    return [line for act in to_sql(step) for line in print_act(act, at=step.endpoint)]
+
+
 @pytest.mark.parametrize("name", SQL)
 def test_a_change_is_made_by_these_words(name: str) -> None:
-    change, words = SQL[name]
-    assert [statement.as_string() for statement in to_sql(change)] == words
-
-
-def test_every_kind_of_change_has_its_words_here() -> None:
-    elsewhere = {Backfill, SettleSubscription}
-    kinds = set(Change.__subclasses__())
-    assert kinds == {type(change) for change, _ in SQL.values()} | elsewhere
-    assert all(kind.__module__ == all_changes.__name__ for kind in kinds)
+    step, words = SQL[name]
+    assert print_step(step) == words
 
 
 def test_settling_waits_for_every_table_of_that_subscription() -> None:
-    wait, settle = (one.as_string() for one in to_sql(SettleSubscription("e", SUBSCRIPTION)))
+    wait, settle = print_step(SettleSubscription("e", SUBSCRIPTION))
     assert "s.subname = 'sub_v' AND r.srsubstate <> 'r'" in wait
     assert "s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())" in wait
     assert settle == """ALTER SUBSCRIPTION "sub_v" SET (binary = 'false', synchronous_commit = 'off')"""
 
 
-def test_what_is_no_change_has_no_words() -> None:
-    for odd in (Change("e"), Backfill("e", PEDIDOS, ("n",), "s", "id")):
-        with pytest.raises(TypeError, match=f"no SQL for {type(odd).__name__}"):
-            to_sql(odd)
+EXAMPLES = {
+    type(step): step
+    for step in (
+        *(step for step, _ in SQL.values()),
+        Backfill("e", PEDIDOS, ("n",), "s", "id"),
+        SettleSubscription("e", SUBSCRIPTION),
+    )
+}
+
+
+@pytest.mark.parametrize("kind", get_args(Step), ids=lambda kind: kind.__name__)
+def test_every_kind_has_words_and_what_is_printed_is_what_apply_can_run(kind: type[Step]) -> None:
+    step = EXAMPLES[kind]
+    assert describe(step).startswith(action_of(step) + " ")
+    acts = to_sql(step)
+    assert acts, "apply would do nothing"
+    for act in acts:
+        assert isinstance(act, get_args(Act)), "apply's dispatch, which mypy closes, does not know it"
+        assert "".join(print_act(act, at="e")).strip(), "it would not be seen by hand"
+
+
+def test_the_union_holds_every_kind() -> None:
+    assert set(get_args(Step)) == set(Change.__subclasses__())
+
+
+def test_every_act_is_needed() -> None:
+    acts = [act for step in EXAMPLES.values() for act in to_sql(step)]
+    parts = [part for act in acts if isinstance(act, Together) for part in act.parts]
+    assert {type(act) for act in acts} == set(get_args(Act))
+    assert {type(part) for part in parts} == set(get_args(Part))
+
+
+@pytest.mark.parametrize("dispatch", [describe, to_sql])
+def test_what_is_no_step_is_refused_everywhere(dispatch: Callable[[Any], object]) -> None:
+    with pytest.raises(AssertionError):
+        dispatch(Change("e"))
 
 
 @pytest.mark.parametrize(
@@ -444,40 +493,32 @@ SWEPT = (
 )
 
 
-def words_of(fill: Backfill) -> tuple[list[str], list[str]]:
-    before, after = backfill_statements(fill)
-    return [one.as_string() for one in before], [one.as_string() for one in after]
+ASK_ON_SGP = (
+    "\\echo 'ask on sgp until it says t: SELECT NOT EXISTS (SELECT FROM pg_subscription_rel r"
+    " JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srsubstate <> ''r''"
+    " AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()))'"
+)
+CARRIED = [
+    f"\\echo 'now on sgp: \\\\copy ({STAGED}) TO ''v.pedidos.copy'''",
+    "\\prompt 'Enter when it is done ' done",
+    "\\copy \"ponte_stage\" FROM 'v.pedidos.copy'",
+]
+
+
+def test_filling_waits_for_copies_at_both_ends() -> None:
+    asked, enter, wait, *_ = print_step(FILL)
+    assert (asked, enter) == (ASK_ON_SGP, "\\prompt 'Enter when it does ' done")
+    assert wait.startswith("DO $wait$")
+    assert "WHERE r.srsubstate <> 'r' AND s.subdbid =" in wait
 
 
 def test_columns_are_filled_rows_swept_and_the_notes_taken_away_under_a_lock() -> None:
-    assert stage_query(FILL).as_string() == STAGED
-    assert stage_query(replace(FILL, where=None)).as_string() == 'SELECT "nr", "a", "b" FROM "v"."pedidos"'
-    assert words_of(FILL) == (LOCKED, [FILLED, SWEPT, *UNMARKED])
+    assert print_step(FILL)[3:] == ["BEGIN", *LOCKED, *CARRIED, FILLED, SWEPT, *UNMARKED, "COMMIT"]
+    whole = [line.replace(" WHERE (id > 5)", "") for line in CARRIED]
+    assert print_step(replace(FILL, where=None))[7:10] == whole
 
 
 def test_what_is_not_asked_for_is_neither_filled_nor_swept() -> None:
-    assert words_of(replace(FILL, columns=("a", "b")))[1] == [FILLED, UNMARKED[0], UNMARKED[2]]
-    assert words_of(replace(FILL, columns=(SWEEP,)))[1] == [SWEPT, UNMARKED[1]]
-
-
-def test_the_same_by_hand_goes_through_a_file() -> None:
-    assert [one.as_string() for one in backfill_script(FILL)] == [
-        "BEGIN",
-        *LOCKED,
-        f"\\echo now on sgp: \\copy ({STAGED}) TO 'v.pedidos.copy'",
-        "\\prompt 'Enter when it is done ' done",
-        "\\copy \"ponte_stage\" FROM 'v.pedidos.copy'",
-        FILLED,
-        SWEPT,
-        *UNMARKED,
-        "COMMIT",
-    ]
-
-
-def test_emptying_by_hand_waits_for_the_slot_to_be_read_to_its_end() -> None:
-    script = wait_script(EmptyColumns("e", PEDIDOS, (("a", "NULL"),), "sgp", "slot_v"))
-    assert [one.as_string() for one in script] == [
-        "\\echo ask on sgp until it says t: SELECT confirmed_flush_lsn >= pg_current_wal_lsn()"
-        " FROM pg_replication_slots WHERE slot_name = 'slot_v'",
-        "\\prompt 'Enter when it does ' done",
-    ]
+    filled, swept = (print_step(replace(FILL, columns=columns))[10:] for columns in (("a", "b"), (SWEEP,)))
+    assert filled == [FILLED, UNMARKED[0], UNMARKED[2], "COMMIT"]
+    assert swept == [SWEPT, UNMARKED[1], "COMMIT"]

@@ -8,40 +8,39 @@ from typing import Any
 
 import pytest
 
-from publications.decide.changes import (
-    AddColumn,
-    AddGrants,
-    AlterColumnType,
-    AlterRole,
-    Change,
-    Consequence,
-    CopyAgain,
+from publications.decide.changes.change import Consequence, Phase
+from publications.decide.changes.publications import (
     CreatePublication,
-    CreateRole,
     CreateSlot,
-    CreateSubscription,
-    CreateTable,
-    DropOrigin,
     DropPublication,
-    DropRole,
     DropSlot,
-    DropSubscription,
-    EnableSubscription,
-    Phase,
-    RefreshSubscription,
     ReplacePublication,
-    RevokeGrants,
-    SetIdentity,
     SetOperations,
     SetPublishedTables,
+    published_more,
+)
+from publications.decide.changes.roles import AddGrants, AlterRole, CreateRole, DropRole, RevokeGrants
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import (
+    CopyAgain,
+    CreateSubscription,
+    DropOrigin,
+    DropSubscription,
+    EnableSubscription,
+    RefreshSubscription,
     SetSubscriptionConnection,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
     SetSubscriptionSlot,
     SettleSubscription,
+)
+from publications.decide.changes.tables import (
+    AddColumn,
+    AlterColumnType,
+    CreateTable,
+    SetIdentity,
     SetTrigger,
     StartHeart,
-    published_more,
 )
 from publications.decide.diff import diff_endpoint
 from publications.decide.plan import Plan, make_plan
@@ -57,11 +56,11 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
     TriggerSpec,
     identity_index,
 )
+from publications.declare.names import TableName
 
 PEDIDOS, IMAGENS = TableName("v", "pedidos"), TableName("v", "imagens")
 ROLE = RoleSpec("ponte_api", settings=frozenset({("a", "1")}), powers=frozenset({"member of pg_monitor"}))
@@ -93,7 +92,7 @@ WANTED = EndpointSpec(
 )
 
 
-def diff(**live: Any) -> list[Change]:
+def diff(**live: Any) -> list[Step]:
     """Return the steps where all is as wanted but for what is given."""
     return diff_endpoint(WANTED, replace(WANTED, **live))
 
@@ -157,8 +156,7 @@ def test_what_goes_with_a_grant_on_the_whole_table_is_given_again_at_once() -> N
     others = {replace(COLUMN, privilege="update"), replace(COLUMN, target="v.imagens")}
     wanted = replace(WANTED, grants=frozenset({*columns, *others, replace(COLUMN, role="ponte_b")}))
     [step] = diff_endpoint(wanted, replace(wanted, grants=wanted.grants | {GRANT}))
-    assert step == RevokeGrants("e", (GRANT,), columns, atomic=True)
-    assert not RevokeGrants("e", (GRANT,)).atomic
+    assert step == RevokeGrants("e", (GRANT,), columns)
     taken = replace(COLUMN, column="more")
     assert diff_endpoint(wanted, replace(wanted, grants=wanted.grants | {taken})) == [
         RevokeGrants("e", (taken,))
@@ -226,7 +224,7 @@ def test_triggers_are_set_by_name_and_only_a_projection_moves_rows() -> None:
     assert diff(tables=table(triggers=frozenset({TRIGGER, land}))) == []
 
 
-def identify(wanted: IdentitySpec, was: IdentitySpec, **live: Any) -> list[Change]:
+def identify(wanted: IdentitySpec, was: IdentitySpec, **live: Any) -> list[Step]:
     return diff_endpoint(
         replace(WANTED, identities={PEDIDOS: wanted}), replace(WANTED, identities={PEDIDOS: was}, **live)
     )
@@ -288,7 +286,7 @@ def test_an_identity_that_a_leftover_still_filters_by_goes_with_it(
     ]
 
 
-def publish(**change: Any) -> list[Change]:
+def publish(**change: Any) -> list[Step]:
     return diff(publications={"pub_p": replace(PUBLICATION, **change)})
 
 
@@ -375,7 +373,7 @@ def test_the_slot_of_a_tables_copy_is_left_over_once_nobody_uses_it() -> None:
     assert diff(slots=slots) == [DropSlot("e", idle)]
 
 
-def subscribe(**change: Any) -> list[Change]:
+def subscribe(**change: Any) -> list[Step]:
     return diff(subscriptions={"sub_v": replace(SUBSCRIPTION, **change)})
 
 
@@ -420,7 +418,7 @@ def test_while_copying_all_is_as_declared_but_for_when_it_commits() -> None:
         "off",
     ],
 )
-def test_each_difference_of_a_subscription_gives_its_step(change: dict[str, Any], step: Change) -> None:
+def test_each_difference_of_a_subscription_gives_its_step(change: dict[str, Any], step: Step) -> None:
     assert subscribe(**change) == [step]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from db.metrics import MetricSpec
 from db.settings import PonteSettings
 from db.window import TABLES
 from infra.devstack import errors, ports
@@ -109,7 +110,8 @@ def test_the_glossary_has_each_term_once_and_the_windows_words() -> None:
 def test_the_workers_metrics_are_described_and_no_other() -> None:
     text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
     [section] = re.findall(r"^## Worker\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-    names = {value for value in vars(metrics).values() if str(value).startswith("ponte_worker_")}
+    names = {one.name for one in metrics.ALL}
+    assert tuple(one for one in vars(metrics).values() if isinstance(one, MetricSpec)) == metrics.ALL
     assert len(names) > 5
     assert set(re.findall(r"^\| `(ponte_worker_\w+)`", section, re.MULTILINE)) == names
 

@@ -11,10 +11,10 @@ from publications.decide.spec import (
     PublishedTableSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
 )
 from publications.decide.wanted import SourceColumn, SourceTables
 from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
+from publications.declare.names import TableName
 
 NAMES = ("sgp", "vitrine", "vps")
 
@@ -48,7 +48,7 @@ def test_a_shop_as_declared_has_no_findings(declaration: Declaration) -> None:
         EndpointSpec(
             name,
             publications={
-                table.publication: publication(table.publication, table.name)
+                table.publication: publication(table.publication, str(table.name))
                 for hop in hops
                 if hop.source == name
                 for table in hop.tables
@@ -62,7 +62,7 @@ def test_a_shop_as_declared_has_no_findings(declaration: Declaration) -> None:
     ]
     assert all(one.publications or one.subscriptions for one in live)
     source = {
-        TableName.parse(name): dict.fromkeys(
+        name: dict.fromkeys(
             (*classes.public, *classes.internal, *classes.secret), SourceColumn("text", built_in=True)
         )
         for name, classes in declaration.privacy.items()
@@ -74,7 +74,7 @@ def test_a_shop_as_declared_has_no_findings(declaration: Declaration) -> None:
 @pytest.mark.parametrize("kind", ["public", "internal", "secret"])
 def test_a_column_of_each_class_is_known_and_any_other_is_told(declaration: Declaration, kind: str) -> None:
     classes = Privacy.model_validate({kind: ("numero",)})
-    shop = declaration.model_copy(update={"privacy": {"public.pedidos": classes}})
+    shop = declaration.model_copy(update={"privacy": {TableName.parse("public.pedidos"): classes}})
     columns = dict.fromkeys(("numero", "apelido", "zap"), SourceColumn("text", built_in=True))
     other = {TableName.parse("public.material"): columns}
     assert find(shop, source={TableName.parse("public.pedidos"): columns, **other}) == [
@@ -142,7 +142,7 @@ def test_what_is_declared_is_pontes_whatever_its_name(declaration: Declaration) 
     shop = declaration.model_copy(update={"intake": declaration.intake.model_copy(update=names)})
     source = EndpointSpec(
         "sgp",
-        publications={one.publication: publication(one.publication, one.name) for one in tables},
+        publications={one.publication: publication(one.publication, str(one.name)) for one in tables},
         slots={"loja_slot": SlotSpec("loja_slot")},
     )
     target = EndpointSpec("vitrine", subscriptions={"loja_sub": subscription("loja_sub")})

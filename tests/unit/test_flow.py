@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from publications.decide.changes import (
+from publications.decide.changes.rows import (
     Backfill,
-    Change,
     CloseGap,
-    CopyAgain,
     EmptyColumns,
     ForgetMarks,
     MarkBackfill,
     NoteGap,
 )
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import CopyAgain
 from publications.decide.row_moves import diff_flow, find_table
 from publications.decide.spec import (
     COPY,
@@ -28,9 +28,9 @@ from publications.decide.spec import (
     PublishedTableSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TableSpec,
 )
+from publications.declare.names import TableName
 
 PEDIDOS, IMAGENS = TableName("vitrine", "pedidos"), TableName("vitrine", "imagens")
 NOTES = TableName("guard", "gaps")
@@ -85,7 +85,7 @@ IMAGENS_THERE = table(IMAGENS, "imagem_id")
 
 def flow(
     source: EndpointSpec = SOURCE, target: EndpointSpec = TARGET, wanted: EndpointSpec = SOURCE
-) -> list[Change]:
+) -> list[Step]:
     return diff_flow(HOP, {"vitrine": wanted, "vps": TARGET}, {"vitrine": source, "vps": target})
 
 
@@ -332,7 +332,7 @@ def test_a_table_that_lost_rows_is_copied_alone_and_not_again_while_it_is_marked
     lost = replace(TARGET, subscriptions={"sub_vps": SUBSCRIPTION}, lost=frozenset({PEDIDOS}))
     wanted = {"vitrine": SOURCE, "vps": TARGET}
     steps = diff_flow(HOP, wanted, {"vitrine": SOURCE, "vps": lost})
-    assert [(type(step), step.table) for step in steps] == [  # type: ignore[attr-defined]
+    assert [(type(step), step.table) for step in steps] == [  # type: ignore[union-attr]
         (MarkBackfill, PEDIDOS),
         (CopyAgain, PEDIDOS),
         (Backfill, PEDIDOS),

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from infra.devstack.errors import LinkError, PortTakenError
-from infra.devstack.link import Link, LinkMode
+from infra.devstack.link import Link
+from infra.devstack.traffic import LinkMode
 
 pytestmark = pytest.mark.unit
 
@@ -330,3 +331,44 @@ def test_start_refuses_a_taken_port(listener: socket.socket) -> None:
 def test_a_command_before_start_is_refused() -> None:
     with pytest.raises(LinkError, match="not running"):
         Link(target=("127.0.0.1", 1)).cut()
+
+
+def find_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port: int = one.getsockname()[1]
+        return port
+
+
+def test_further_ports_lead_elsewhere_and_are_broken_and_healed_with_the_first(
+    listener: socket.socket,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(PATIENCE_S)
+        further = find_port()
+        link = Link(target=listener.getsockname(), also={further: other.getsockname()})
+        link.start()
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", further), timeout=PATIENCE_S) as client,
+                accept(other) as server,
+            ):
+                client.sendall(b"back")
+                assert server.recv(4) == b"back"
+                link.cut()
+                assert read_until_broken(client) == b""
+            assert is_refused(link)
+            link.heal()
+            with socket.create_connection(("127.0.0.1", further), timeout=PATIENCE_S), accept(other):
+                pass
+            with connect(link), accept(listener):
+                pass
+        finally:
+            link.stop()
+
+
+def test_a_further_port_that_is_taken_leaves_none_listening(listener: socket.socket) -> None:
+    first = find_port()
+    with pytest.raises(PortTakenError):
+        Link(target=("127.0.0.1", 1), listen_port=first, also={listener.getsockname()[1]: ("", 1)}).start()
+    with socket.create_server(("127.0.0.1", first)):
+        pass

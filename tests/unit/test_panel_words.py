@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from db.contract import Motivo
 from db.freshness import Cause, Freshness, FreshnessState, HopState, Measurement
 from publications.faces.terminal import FACTS, describe_check, describe_road
 from publications.faces.terminal import SENTENCES as ENGLISH
@@ -22,7 +23,6 @@ from publications.panel.words import (
 )
 from publications.watch.checks import Check, CheckKind, Level, grade
 from publications.watch.history import PIECE_S, Piece
-from thumbnail_worker.errors import Motivo
 
 pytestmark = pytest.mark.unit
 
@@ -80,7 +80,7 @@ def test_sizes_have_the_shops_comma() -> None:
 def test_everything_that_can_be_found_has_words_in_both_languages() -> None:
     assert set(CAUSES) == set(FACTS) == set(Cause)
     assert set(HOPS) == set(HopState)
-    assert set(MOTIVOS) >= set(Motivo)
+    assert set(MOTIVOS) == set(Motivo)
     others = set(CheckKind) - {CheckKind.ROAD}
     assert set(ENGLISH) == others
     assert set(SENTENCES) == others - {CheckKind.RECORDING}

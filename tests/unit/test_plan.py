@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from db.errors import PonteError
-from publications.commands.plan_text import describe, statements, to_json, to_script, to_text
-from publications.decide.changes import (
-    Change,
-    Consequence,
+from publications.commands.plan_text import statements, to_json, to_script, to_text
+from publications.commands.step_words import describe
+from publications.decide.changes.change import Consequence, Phase
+from publications.decide.changes.roles import CreateRole
+from publications.decide.changes.rows import EmptyColumns
+from publications.decide.changes.step import Step
+from publications.decide.changes.subscriptions import (
     CopyAgain,
-    CreateRole,
     CreateSubscription,
-    EmptyColumns,
-    Phase,
     RefreshSubscription,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
@@ -24,9 +25,10 @@ from publications.decide.changes import (
 )
 from publications.decide.diff import diff_endpoint
 from publications.decide.plan import Plan, make_plan
-from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec, TableName
+from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec
 from publications.decide.wanted import Filter, derive_hops, derive_wanted
 from publications.declare.declaration import STARTING_PATH, Declaration, read_declaration
+from publications.declare.names import TableName
 
 PEDIDOS = TableName("vitrine", "pedidos")
 
@@ -130,7 +132,7 @@ def test_a_subscription_commits_at_once_while_it_copies(wanted: dict[str, Endpoi
     assert ("synchronous_commit", "off") in subscription.options
     assert ("synchronous_commit", "on") in careful
 
-    def diff(**live: object) -> list[Change]:
+    def diff(**live: object) -> list[Step]:
         return diff_endpoint(spec, subscribed(wanted, **live))
 
     copying = frozenset({PEDIDOS})
@@ -174,7 +176,7 @@ def test_a_lost_slot_settles_once(declaration: Declaration, wanted: dict[str, En
 def test_what_is_emptied_by_hand_waits_for_what_was_sent() -> None:
     step = EmptyColumns("vps", PEDIDOS, (("observacao", "NULL"),), "vitrine", "slot_vps")
     lines = to_script(Plan((step,))).splitlines()
-    assert "confirmed_flush_lsn >= pg_current_wal_lsn()" in lines[3]
+    assert "confirmed_flush_lsn >= pg_current_wal_lsn()" in lines[2]
     assert [line for line in lines if line.startswith("\\") and line.endswith(";")] == []
     assert lines.index("\\prompt 'Enter when it does ' done") < next(
         number for number, line in enumerate(lines) if line.startswith("UPDATE")
@@ -184,7 +186,7 @@ def test_what_is_emptied_by_hand_waits_for_what_was_sent() -> None:
 def test_a_filter_makes_its_columns_part_of_the_identity(declaration: Declaration) -> None:
     export = declaration.exports[0]
     tables = tuple(
-        table.model_copy(update={"where": "status = 'x'"}) if table.name == "vitrine.pedidos" else table
+        table.model_copy(update={"where": "status = 'x'"}) if table.name == PEDIDOS else table
         for table in export.tables
     )
     filtered = declaration.model_copy(update={"exports": (export.model_copy(update={"tables": tables}),)})
@@ -203,7 +205,9 @@ def test_every_step_has_sql_and_no_password(
     for step in plan.steps:
         assert statements(step)
     roles = [step for step in plan.steps if isinstance(step, CreateRole)]
-    assert [statements(step)[-1] for step in roles] == [f"\\password {step.role.name}" for step in roles]
+    assert [statements(step)[-2:] for step in roles] == [
+        [f"\\password {step.role.name}", "COMMIT"] for step in roles
+    ]
     script = to_script(plan)
     assert "PASSWORD '" not in script
     assert script.count("-- on ") >= len(declaration.endpoints)
@@ -222,7 +226,7 @@ def test_plans_are_text_and_json(declaration: Declaration, wanted: dict[str, End
 
 
 def test_every_kind_of_change_has_its_words_and_phase() -> None:
-    kinds = Change.__subclasses__()
+    kinds = get_args(Step)
     assert len(kinds) > 20
     written_by_dataclass = [kind for kind in kinds if str(kind.__doc__).startswith(f"{kind.__name__}(")]
     assert written_by_dataclass == [], "it has no words of its own"

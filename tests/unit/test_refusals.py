@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from publications.decide.facts import EndpointFacts, assume_facts
-from publications.decide.refusals import Situation, find_refusals
+from publications.decide.refusals.every import find_refusals
+from publications.decide.refusals.situation import Situation
 from publications.decide.spec import (
     EndpointSpec,
     IdentitySpec,
@@ -18,10 +19,10 @@ from publications.decide.spec import (
     Room,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
 )
 from publications.decide.wanted import Filter, SourceColumn, derive_wanted
 from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
+from publications.declare.names import TableName
 
 GOOD = EndpointFacts(
     version_num=180006,
@@ -37,7 +38,7 @@ def situation(**facts: EndpointFacts) -> Situation:
     """A shop without replication yet, on good servers but for those given."""
     declaration = read_declaration(STARTING_PATH)
     source = {
-        TableName.parse(table.name): {column: SourceColumn("text", built_in=True) for column in table.columns}
+        table.name: {column: SourceColumn("text", built_in=True) for column in table.columns}
         for table in declaration.intake.tables
     }
     wanted = derive_wanted(declaration, source=source, conninfos={}, filters={})
@@ -385,12 +386,12 @@ def test_sgps_own_table_names_its_rows_by_its_key(
     assert reasons(with_live("vitrine", identities={USERS: identity}, keys=keys)) == []
 
 
-def filtered(columns: frozenset[str], nullable: frozenset[tuple[str, str]] = frozenset()) -> Situation:
+def filtered(columns: frozenset[str], nullable: frozenset[tuple[TableName, str]] = frozenset()) -> Situation:
     """The orders that the VPS gets are filtered by those columns."""
     seen = situation(vitrine=replace(GOOD, nullable=nullable))
     [export] = seen.declaration.exports
     tables = tuple(
-        table.model_copy(update={"where": "x = 1"}) if table.name == str(PEDIDOS) else table
+        table.model_copy(update={"where": "x = 1"}) if table.name == PEDIDOS else table
         for table in export.tables
     )
     export = export.model_copy(update={"tables": tables})
@@ -400,7 +401,7 @@ def filtered(columns: frozenset[str], nullable: frozenset[tuple[str, str]] = fro
 
 def test_a_filter_may_read_what_is_published_and_never_null() -> None:
     assert find_refusals(filtered(frozenset({"status"}))) == ()
-    nullable = frozenset({("vitrine.pedidos", "numero"), ("vitrine.imagens", "status")})
+    nullable = frozenset({(PEDIDOS, "numero"), (TableName("vitrine", "imagens"), "status")})
     assert reasons(filtered(frozenset({"secreto", "numero", "status"}), nullable)) == [
         (
             "FilterIdentityError",
@@ -451,8 +452,8 @@ def test_what_the_subscriber_could_not_hold_is_refused() -> None:
 def classified(**classes: Any) -> Declaration:
     """The users' columns are classified otherwise."""
     declaration = read_declaration(STARTING_PATH)
-    users = declaration.privacy["public.user"].model_dump() | classes
-    privacy = {**declaration.privacy, "public.user": Privacy.model_validate(users)}
+    users = declaration.privacy[USERS].model_dump() | classes
+    privacy = {**declaration.privacy, USERS: Privacy.model_validate(users)}
     return declaration.model_copy(update={"privacy": privacy})
 
 
@@ -471,7 +472,7 @@ def test_only_what_is_declared_public_may_leave(found: str) -> None:
         )
     ]
     [refusal] = find_refusals(seen)
-    assert (vars(refusal)["table"], vars(refusal)["column"]) == ("public.user", "setor")
+    assert (str(vars(refusal)["table"]), vars(refusal)["column"]) == ("public.user", "setor")
 
 
 @pytest.mark.parametrize("found", ["secret", "internal"])
@@ -484,7 +485,7 @@ def test_what_is_public_and_something_else_does_not_leave(found: str) -> None:
 
 def test_a_table_that_is_not_classified_at_all_is_secret_as_a_whole() -> None:
     declaration = read_declaration(STARTING_PATH)
-    privacy = {name: one for name, one in declaration.privacy.items() if name != "public.user"}
+    privacy = {name: one for name, one in declaration.privacy.items() if name != USERS}
     seen = replace(situation(), declaration=declaration.model_copy(update={"privacy": privacy}))
     assert [fact for _, fact, _ in reasons(seen)] == [
         f"column public.user.{column} is not classified and in publication pub_intake_user"

@@ -17,7 +17,6 @@ from publications.decide.spec import (
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
-    TableName,
     TriggerSpec,
 )
 from publications.decide.wanted import (
@@ -30,6 +29,7 @@ from publications.decide.wanted import (
     derive_wanted,
 )
 from publications.declare.declaration import Declaration
+from publications.declare.names import TableName
 
 EVERYTHING = ("insert", "update", "delete")
 USERS, BEAT = TableName("public", "user"), TableName("ponte", "heartbeat")

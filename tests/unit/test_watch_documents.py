@@ -6,24 +6,24 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from db.contract import Motivo
 from db.freshness import Cause, FreshnessState
 from db.metrics import MetricSpec
 from publications.cli import _parser
 from publications.panel import metrics as watch
 from publications.settings import WatchSettings
 from tests.fix_tools import need_tool
-from thumbnail_worker.errors import Motivo
+from thumbnail_worker.photos import metrics as worker
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from vps_readapi import metrics as api
 from vps_readapi.auth.checks import Refused
-from vps_readapi.auth.metrics import logins_refused
+from vps_readapi.auth.metrics import LOGINS, LOGINS_REFUSED, logins_refused
 
 pytestmark = pytest.mark.unit
 
@@ -33,8 +33,6 @@ RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
 METRICS = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
 DASHBOARD = json.loads((ROOT / "infra/grafana/ponte.json").read_text(encoding="utf-8"))
 NAME = re.compile(r"\bponte_[a-z_]+")
-ELSEWHERE = ("vps_readapi.auth.metrics", "thumbnail_worker.photos.metrics")
-"""Modules that name metrics in constants of their own."""
 
 
 def read_rules() -> list[dict[str, Any]]:
@@ -44,17 +42,7 @@ def read_rules() -> list[dict[str, Any]]:
 
 
 def known_names() -> set[str]:
-    names = {one.name for one in (*watch.ALL, *api.ALL)}
-    for module in ELSEWHERE:
-        found = set(_constants(module))
-        assert found, module
-        names |= found
-    return names
-
-
-def _constants(module: str) -> Iterable[str]:
-    values = vars(import_module(module)).values()
-    return (value for value in values if isinstance(value, str) and value.startswith("ponte_"))
+    return {one.name for one in (*watch.ALL, *api.ALL, *worker.ALL, LOGINS, LOGINS_REFUSED)}
 
 
 def used_names(expressions: Iterable[str]) -> set[str]:

@@ -11,10 +11,10 @@ import pytest
 
 from db.credentials import CredentialKeys
 from db.errors import PonteError
+from db.logs import JsonLines
 from db.outage import Outage
-from thumbnail_worker.events import JsonLines
 from thumbnail_worker.jobs.credentials import seal_users
-from thumbnail_worker.jobs.job import Job, choose_pause_s, keep_running, try_run
+from thumbnail_worker.jobs.job import Job, keep_running, try_run
 
 pytestmark = pytest.mark.unit
 
@@ -102,13 +102,6 @@ def test_a_wait_that_fails_does_not_end_the_job() -> None:
     stop.set()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
-
-
-@pytest.mark.parametrize(("failures", "longest"), [(1, 0.5), (2, 1.0), (4, 4.0), (6, 5.0), (1_000_000, 5.0)])
-def test_pauses_double_up_to_a_cap_and_are_never_short(failures: int, longest: float) -> None:
-    pauses = {choose_pause_s(failures) for _ in range(50)}
-    assert all(longest / 2 <= pause <= longest for pause in pauses)
-    assert len(pauses) > 1
 
 
 def test_what_is_no_bcrypt_is_set_aside() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from thumbnail_worker.errors import MediaRootError, Motivo, PhotoError
+from db.contract import Motivo
+from thumbnail_worker.errors import MediaRootError, PhotoError
 from thumbnail_worker.photos.originals import Media
 
 pytestmark = pytest.mark.unit

@@ -9,7 +9,6 @@ from threading import Event
 from typing import Any, cast
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from tests.unit.test_worker_darkroom import DIGEST, READ, claim
 from thumbnail_worker.errors import Motivo, PhotosStoppedError
@@ -139,7 +138,7 @@ class Work:
     ) -> None:
         self.queue = queue or Queue()
         self.room = Room(recipe, *outcomes)
-        self.metrics = WorkerMetrics(CollectorRegistry())
+        self.metrics = WorkerMetrics()
         self.reports: list[int] = []
         self.job = MiniaturasJob(
             cast("Backlog", self.queue),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import traceback
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import LiteralString
 
 import psycopg
 
+from db.backoff import choose_pause_s
 from db.errors import PonteError
 from db.outage import Outage
 from db.reasons import explain
@@ -49,7 +49,7 @@ def keep_running(job: Job, stop: Event) -> None:
     while not stop.is_set():
         started = monotonic()
         if not (try_run(job, stop, outage) and _try_wait(job, stop, outage, started + job.interval_s)):
-            stop.wait(choose_pause_s(outage.failures))
+            stop.wait(choose_pause_s(outage.failures, first_s=_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S))
     job.close()
 
 
@@ -68,12 +68,6 @@ def try_run(job: Job, stop: Event, outage: Outage) -> bool:
     if lasted_s is not None:
         log("job_recovered", job=job.name, failures=failures, after_s=round(lasted_s, 1))
     return True
-
-
-def choose_pause_s(failures: int) -> float:
-    """Return how long to wait after so many failures in a row: doubling, capped, and never twice the same."""
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures - 1, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
 
 
 def describe_error(error: Exception) -> dict[str, object]:

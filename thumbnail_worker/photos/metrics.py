@@ -2,65 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from prometheus_client import CollectorRegistry, start_http_server
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-
-from thumbnail_worker.errors import Motivo
+from db.contract import Motivo
+from db.metrics import MetricSpec
 from thumbnail_worker.photos.queue import Tally
 
-PHOTOS_MADE = "ponte_worker_photos_made_total"
-PHOTOS_FAILED = "ponte_worker_photos_failed_total"
-PHOTOS_POSTPONED = "ponte_worker_photos_postponed_total"
-PHOTO_SECONDS = "ponte_worker_photo_seconds"
-STORED_BYTES = "ponte_worker_stored_bytes_total"
-PHOTOS_WAITING = "ponte_worker_photos_waiting"
-OLDEST_WAITING_SECONDS = "ponte_worker_oldest_photo_waiting_seconds"
-PHOTOS_READY = "ponte_worker_photos_ready"
-PHOTOS_CONDEMNED = "ponte_worker_photos_condemned"
+MADE = MetricSpec("ponte_worker_photos_made_total", "Photos whose first rendition was announced")
+FAILED = MetricSpec("ponte_worker_photos_failed_total", "Photos condemned, by reason", ("motivo",))
+POSTPONED = MetricSpec(
+    "ponte_worker_photos_postponed_total", "Photos put off, by what was in the way", ("cause",)
+)
+SECONDS = MetricSpec("ponte_worker_photo_seconds", "From claim to stored, per photo")
+STORED = MetricSpec("ponte_worker_stored_bytes_total", "Bytes given to the storage")
+WAITING = MetricSpec("ponte_worker_photos_waiting", "Photos in the queue")
+OLDEST = MetricSpec(
+    "ponte_worker_oldest_photo_waiting_seconds", "Since when the longest waiting photo is queued"
+)
+READY = MetricSpec("ponte_worker_photos_ready", "Photos with a miniatura")
+CONDEMNED = MetricSpec("ponte_worker_photos_condemned", "Photos without one, by reason", ("motivo",))
+
+ALL = (MADE, FAILED, POSTPONED, SECONDS, STORED, WAITING, OLDEST, READY, CONDEMNED)
 
 LOOPBACK = "127.0.0.1"
 _BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
-@dataclass(frozen=True)
 class WorkerMetrics:
     """One worker's numbers, in a registry of their own."""
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    made: Counter = field(init=False)
-    failed: Counter = field(init=False)
-    postponed: Counter = field(init=False)
-    seconds: Histogram = field(init=False)
-    stored: Counter = field(init=False)
-    waiting: Gauge = field(init=False)
-    oldest: Gauge = field(init=False)
-    ready: Gauge = field(init=False)
-    condemned: Gauge = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Make the instruments."""
-        registry = self.registry
-        for name, one in {
-            "made": Counter(PHOTOS_MADE, "Photos whose first rendition was announced", registry=registry),
-            "failed": Counter(PHOTOS_FAILED, "Photos condemned, by reason", ["motivo"], registry=registry),
-            "postponed": Counter(PHOTOS_POSTPONED, "Photos put off, by what was in the way", ["cause"],
-                                 registry=registry),
-            "seconds": Histogram(PHOTO_SECONDS, "From claim to stored, per photo", buckets=_BUCKETS,
-                                 registry=registry),
-            "stored": Counter(STORED_BYTES, "Bytes given to the storage", registry=registry),
-            "waiting": Gauge(PHOTOS_WAITING, "Photos in the queue", registry=registry),
-            "oldest": Gauge(OLDEST_WAITING_SECONDS, "Since when the longest waiting photo is queued",
-                            registry=registry),
-            "ready": Gauge(PHOTOS_READY, "Photos with a miniatura", registry=registry),
-            "condemned": Gauge(PHOTOS_CONDEMNED, "Photos without one, by reason", ["motivo"],
-                               registry=registry),
-        }.items():  # fmt: skip
-            object.__setattr__(self, name, one)
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.made, self.failed, self.postponed, self.stored = (
+            one.counter(registry) for one in (MADE, FAILED, POSTPONED, STORED)
+        )
+        self.seconds = SECONDS.histogram(_BUCKETS, registry)
+        self.waiting, self.oldest, self.ready, self.condemned = (
+            one.gauge(registry) for one in (WAITING, OLDEST, READY, CONDEMNED)
+        )
         for motivo in Motivo:
-            self.failed.labels(
-                motivo.value
-            )  # an alert can't see a series rise that begins with its first case
+            self.failed.labels(motivo)  # an alert can't see a series rise that begins with its first case
 
     def show(self, tally: Tally) -> None:
         """Take over how the photos stand."""

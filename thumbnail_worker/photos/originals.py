@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from thumbnail_worker.errors import MediaRootError, Motivo, PhotoError
+from db.contract import Motivo
+from thumbnail_worker.errors import MediaRootError, PhotoError
 
 # What Windows opens as a device, in any folder and with any suffix.
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms, ImageOps
 
-from thumbnail_worker.errors import Motivo, PhotoError
+from db.contract import Motivo
+from thumbnail_worker.errors import PhotoError
 
 QUALITY = 80
 # Not EPS, which starts a program, nor any format that no browser or camera makes.

@@ -7,8 +7,8 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
+from db.whole import write_whole
 from thumbnail_worker.errors import StorageError
 from thumbnail_worker.storage import StoredObject
 
@@ -27,7 +27,8 @@ class FilesystemStorage:
         target = self._locate(key)
         try:
             if not _holds(target, body):
-                self._write(target, body)
+                with write_whole(target, incoming=self._root / _INCOMING) as file:
+                    file.write(body)
         except OSError as error:
             raise _describe(error) from error
 
@@ -69,21 +70,6 @@ class FilesystemStorage:
         if any(segment in {"", ".", ".."} or "\\" in segment or ":" in segment for segment in segments):
             raise ValueError("not a storage key")
         return self._root.joinpath(*segments)
-
-    def _write(self, target: Path, body: bytes) -> None:
-        incoming = self._root / _INCOMING
-        incoming.mkdir(parents=True, exist_ok=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = incoming / uuid4().hex
-        try:
-            with beside.open("xb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(target)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
 
 
 def _describe(error: OSError) -> StorageError:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
-
+from db.metrics import MetricSpec
 from vps_readapi.auth.checks import Refused
 
-LOGINS_TOTAL = "ponte_api_logins_total"
-LOGINS_REFUSED_TOTAL = "ponte_api_logins_refused_total"
+LOGINS = MetricSpec("ponte_api_logins_total", "sessions given")
+LOGINS_REFUSED = MetricSpec("ponte_api_logins_refused_total", "logins refused, by reason", ("reason",))
 
-
-logins = Counter(LOGINS_TOTAL, "sessions given")
-logins_refused = Counter(LOGINS_REFUSED_TOTAL, "logins refused, by reason", ["reason"])
+logins = LOGINS.counter()
+logins_refused = LOGINS_REFUSED.counter()
 for _reason in Refused:
     logins_refused.labels(_reason.value)  # an alert can't see a series rise that begins with its first case

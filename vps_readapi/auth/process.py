@@ -12,11 +12,11 @@ import signal
 import socket
 import sys
 
+from db.logs import start_logging
 from vps_readapi.auth.checker import Checker, open_checker
 from vps_readapi.auth.messages import LINE_BYTES, Reply, read_question, read_settings, write_reply
 from vps_readapi.auth.niceness import make_way
 from vps_readapi.database import DATABASE_ERRORS, is_away, log_database_error
-from vps_readapi.logs import set_up_logging
 from vps_readapi.loops import find_loop
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ async def work(own: socket.socket) -> None:
 
 def main() -> None:
     """Work on the socket whose number is the argument, until the API lets go."""
-    set_up_logging()
+    start_logging()
     make_way()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_IGN)

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from db import lifetime
+from db.backoff import choose_pause_s
+from db.logs import log_event
 from db.settings import PREFIX
 from vps_readapi.auth.checker import CheckerSettings, open_checker
 from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Verdict
@@ -70,7 +72,7 @@ class RemoteChecker:
 
     async def keep_running(self) -> None:
         """Have the process until cancelled."""
-        pause_s = RESTART_PAUSE_S
+        failures = 0
         while True:
             began = time.monotonic()
             try:
@@ -78,8 +80,8 @@ class RemoteChecker:
             except OSError:
                 log.exception("login_checker_unstartable")
             lasted = time.monotonic() - began > MAX_PAUSE_S
-            pause_s = RESTART_PAUSE_S if lasted else min(2 * pause_s, MAX_PAUSE_S)
-            await asyncio.sleep(pause_s)
+            failures = 1 if lasted else failures + 1
+            await asyncio.sleep(choose_pause_s(failures, first_s=RESTART_PAUSE_S, longest_s=MAX_PAUSE_S))
 
     async def _run(self) -> None:
         """Start it, and take its answers until it ends."""
@@ -93,7 +95,8 @@ class RemoteChecker:
         try:
             writer.write(write_settings(self._settings))
             self._writer = writer
-            log.warning("login_checker_ended why=%s", await self._take_all(reader))
+            why = await self._take_all(reader)
+            log_event(log, "login_checker_ended", level=logging.WARNING, why=why)
         finally:
             self._writer = None
             self._fail_all()

@@ -15,7 +15,7 @@ with need("api"):
 
     from vps_readapi.ingest.app import create_ingest
     from vps_readapi.ingest.settings import IngestSettings
-    from vps_readapi.logs import run_service
+    from vps_readapi.programs import run_service
 
 STOP_TIMEOUT_S = 5
 KEEP_ALIVE_S = 65

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
+from db.whole import write_whole
 from vps_readapi.pictures.links import is_chave
 
 _INCOMING = ".incoming"
@@ -31,19 +30,8 @@ class Shelf:
     @contextmanager
     def receive(self, chave: str) -> Iterator[BinaryIO]:
         """Give a file to write to; it gets its name when the block ends, and is gone if it fails."""
-        incoming = self.root / _INCOMING
-        incoming.mkdir(parents=True, exist_ok=True)
-        target = self.root / chave
-        beside = incoming / uuid4().hex
-        try:
-            with beside.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with write_whole(self.root / chave, incoming=self.root / _INCOMING) as file:
+            yield file
 
     def delete(self, chave: str) -> None:
         """Remove a file, and its folder if that is empty then."""

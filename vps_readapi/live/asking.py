@@ -9,8 +9,7 @@ from enum import StrEnum
 from itertools import product
 from math import ceil
 
-from prometheus_client import Counter
-
+from db.logs import log_event
 from db.metrics import MetricSpec
 from vps_readapi.auth.tokens import Claims
 from vps_readapi.errors import RETRY_AFTER, ProblemError
@@ -31,7 +30,7 @@ ANSWERS = MetricSpec(
     "answers to live questions, by what they were made of",
     ("group", "source"),
 )
-answers_total = Counter(ANSWERS.name, ANSWERS.meaning, ANSWERS.labels)
+answers_total = ANSWERS.counter()
 log = logging.getLogger(__name__)
 
 
@@ -135,7 +134,7 @@ class Asking:
         except TimeoutError as error:
             raise AwayError from error
         except UnusableError as error:
-            log.warning("live_unusable", extra={"fields": {"group": question.spec.group, "why": str(error)}})
+            log_event(log, "live_unusable", level=logging.WARNING, group=question.spec.group, why=str(error))
             raise AwayError from error
         except ProblemError as problem:
             if problem.status == 404:  # noqa: PLR2004
@@ -165,8 +164,8 @@ class Asking:
 
     def _note_failure(self, breaker: Breaker, question: Question, error: str) -> None:
         breaker.fail()
-        fields = {"group": question.spec.group, "error": error, "breaker": breaker.state}
-        log.warning("live_unanswered", extra={"fields": fields})
+        told = {"group": question.spec.group, "error": error, "breaker": breaker.state}
+        log_event(log, "live_unanswered", level=logging.WARNING, **told)
 
     async def _read(self, question: Question, body: bytes) -> bytes:
         if len(body) > _LARGE_BYTES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import LiteralString
 
+from db.vps.changes import LOG_OF_CHANGES, ORDER_OF_CHANGE
 from vps_readapi.memory.notice import Told
 
 SET_UP_SESSION: LiteralString = """
@@ -20,7 +21,8 @@ takes 0.5 ms of its 0.7; and a plan made once must not take the log for small. B
 scan that is ruled out costs so much in the planner's eyes that it would be compiled, at 0.1 s a time.
 """
 
-PREPARE_CONFIRM: LiteralString = """
+PREPARE_CONFIRM: LiteralString = (
+    """
 PREPARE ponte_confirm (text) AS
 SELECT s.now, CASE WHEN s.now <> $1 THEN (
   SELECT json_build_object(
@@ -38,11 +40,8 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
                      WHERE isfinite(h.beat_at) ORDER BY h.beat DESC LIMIT 1),
     'clock', extract(epoch FROM clock_timestamp()))
   FROM (
-    (SELECT m.tabela, m.chave,
-            CASE WHEN m.tabela = 'miniaturas' THEN i.pedido_id ELSE m.chave END AS pedido_id,
-            m.xid::text::bigint AS xid
-      FROM guard.mudancas m
-      LEFT JOIN vitrine.imagens i ON m.tabela = 'miniaturas' AND i.id = m.chave
+    (SELECT m.tabela, m.chave, {order} AS pedido_id, m.xid::text::bigint AS xid
+      FROM {log}
      WHERE m.xid >= pg_snapshot_xmin($1::pg_snapshot)
        AND NOT pg_visible_in_snapshot(m.xid, $1::pg_snapshot)
      LIMIT 20001)
@@ -52,6 +51,9 @@ SELECT s.now, CASE WHEN s.now <> $1 THEN (
 ) END
 FROM (SELECT pg_current_snapshot()::text AS now) s
 """.replace("{sessoes}", "ARRAY['usuarios', 'credenciais', 'revogacoes', 'revoked']")
+    .replace("{log}", LOG_OF_CHANGES)
+    .replace("{order}", ORDER_OF_CHANGE)
+)
 """Confirm that nothing became visible since a snapshot, or tell what did.
 
 A snapshot's text is equal to an earlier one only if no transaction that writes ended in between, in the

@@ -34,7 +34,8 @@ from sqlalchemy import (
 
 from db.contract import EstadoMiniatura, Prioridade, Status
 from db.renditions import ORIGINAL
-from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, Xid8, epoca, mudancas, window
+from db.vps.changes import LOG_OF_CHANGES, ORDER_OF_CHANGE
+from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, Xid8, epoca, window
 from vps_readapi.pedidos.keyset import Place, select_instant, write_instant
 from vps_readapi.pedidos.search import contains, fold, match_words, read_words
 
@@ -158,24 +159,15 @@ def list_changes(since: int) -> Select[Any]:
 
     `horizonte` is the oldest cursor that can be continued, `newest` a number that none can exceed.
     """
-    photo_order = window["imagens"].alias("i")
-    chave = case((mudancas.c.tabela == "miniaturas", photo_order.c.pedido_id), else_=mudancas.c.chave)
+    order: ColumnElement[int] = literal_column(ORDER_OF_CHANGE, BigInteger)
     changed = (
-        select(chave)
+        select(order)
         .distinct()
-        .select_from(
-            mudancas.outerjoin(
-                photo_order, and_(mudancas.c.tabela == "miniaturas", photo_order.c.id == mudancas.c.chave)
-            )
-        )
+        .select_from(text(LOG_OF_CHANGES))
         .where(
-            mudancas.c.xid >= cast(cast(literal(since, BigInteger), Text), Xid8),
-            mudancas.c.tabela.in_(_OF_PEDIDOS),
-            or_(
-                mudancas.c.tabela != "miniaturas",
-                photo_order.c.pedido_id.is_not(None),
-                mudancas.c.chave.is_(None),
-            ),
+            literal_column("m.xid", Xid8) >= cast(cast(literal(since, BigInteger), Text), Xid8),
+            literal_column("m.tabela", Text).in_(_OF_PEDIDOS),
+            or_(order.is_not(None), literal_column("m.chave", BigInteger).is_(None)),
         )
         .limit(MAX_CHANGES + 1)
     )

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from db.logs import log_event
 from vps_readapi.errors import RETRY_AFTER, ProblemError
 from vps_readapi.pictures.original_cache import OriginalCache
 
@@ -85,7 +86,7 @@ class Originals:
         except self._faults as error:
             raise ProblemError(503, AWAY, RETRY_AFTER) from error
         except OSError as error:
-            log.warning("original_not_kept", extra={"fields": {"errno": error.errno}})
+            log_event(log, "original_not_kept", level=logging.WARNING, errno=error.errno)
             raise ProblemError(503, AWAY, RETRY_AFTER) from error
         finally:
             self._turns.release()

@@ -51,11 +51,6 @@ class SeedReport:
     dirty_ids: Mapping[str, int] = field(repr=False)
     odd_image_ids: Mapping[str, int] = field(repr=False)
 
-    @property
-    def canary_pedido_id(self) -> int:
-        """Tell the clean order whose items carry every item canary: the newest one."""
-        return self.clean_ids[-1]
-
 
 @dataclass
 class OrderStream:

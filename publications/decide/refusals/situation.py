@@ -1,0 +1,22 @@
+"""All that the refusals look at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from publications.decide.facts import EndpointFacts
+from publications.decide.spec import EndpointSpec
+from publications.decide.wanted import Filters, SourceTables
+from publications.declare.declaration import Declaration
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the refusals look at."""
+
+    declaration: Declaration
+    live: Mapping[str, EndpointSpec]
+    facts: Mapping[str, EndpointFacts]
+    source: SourceTables
+    filters: Filters
