@@ -37,6 +37,8 @@ from publications.declare.declaration import (
 from publications.declare.names import TableName
 
 VERSION = "versao"
+SEALED = frozenset({"credenciais", "revogacoes"})
+"""Tables of what logins hang on: who proves all the time compares them by key and version alone."""
 WRITTEN_BY = "xmin"
 """The system column that is another one after each change of a row."""
 HEARTBEAT = TableName("ponte", "heartbeat")
@@ -133,11 +135,13 @@ def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterab
 def _proving_grants(
     declaration: Declaration, endpoint: str, role: str, filters: Filters
 ) -> Iterable[GrantSpec]:
-    """Who proves reads what travels, a filter's columns, and which transaction wrote a row without versao."""
+    """Who proves reads what travels and a filter's columns, of what is sealed less, and who wrote a row."""
     for hop in declaration.hops:
         for table in hop.tables if endpoint in {hop.source, hop.target} else ():
             known = filters.get((table.name, table.where or "")) if endpoint == hop.source else None
             columns = {*table.columns, *(known.columns if known else ())}
+            if table.name.name in SEALED:
+                columns = {key_of(table.name), VERSION}
             if table.name.name != HEARTBEAT.name:
                 written_by = () if VERSION in columns else (WRITTEN_BY,)
                 yield from _column_grants(role, "select", table.name, (*sorted(columns), *written_by))

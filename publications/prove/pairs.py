@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from publications.decide.wanted import HEARTBEAT, VERSION, Filters, find_where, key_of
+from publications.decide.wanted import HEARTBEAT, SEALED, VERSION, Filters, find_where, key_of
 from publications.declare.declaration import Declaration, Export, Intake
 from publications.declare.names import TableName
 
@@ -68,6 +68,16 @@ def derive_compared(declaration: Declaration, hop: Intake | Export) -> list[Tabl
     """Return all that is compared because of one hop."""
     shown = derive_shown(declaration) if isinstance(hop, Intake) else []
     return [*_pair_hop(hop, {}), *shown]
+
+
+def derive_watched(declaration: Declaration, hop: Intake | Export) -> list[TablePair | Shown]:
+    """Return the same, of what is sealed only keys and versions."""
+    return [
+        replace(one, columns=(one.key, VERSION))
+        if isinstance(one, TablePair) and one.table.name in SEALED
+        else one
+        for one in derive_compared(declaration, hop)
+    ]
 
 
 def derive_shown(declaration: Declaration) -> list[Shown]:

@@ -101,8 +101,8 @@ def make_walk(pair: TablePair, source: Connection, target: Connection, *, fence_
 def walk_shown(shown: Shown, conn: Connection, *, rows: int = PIECE_ROWS) -> Iterator[Piece]:
     """Compare a window's table with what the projection makes of landing's rows today.
 
-    Both are written in one transaction, so one snapshot of both is enough. To project a row is some fifty
-    times the work of reading it.
+    Both are written in one transaction, so one snapshot of both is enough. To project a row is some twenty
+    times the work of hashing it.
     """
     for within in _iterate(conn, shown.landing, shown.key, rows // FAN):
         bounds = [shown.landing.schema, shown.landing.name, within.low, within.high]

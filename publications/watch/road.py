@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
 from publications.declare.declaration import Declaration
-from publications.prove.pairs import derive_compared
+from publications.prove.pairs import derive_watched
 from publications.settings import VERIFY_PERCENT
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
@@ -125,7 +125,7 @@ class Watch:
             hop.target: ProofFollower(
                 hop,
                 intake.target,
-                derive_compared(declaration, hop),
+                derive_watched(declaration, hop),
                 dsns,
                 core_percent=share,
                 keeps=keeps_proofs,
