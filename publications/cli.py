@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_later("road", "apply_plan"))
     _take_proving(commands, after)
     one = commands.add_parser(
+        "preflight", parents=[after], help="look whether the tunnel carries what it must"
+    )
+    one.add_argument("--link", action="store_true", required=True, help="measure it from this end")
+    one.add_argument("--json", action="store_true", help="one object for programs")
+    one.set_defaults(run=_later("preflight_link", "check_link"))
+    one = commands.add_parser(
         "migrate-helper", help="take a column out before SGP's own migration, put it back"
     )
     steps = one.add_subparsers(required=True, metavar="STEP")

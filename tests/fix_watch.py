@@ -40,7 +40,7 @@ from tests.fix_api import RunningApi, run_api
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
 from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road, open_road
 from tests.ports import find_free_port
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.jobs.heartbeat import HeartbeatJob
 from thumbnail_worker.jobs.job import keep_running
 
@@ -73,7 +73,7 @@ class Heart:
     def start(self) -> None:
         """Beat."""
         self._stop = Event()
-        job = HeartbeatJob(Session("sgp", self._dsn), interval_s=BEAT_S)
+        job = HeartbeatJob(JobConnection("sgp", self._dsn), interval_s=BEAT_S)
         self._thread = threading.Thread(target=keep_running, args=(job, self._stop), daemon=True)
         self._thread.start()
 

@@ -17,6 +17,7 @@ from publications.faces import machine as report
 from publications.faces.terminal import hops_table, to_renderable
 from publications.settings import WatchSettings, read_healing_dsns, read_watch_dsns
 from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
+from publications.watch.link_settings import LinkSettings
 from publications.watch.mending import SelfMender
 from publications.watch.road import View, Watch, look_once
 
@@ -64,7 +65,8 @@ def serve_panel(arguments: argparse.Namespace) -> int:
 
 def _look(arguments: argparse.Namespace) -> tuple[View, list[Check]]:
     declaration = read_given(arguments)
-    view = look_once(declaration, read_watch_dsns(declaration, os.environ), disk=WatchSettings.load().disk)
+    dsns, disk = read_watch_dsns(declaration, os.environ), WatchSettings.load().disk
+    view = look_once(declaration, dsns, disk=disk, link=LinkSettings.load())
     silence = check_recording(view.sights[view.window].silence_s)
     return view, [*check_view(view), silence]
 

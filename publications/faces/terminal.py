@@ -25,7 +25,7 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "changes were lost on the way, and nothing sends them again",
         "run 'ponte apply': it copies over what is there, and nobody waits for it",
     ),
-    Cause.LINK_DOWN: ("the link to the VPS is down", "check 'tailscale status' here and that the VPS runs"),
+    Cause.LINK_DOWN: ("the link to the VPS is down", "run 'ponte preflight --link', see that the VPS runs"),
     Cause.APPLY_STOPPED: (
         "a subscription does not apply",
         "see which in 'ponte lag', then the log of its server; 'ponte plan' if it is disabled",
@@ -95,6 +95,15 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.LOGINS_REFUSED: (
         "logins on {subject} are refused: no word from here within the bound of {limit:.1f} h",
         "mend the road: the first beat that arrives lets people in again",
+    ),
+    CheckKind.RELAYED: ("the link to {subject} is relayed by {relay}: it works, slower", ""),
+    CheckKind.KEY_LEFT: (
+        "the tailnet's key of {subject} expires in {days} days",
+        "renew it before: 'ponte explain PonteTailnetKey'",
+    ),
+    CheckKind.KEY_EXPIRED: (
+        "the tailnet's key of {subject} has expired: nothing passes",
+        "renew it: 'ponte explain PonteTailnetKey'",
     ),
     CheckKind.RECORDING: ("nobody keeps the history of measurements", "start 'ponte panel' as a service"),
 }

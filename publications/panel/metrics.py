@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
@@ -12,6 +13,7 @@ from db.metrics import MetricSpec, Sample
 from publications.panel.words import MOTIVOS
 from publications.watch.hops import HopView
 from publications.watch.road import View
+from publications.watch.tailnet import TailnetState
 
 HOP = ("source", "target")
 STATE = MetricSpec(
@@ -69,6 +71,10 @@ MINIATURAS = MetricSpec("ponte_miniaturas_rows", "photos by verdict", ("estado",
 REFUSED = MetricSpec("ponte_miniaturas_refused_rows", "photos without a miniatura, by reason", ("motivo",))
 CREDENCIAIS_PENDING = MetricSpec("ponte_credenciais_pending_rows", "active users without a credencial")
 UNSYNCED = MetricSpec("ponte_credenciais_unsynced_rows", "passwords that can't be carried", ("reason",))
+KEY_LEFT = MetricSpec(
+    "ponte_tailnet_key_left_seconds", "until a node's key of the tailnet ends; missing if never", ("node",)
+)
+RELAYED = MetricSpec("ponte_tailnet_relayed_ratio", "1 while a relay carries what goes to a node", ("node",))
 DEAD_LETTERS = MetricSpec("ponte_dead_letters_rows", "rows that can't be projected", ("landing",))
 AS_APPLIED = MetricSpec(
     "ponte_publication_as_applied_ratio", "1 while what is published is what was applied", ("endpoint",)
@@ -109,6 +115,7 @@ def collect(view: View, polled_at: float, elapsed_s: float) -> Iterable[Metric]:
     yield from _collect_hops(view)
     yield from _collect_backlog(view)
     yield AS_APPLIED.family(_by(view.as_applied.items()))
+    yield from collect_tailnet(view.tailnet)
 
 
 def _collect_roads(measured: dict[str, Measurement]) -> Iterable[Metric]:
@@ -194,6 +201,14 @@ def _collect_backlog(view: View) -> Iterable[Metric]:
     yield REFUSED.family(_by({**dict.fromkeys(MOTIVOS, 0), **backlog.miniaturas_refused}.items()))
     yield UNSYNCED.family(_by(backlog.unsynced.items()))
     yield DEAD_LETTERS.family(_by(backlog.dead_letters.items()))
+
+
+def collect_tailnet(tailnet: TailnetState | None) -> Iterable[Metric]:
+    """Return what is known of the nodes of the tailnet."""
+    now = datetime.now(UTC)
+    nodes = [one for one in (tailnet.own, tailnet.peer) if one] if tailnet else []
+    yield KEY_LEFT.family(((one.name,), one.key_left_s(now)) for one in nodes)
+    yield RELAYED.family(((one.name,), float(bool(one.relay))) for one in nodes[1:])
 
 
 def _by(counts: Iterable[tuple[str, float]]) -> Iterable[Sample]:

@@ -13,6 +13,7 @@ from publications.panel.words import (
     CAUSES,
     FORECASTS,
     NOT_COMPARED,
+    NOTES,
     OF_A_ROAD,
     WAITING,
     say_age,
@@ -80,6 +81,8 @@ class Page:
     roads: tuple[Road, ...]
     alarms: tuple[str, ...]
     failed: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What of the tailnet is worth a line."""
     elapsed: str
     is_dead: bool
 
@@ -99,8 +102,9 @@ def make_page(polled: Polled) -> Page:
         failed=tuple(
             say_check(one)
             for one in checks
-            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | OF_A_ROAD
+            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | NOTES | OF_A_ROAD
         ),
+        notes=tuple(say_check(one) for one in checks if one.level is Level.OK and one.kind in NOTES),
         elapsed=say_age(elapsed_s),
         is_dead=any(Cause.POLL_DIED in found.causes for found in measured.values()),
     )

@@ -15,6 +15,7 @@ from publications.declare.declaration import Declaration
 from publications.panel.app import create_app
 from publications.panel.poller import Poller
 from publications.settings import WatchSettings
+from publications.watch.link_settings import LinkSettings
 from publications.watch.mending import SelfMender
 from publications.watch.road import Watch
 
@@ -37,6 +38,7 @@ def serve(
         verify_percent=settings.verify_percent,
         keeps_proofs=True,
         mender=mender,
+        link=LinkSettings.load(),
     ) as watch:
         poller = Poller(watch, window, interval_s=settings.poll_seconds, record_s=settings.record_seconds)
         poller.start()

@@ -97,6 +97,9 @@ SENTENCES = {
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
     CheckKind.LOGINS: "Sem contato com a loja, entra-se pelo celular por mais {hours} h (limite: {limit} h)",
     CheckKind.LOGINS_REFUSED: "Ninguém mais entra pelo celular: há mais de {limit} h sem contato com a loja",
+    CheckKind.RELAYED: "A ligação com {subject} passa por um intermediário ({relay}): funciona, mais devagar",
+    CheckKind.KEY_LEFT: "A chave de {subject} na rede Tailscale vence em {days} dia(s)",
+    CheckKind.KEY_EXPIRED: "A chave de {subject} na rede Tailscale venceu: nada passa até renovar",
     CheckKind.DEAD_LETTERS: "{count} registros do SGP que não puderam ser lidos",
     CheckKind.UNSYNCED: "{count} pessoas precisam trocar a senha no SGP para entrar pelo celular",
     CheckKind.CREDENCIAIS_PENDING: "{count} pessoas ativas ainda não podem entrar pelo celular",
@@ -114,6 +117,8 @@ SENTENCES_FOR_ONE = {
 }
 NOT_COMPARED = "As linhas ainda não foram todas conferidas"
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
+NOTES = frozenset({CheckKind.RELAYED, CheckKind.KEY_LEFT})
+"""While they are no alarm they are said with the road."""
 FORECASTS = frozenset({CheckKind.SLOT_LEFT, CheckKind.DISK_LEFT})
 """They are news once they are bad."""
 OF_A_ROAD = frozenset({CheckKind.LOGINS, CheckKind.COMPARED})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
 from db.freshness import Cause, FreshnessState, Measurement
 from db.offline import measure_offline_trust
 from publications.watch.road import View
+from publications.watch.tailnet import TailnetState
 
 HOUR_S = 3600.0
 LEFT_WARNING_S = 24 * HOUR_S
@@ -18,6 +20,8 @@ COMPARED_WARNING_S = 24 * HOUR_S
 """A loss that stays unseen for so long is found too late."""
 LOGINS_WARNING = 1 / 3
 """With less than this of the offline bound left, somebody should know."""
+KEY_WARNING_S = 14 * 24 * HOUR_S
+"""With less than this of a key of the tailnet's left, somebody should make another."""
 UNRECORDED_S = 60.0
 """The panel writes every ten seconds; for so long it may be restarted."""
 
@@ -51,6 +55,9 @@ class CheckKind(StrEnum):
     LOGINS = "logins"
     LOGINS_REFUSED = "logins_refused"
     RECORDING = "recording"
+    RELAYED = "relayed"
+    KEY_LEFT = "key_left"
+    KEY_EXPIRED = "key_expired"
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
+        *check_tailnet(view.tailnet),
         *(one for one in logins if one is not None),
     ]
     return [*roads, *sorted(others, key=lambda one: -one.level)]
@@ -182,3 +190,17 @@ def _check_backlog(view: View) -> Iterable[Check]:
             yield Check(kind, view.window, level, {"count": count})
     for motivo, count in sorted(backlog.miniaturas_refused.items()):
         yield Check(CheckKind.MINIATURAS_REFUSED, motivo, Level.OK, {"count": count})
+
+
+def check_tailnet(tailnet: TailnetState | None) -> Iterable[Check]:
+    """Say what of the tailnet is about to end, or slow; a shop that is always relayed has no alarm of it."""
+    nodes = [one for one in (tailnet.own, tailnet.peer) if one] if tailnet else []
+    for node in nodes:
+        left_s = node.key_left_s(datetime.now(UTC))
+        if node.expired:
+            yield Check(CheckKind.KEY_EXPIRED, node.name, Level.CRITICAL)
+        elif left_s is not None:
+            level = Level.OK if left_s > KEY_WARNING_S else Level.WARNING
+            yield Check(CheckKind.KEY_LEFT, node.name, level, {"days": int(left_s / 24 / HOUR_S)})
+    if tailnet and tailnet.peer and tailnet.peer.relay:
+        yield Check(CheckKind.RELAYED, tailnet.peer.name, Level.OK, {"relay": tailnet.peer.relay})

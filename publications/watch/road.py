@@ -18,8 +18,10 @@ from publications.settings import VERIFY_PERCENT
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
+from publications.watch.link_settings import LinkSettings
 from publications.watch.proofs import Mender, ProofFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
+from publications.watch.tailnet import TailnetFollower, TailnetState
 
 PATIENCE_S = 6.0
 """How long a first look waits for what neither answers nor fails: a slow link needs its round trips."""
@@ -48,6 +50,8 @@ class View:
     subscribers: Mapping[str, SubscriberView]
     source: str
     window: str
+    tailnet: TailnetState | None = None
+    """What the tailnet's service says here; None where there is none."""
 
     @property
     def hops(self) -> list[HopView]:
@@ -91,8 +95,10 @@ class Watch:
         verify_percent: float = VERIFY_PERCENT,
         keeps_proofs: bool = False,
         mender: Mender | None = None,
+        link: LinkSettings | None = None,
     ) -> None:
         """keeps_proofs: what is proven is written down for others who watch; mender: heals by itself."""
+        self._tailnet = TailnetFollower(link) if link else None
         self._declaration = declaration
         intake = declaration.intake
         self._exports = {export.target: export for export in declaration.active_exports}
@@ -140,8 +146,9 @@ class Watch:
         return self
 
     @property
-    def _threads(self) -> list[Follower | ProofFollower]:
-        return [*self._followers.values(), *self._proofs.values()]
+    def _threads(self) -> list[Follower | ProofFollower | TailnetFollower]:
+        tailnet = [self._tailnet] if self._tailnet else []
+        return [*self._followers.values(), *self._proofs.values(), *tailnet]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -167,7 +174,7 @@ class Watch:
         sgp = next(iter(past.values()), NO_PAST).sgp
         proven = self._proofs[intake.target].look()
         carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s), proven)
-        view = View(sights, {}, intake.source, intake.target)
+        view = View(sights, {}, intake.source, intake.target, self._tailnet.look() if self._tailnet else None)
         drifted = False in view.as_applied.values()
         subscribers = {
             name: self._view_subscriber(name, sights, carried, past[name], drifted=drifted)
@@ -238,7 +245,13 @@ def _skew_s(source: Sight, subscriber: Sight) -> float:
     return source.clock_offset_s - subscriber.clock_offset_s
 
 
-def look_once(declaration: Declaration, dsns: Mapping[str, SecretStr], *, disk: Path | None = None) -> View:
+def look_once(
+    declaration: Declaration,
+    dsns: Mapping[str, SecretStr],
+    *,
+    disk: Path | None = None,
+    link: LinkSettings | None = None,
+) -> View:
     """Look at everything one time; one that does not answer is late after 6 s."""
-    with Watch(declaration, dsns, disk=disk) as watch:
+    with Watch(declaration, dsns, disk=disk, link=link) as watch:
         return watch.look_first()

@@ -136,6 +136,7 @@ IDLE_NIGHT: dict[str, str] = {
     'ponte_api_state{state="silent"}': "0x120",
     "ponte_api_database_up_ratio": "1x120",
     "ponte_worker_photos_waiting": "0x120",
+    'ponte_tailnet_key_left_seconds{node="ponte-vps"}': "9000000-60x120",
     'ponte_api_logins_refused_total{reason="offline"}': "4x120",
     'ponte_api_logins_refused_total{reason="wrong"}': "0+1x120",
 }
@@ -163,6 +164,7 @@ KILLS: dict[str, dict[str, str]] = {
     "PonteNotProven": {'ponte_hop_proven_seconds{source="vitrine",target="vps"}': "86000+60x120"},
     "PonteDiskLeft": {'ponte_disk_left_seconds{endpoint="vitrine"}': "50000x120"},
     "PonteLinkDown": cause("link_down"),
+    "PonteTailnetKey": {'ponte_tailnet_key_left_seconds{node="intranet-sgp"}': "1300000x5 1200000x115"},
     "PonteApplyStopped": cause("apply_stopped"),
     "PonteWindowDown": cause("window_down"),
     "PonteSgpDown": cause("sgp_down"),
