@@ -58,7 +58,7 @@ class History(StrEnum):
 
 ROUTINES: Mapping[History, Sequence[str]] = {
     History.INTRANET: (
-        "versions", "parsing", "items", "projection", "reproject", "revocations", "photos", "watch",
+        "versions", "parsing", "items", "projection", "unlike", "reproject", "revocations", "photos", "watch",
     ),
     History.VPS: ("guard", "changes", "search", "sessions", "gaps"),
 }  # fmt: skip

@@ -316,7 +316,9 @@ def open_watched_road(servers: Servers, server_root: Path, *, direct: bool = Fal
         api = stack.enter_context(
             run_api(api_dsn, DSN=api_dsn, AUTH_DSN=auth_dsn, metrics_port=str(numbers), **OFFLINE)
         )
-        watch = stack.enter_context(Watch(road.declaration, dsns, interval_s=0.5))
+        watch = stack.enter_context(
+            Watch(road.declaration, dsns, interval_s=0.5, verify_percent=50, keeps_proofs=True)
+        )
         panel = Panel(watch, dsns["vitrine"])
         panel.start()
         stack.callback(panel.stop)

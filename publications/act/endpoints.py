@@ -29,6 +29,7 @@ from publications.decide.spec import EndpointSpec, HopSpec
 from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
+    Filters,
     SourceTables,
     derive_hops,
     derive_kept,
@@ -37,8 +38,11 @@ from publications.decide.wanted import (
 from publications.declare.declaration import Declaration
 from publications.declare.names import TableName
 from publications.declare.privacy import RefusalError
-from publications.prove.compare import Comparer
-from publications.prove.landing import find_differing
+from publications.prove.pace import WHOLE, Pace
+from publications.prove.pairs import derive_pairs
+from publications.prove.ranges import FAN
+from publications.prove.verify import Prover, find_lost, make_prover
+from publications.prove.walk import PIECE_ROWS
 from publications.settings import PublicationsSettings, dsn_variable
 
 ARRIVAL_S = 3.0
@@ -151,7 +155,7 @@ class Endpoints:
         for hop in hops:
             live[hop.source] = self._find_misfit(hop, wanted, live)
         for hop in hops[1:]:  # those that end at a window
-            live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop))
+            live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop, filters))
         seen = Situation(declaration, live, self._read_facts(), source, filters)
         plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
@@ -181,17 +185,16 @@ class Endpoints:
         why = find_misfit(sent, held)
         return replace(source, slots={**source.slots, slot.name: replace(slot, misfit=why)})
 
-    def _find_lost(self, hop: HopSpec) -> frozenset[TableName]:
+    def _find_lost(self, hop: HopSpec, filters: Filters) -> frozenset[TableName]:
         """Compare what arrived; where an end is away, stands still or can't be read, nothing is known."""
-        slot = next(one.slot for one in self.declaration.hops if one.target == hop.target)
-        ends = [self.connections.get(name) for name in (hop.source, hop.target)]
-        if ends[0] is None or ends[1] is None:
-            return frozenset()
+        pairs = [pair for pair in derive_pairs(self.declaration, filters) if pair.target == hop.target]
         try:
-            found = Comparer(ends[0], ends[1], hop, slot).find_lost(timeout_s=ARRIVAL_S)
+            return find_lost(self._make_prover(), pairs)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             return frozenset()
-        return frozenset(found or ())
+
+    def _make_prover(self) -> Prover:
+        return make_prover(self.connections, Pace(WHOLE), fence_s=ARRIVAL_S, rows=PIECE_ROWS * FAN)
 
     def _find_lost_on_landing(self, live: Mapping[str, EndpointSpec]) -> Iterable[FindingError]:
         """A gap on the way from SGP bears no name: say in which tables it shows. All are copied again."""
@@ -199,12 +202,12 @@ class Endpoints:
         gap = live[intake.target].gap
         if gap is None or gap.noted or not {intake.source, intake.target} <= {*self.connections}:
             return
-        source, target = self.connections[intake.source], self.connections[intake.target]
-        for table in find_differing(source, target, intake.tables):
-            if table != HEARTBEAT:
+        prover = self._make_prover()
+        for pair in derive_pairs(self.declaration, {}):
+            if pair.target == intake.target and prover.prove(pair).differing:
                 yield FindingError(
-                    f"{intake.target}'s {table} is not what {intake.source} has: changes were lost between"
-                    f" beats {gap.after_beat} and {gap.beat}",
+                    f"{intake.target}'s {pair.table} is not what {intake.source} has: changes were lost"
+                    f" between beats {gap.after_beat} and {gap.beat}",
                     "run 'ponte apply': it copies that table again, and all others of that hop",
                 )
 

@@ -18,7 +18,11 @@ from publications.watch.slots import Forecast, SlotState
 SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.LOST_ROWS: (
         "{count} rows of {subject} on {target} are missing, too old or left over, first seen {since}",
-        "run 'ponte apply': it copies that table again",
+        "'ponte verify' names them, 'ponte heal --yes' moves them and no others",
+    ),
+    CheckKind.COMPARED: (
+        "all rows up to {subject} compared {ago} ago: {count} differences",
+        "raise PONTE_PANEL_VERIFY_PERCENT, and see that 'ponte panel' runs",
     ),
     CheckKind.SLOT_LEFT: (
         "slot {subject} is lost in {hours:.1f} h by {setting}",
@@ -73,7 +77,9 @@ def describe_road(measured: Measurement) -> str:
 def describe_check(check: Check) -> tuple[str, str]:
     """Return a fact and the advised action of anything but a road."""
     fact, advice = SENTENCES[check.kind]
-    values = {"subject": check.subject, **check.values}
+    seconds = check.values.get("seconds")
+    ago = _duration(seconds if isinstance(seconds, float) else None)
+    values = {"subject": check.subject, "ago": ago, **check.values}
     return fact.format(**values), advice.format(**values)
 
 

@@ -45,7 +45,10 @@ SLOT_LEFT = MetricSpec("ponte_slot_left_seconds", "until a held slot can be lost
 BEHIND = MetricSpec("ponte_hop_behind_seconds", "how far the target is behind the source", HOP)
 GAPS = MetricSpec("ponte_hop_gaps_rows", "times that changes were lost on it and not yet copied again", HOP)
 LOST = MetricSpec(
-    "ponte_hop_lost_rows", "rows that are missing, too old or left over at its target", (*HOP, "table")
+    "ponte_hop_lost_rows", "rows that are missing, changed or left over at its target", (*HOP, "table")
+)
+PROVEN = MetricSpec(
+    "ponte_hop_proven_seconds", "within which each row at its target was compared; missing if not yet", HOP
 )
 ENABLED = MetricSpec("ponte_subscription_enabled_ratio", "1 while it may run", ("endpoint", "subscription"))
 RUNNING = MetricSpec(
@@ -157,6 +160,7 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     yield LOST.family(
         ((hop.source, hop.target, table), lost.rows) for hop in hops for table, lost in hop.lost.items()
     )
+    yield PROVEN.family(((hop.source, hop.target), hop.checked_s) for hop in hops)
     yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in known)
     yield from _collect_slots(known)
     yield from _collect_subscriptions(view, hops)

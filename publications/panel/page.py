@@ -11,7 +11,9 @@ from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
     FORECASTS,
+    NOT_COMPARED,
     NOTES,
+    OF_A_ROAD,
     WAITING,
     say_age,
     say_causes,
@@ -67,6 +69,8 @@ class Road:
     waiting: tuple[str, ...]
     logins: str
     """For how long people may log in without word; empty where the VPS does not tell."""
+    compared: str
+    """When all rows were last compared, and how many differed."""
     events: tuple[Event, ...]
 
 
@@ -91,14 +95,14 @@ def make_page(polled: Polled) -> Page:
     measured = {name: view.measure(name, elapsed_s=elapsed_s) for name in view.subscribers}
     return Page(
         roads=tuple(
-            _make_road(polled, name, found, waiting=waiting, logins=_find_logins(checks, name))
+            _make_road(polled, name, found, waiting=waiting, checks=checks)
             for name, found in measured.items()
         ),
         alarms=tuple(say_check(one) for one in checks if one.level is not Level.OK),
         failed=tuple(
             say_check(one)
             for one in checks
-            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | NOTES | {CheckKind.LOGINS}
+            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | NOTES | OF_A_ROAD
         ),
         notes=tuple(say_check(one) for one in checks if one.level is Level.OK and one.kind in NOTES),
         elapsed=say_age(elapsed_s),
@@ -106,20 +110,20 @@ def make_page(polled: Polled) -> Page:
     )
 
 
-def _find_logins(checks: Sequence[Check], name: str) -> str:
+def _find_of_road(checks: Sequence[Check], name: str, kind: CheckKind) -> str:
     """Return what is said with the road; what is an alarm stands there."""
     return next(
         (
             say_check(one)
             for one in checks
-            if one.kind is CheckKind.LOGINS and one.level is Level.OK and one.subject == name
+            if one.kind is kind and one.level is Level.OK and one.subject == name
         ),
         "",
     )
 
 
 def _make_road(
-    polled: Polled, name: str, measured: Measurement, *, waiting: Sequence[str], logins: str
+    polled: Polled, name: str, measured: Measurement, *, waiting: Sequence[str], checks: Sequence[Check]
 ) -> Road:
     title, last_sync = say_headline(measured)
     chart = draw(polled.day.get(name, ()), now=datetime.now(UTC))
@@ -135,7 +139,8 @@ def _make_road(
         chart=chart,
         chart_text=_describe_chart(chart),
         waiting=(_describe_queue(polled.view.subscribers[name].export), *waiting),
-        logins=logins,
+        logins=_find_of_road(checks, name, CheckKind.LOGINS),
+        compared=_find_of_road(checks, name, CheckKind.COMPARED) or NOT_COMPARED,
         events=tuple(_make_event(turn) for turn in polled.turns.get(name, ())),
     )
 

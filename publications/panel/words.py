@@ -170,6 +170,7 @@ MOTIVOS: dict[str, str] = {
 }
 SENTENCES = {
     CheckKind.LOST_ROWS: "{count} linhas de {subject} em {target} faltam ou não valem mais (visto: {since})",
+    CheckKind.COMPARED: "Conferido {idade}: {count} diferenças",
     CheckKind.SLOT_LEFT: "A fila {subject} se perde em {hours} h ({setting})",
     CheckKind.DISK_LEFT: "No ritmo atual o disco de {subject} enche em {hours} h",
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
@@ -186,17 +187,21 @@ SENTENCES = {
 }
 SENTENCES_FOR_ONE = {
     CheckKind.LOST_ROWS: "1 linha de {subject} em {target} falta ou não vale mais (visto: {since})",
+    CheckKind.COMPARED: "Conferido {idade}: 1 diferença",
     CheckKind.DEAD_LETTERS: "1 registro do SGP que não pôde ser lido",
     CheckKind.UNSYNCED: "1 pessoa precisa trocar a senha no SGP para entrar pelo celular",
     CheckKind.CREDENCIAIS_PENDING: "1 pessoa ativa ainda não pode entrar pelo celular",
     CheckKind.MINIATURAS_PENDING: "1 foto espera para ser reduzida",
     CheckKind.MINIATURAS_REFUSED: "1 foto sem miniatura: {motivo}",
 }
+NOT_COMPARED = "As linhas ainda não foram todas conferidas"
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
 NOTES = frozenset({CheckKind.RELAYED, CheckKind.KEY_LEFT})
 """While they are no alarm they are said with the road."""
 FORECASTS = frozenset({CheckKind.SLOT_LEFT, CheckKind.DISK_LEFT})
 """They are news once they are bad."""
+OF_A_ROAD = frozenset({CheckKind.LOGINS, CheckKind.COMPARED})
+"""They stand with its road, unless they are alarms."""
 
 
 BEAT_S = 3.0
@@ -272,7 +277,9 @@ def say_check(check: Check) -> str:
     values = {name: _say_value(value) for name, value in check.values.items()}
     motivo = MOTIVOS.get(check.subject, check.subject.replace("_", " "))
     sentences = SENTENCES_FOR_ONE if check.values.get("count") == 1 else SENTENCES
-    return sentences[check.kind].format(subject=check.subject, motivo=motivo, **values)
+    seconds = check.values.get("seconds")
+    age = say_age(seconds if isinstance(seconds, float) else None)
+    return sentences[check.kind].format(subject=check.subject, motivo=motivo, idade=age, **values)
 
 
 def _say_value(value: float | str | None) -> str:

@@ -161,6 +161,18 @@ INSERT INTO watch.measurements (subscriber, state, cause, as_of, age_seconds, sg
 VALUES (%(subscriber)s, %(state)s, %(cause)s, %(as_of)s, %(age_seconds)s, %(sgp_wal_bytes)s,
         %(sgp_retained_bytes)s, %(vitrine_wal_bytes)s, %(vitrine_retained_bytes)s);
 
+-- name: proofs
+-- what was found when each table was last compared to its end: rows that differed, since when, seconds since
+SELECT p.compared, p.differing, p.seen_at, extract(epoch FROM clock_timestamp() - p.begun_at)::float8
+  FROM watch.proofs p WHERE p.target = %s AND p.begun_at <= clock_timestamp();
+
+-- name: write_proof
+-- keep what was found; it is true as of when the comparison began
+INSERT INTO watch.proofs AS held (target, compared, differing, seen_at, begun_at)
+VALUES (%(target)s, %(compared)s, %(rows)s, %(seen_at)s, clock_timestamp() - %(ago)s * interval '1 second')
+ON CONFLICT (target, compared) DO UPDATE
+  SET differing = excluded.differing, seen_at = excluded.seen_at, begun_at = excluded.begun_at;
+
 -- name: thin
 -- fold what is older than a day into hours
 SELECT watch.thin();

@@ -16,6 +16,8 @@ HOUR_S = 3600.0
 LEFT_WARNING_S = 24 * HOUR_S
 LEFT_CRITICAL_S = 4 * HOUR_S
 ROOM_WARNING = 0.8
+COMPARED_WARNING_S = 24 * HOUR_S
+"""A loss that stays unseen for so long is found too late."""
 LOGINS_WARNING = 1 / 3
 """With less than this of the offline bound left, somebody should know."""
 KEY_WARNING_S = 14 * 24 * HOUR_S
@@ -41,6 +43,7 @@ class CheckKind(StrEnum):
 
     ROAD = "road"
     LOST_ROWS = "lost_rows"
+    COMPARED = "compared"
     SLOT_LEFT = "slot_left"
     DISK_LEFT = "disk_left"
     ROOM = "room"
@@ -76,6 +79,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
     logins = [_check_logins(view, name, found) for name, found in measured.items()]
     others = [
         *_check_lost(view),
+        *_check_compared(view),
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
@@ -134,6 +138,16 @@ def _check_lost(view: View) -> Iterable[Check]:
                 "since": f"{lost.seen_at.astimezone():%d %b %H:%M:%S}",
             }
             yield Check(CheckKind.LOST_ROWS, table, Level.CRITICAL, values)
+
+
+def _check_compared(view: View) -> Iterable[Check]:
+    """Say within what time each row of a road was compared; nothing while that has not come to its end."""
+    for name, one in view.subscribers.items():
+        known = [hop.checked_s for hop in one.hops if hop.checked_s is not None]
+        if len(known) == len(one.hops):
+            level = Level.WARNING if max(known) > COMPARED_WARNING_S else Level.OK
+            differing = sum(lost.rows for hop in one.hops for lost in hop.lost.values())
+            yield Check(CheckKind.COMPARED, name, level, {"seconds": max(known), "count": differing})
 
 
 def _check_left(view: View) -> Iterable[Check]:

@@ -357,12 +357,12 @@ class Follower:
         return self._explained[1]
 
 
-def open_link(dsn: SecretStr) -> Connection:
+def open_link(dsn: SecretStr, application: LiteralString = APPLICATION) -> Connection:
     """Open a session that gives up soon; the string's own keywords count, its options beside ours."""
     given = conninfo_to_dict(dsn.get_secret_value())
     probe(given)
     options = f"{_LINK['options']} {given.get('options') or ''}".strip()
-    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=APPLICATION)
+    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=application)
 
 
 def _close(conn: Connection | None) -> None:

@@ -9,7 +9,7 @@ from db.freshness import FRESH_S, Cause, Fault, HopState
 from publications.declare.declaration import Export, Intake
 from publications.watch.causes import HopEnds, judge_hop, waits
 from publications.watch.follower import Sight
-from publications.watch.losses import UNPROVEN_S, Losses, LostRows
+from publications.watch.proofs import UNPROVEN_S, Losses, LostRows
 from publications.watch.reading import Beat, SubscriptionState
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
@@ -45,7 +45,9 @@ class HopView:
     gaps_hidden: bool
     """Its target was read, and not they: `ponte migrate` or `ponte apply` was not there yet."""
     lost: Mapping[str, LostRows] = field(default_factory=dict)
-    """By table, what its target should show and does not; only on the way to a subscriber."""
+    """By table, rows of its target's that are not what was sent, or not what the projection makes of them."""
+    checked_s: float | None = None
+    """Each row at its target was compared within so many seconds; None if not yet."""
     unproven: bool = False
     """It runs, and what arrived could not be compared for a while."""
     faults: tuple[Fault, ...] = ()
@@ -117,6 +119,7 @@ def view_hop(
         gaps=target.gaps,
         gaps_hidden=(target.reading is not None and target.gaps is None) or compared.hidden,
         lost=compared.tables,
+        checked_s=compared.checked_s,
         unproven=state is HopState.RUNNING and compared.unproven_s > UNPROVEN_S,
         faults=faults,
         waiting_at=_find_waiting(source.beat, target.beat) if state is HopState.RUNNING else None,

@@ -12,14 +12,15 @@ from typing import Self
 from pydantic import SecretStr
 
 from db.freshness import UNANSWERED_S, Arrival, Cause, Fault, Measurement, Observation, diagnose
-from publications.decide.wanted import derive_hops
 from publications.declare.declaration import Declaration
+from publications.prove.pairs import derive_watched
+from publications.settings import VERIFY_PERCENT
 from publications.watch.causes import find_server_fault
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
 from publications.watch.link_settings import LinkSettings
-from publications.watch.losses import LossFollower
+from publications.watch.proofs import Mender, ProofFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
 from publications.watch.tailnet import TailnetFollower, TailnetState
 
@@ -97,8 +98,12 @@ class Watch:
         *,
         interval_s: float = 1.0,
         disk: Path | None = None,
+        verify_percent: float = VERIFY_PERCENT,
+        keeps_proofs: bool = False,
+        mender: Mender | None = None,
         link: LinkSettings | None = None,
     ) -> None:
+        """keeps_proofs: what is proven is written down for others who watch; mender: heals by itself."""
         self._tailnet = TailnetFollower(link) if link else None
         self._declaration = declaration
         intake = declaration.intake
@@ -127,12 +132,18 @@ class Watch:
             unanswered_s=UNANSWERED_S,
         )
         self._followers = {intake.source: source, intake.target: window, **subscribers}
-        self._losses = {
-            hop.target: LossFollower(
-                hop, self._exports[hop.target].slot, source=dsns[intake.target], target=dsns[hop.target]
+        share = verify_percent / len(declaration.hops)
+        self._proofs = {
+            hop.target: ProofFollower(
+                hop,
+                intake.target,
+                derive_watched(declaration, hop),
+                dsns,
+                core_percent=share,
+                keeps=keeps_proofs,
+                mender=mender,
             )
-            for hop in derive_hops(declaration, {})
-            if hop.target in self._exports
+            for hop in declaration.hops
         }
 
     def __enter__(self) -> Self:
@@ -141,9 +152,9 @@ class Watch:
         return self
 
     @property
-    def _threads(self) -> list[Follower | LossFollower | TailnetFollower]:
+    def _threads(self) -> list[Follower | ProofFollower | TailnetFollower]:
         tailnet = [self._tailnet] if self._tailnet else []
-        return [*self._followers.values(), *self._losses.values(), *tailnet]
+        return [*self._followers.values(), *self._proofs.values(), *tailnet]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -173,7 +184,8 @@ class Watch:
         window = sights[intake.target]
         past = {name: window.past.get(name, NO_PAST) for name in self._exports}
         sgp = next(iter(past.values()), NO_PAST).sgp
-        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
+        proven = self._proofs[intake.target].look()
+        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s), proven)
         view = View(sights, {}, intake.source, intake.target, self._tailnet.look() if self._tailnet else None)
         drifted = False in view.as_applied.values()
         subscribers = {
@@ -187,8 +199,8 @@ class Watch:
     ) -> SubscriberView:
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
         vitrine = age_samples(past.vitrine, window.past_read_s)
-        losses = self._losses[name].look()
-        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, losses)
+        proven = self._proofs[name].look()
+        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, proven)
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
@@ -201,9 +213,11 @@ class Watch:
             skew_s=_skew_s(source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
-            changes_lost=bool(intake.gaps or export.gaps or export.lost),
+            changes_lost=bool(intake.gaps or export.gaps or intake.lost or export.lost),
             copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
-            blind=export.unproven or any(sight.blind for sight in (source, window, subscriber)),
+            blind=intake.unproven
+            or export.unproven
+            or any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
         return SubscriberView(name, seen, intake, export)

@@ -69,15 +69,20 @@ FORBIDDEN = {
     "sgp": [
         "SELECT * FROM public.pedidos",
         'SELECT password_hash FROM public."user"',
-        'SELECT username FROM public."user"',
+        'SELECT password_plain FROM public."user"',
+        'SELECT created_at FROM public."user"',
+        "SELECT obs_pagamento FROM public.pedidos",
+        "SELECT token FROM public.revoked_tokens",
         "UPDATE ponte.heartbeat SET beat = 0",
         "SELECT pg_drop_replication_slot('slot_intake')",
     ],
     "vitrine": [
-        "SELECT cliente FROM vitrine.pedidos",
-        "SELECT filename FROM public.pedido_imagens",
-        "SELECT username FROM vitrine.usuarios",
         "SELECT digest FROM vitrine.credenciais",
+        "SELECT salt FROM vitrine.credenciais",
+        "SELECT key FROM projection.dead_letters",
+        "SELECT key FROM projection.quarantine",
+        "SELECT imagem_id FROM worker.photos",
+        "UPDATE vitrine.pedidos SET cliente = ''",
         "UPDATE watch.measurements SET state = 'fresh'",
         "DELETE FROM watch.measurements",
         "DELETE FROM vitrine.heartbeat",
@@ -85,6 +90,8 @@ FORBIDDEN = {
     "vps": [
         "SELECT * FROM vitrine.pedidos",
         "SELECT digest FROM vitrine.credenciais",
+        "SELECT key FROM guard.quarantine",
+        "SELECT chave FROM guard.mudancas",
         "SELECT subconninfo FROM pg_subscription",
         "ALTER SUBSCRIPTION sub_vps DISABLE",
         "UPDATE vitrine.heartbeat SET beat = 0",
@@ -93,7 +100,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("endpoint", FORBIDDEN)
-def test_who_watches_sees_no_row_of_the_shops(mended_road: Road, endpoint: str) -> None:
+def test_who_watches_reads_what_travels_and_nothing_else(mended_road: Road, endpoint: str) -> None:
     dsn = watch_dsns(PORTS["vps"], mended_road.servers)[endpoint]
     with connect(dsn.get_secret_value()) as conn:
         conn.execute("SET default_transaction_read_only = off")
