@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -30,7 +30,7 @@ ORDERS = len(DIRT) + 20
 RUN_S = 240
 EVERYWHERE = (15500, 19900)
 RUNNER = Path(__file__).with_name("unit_runner.py")
-SERVICES = ("postgres", "worker", "panel", "api", "ingest", "https")
+SERVICES = ("postgres", "worker", "panel", "api", "ingest", "https", "ssh")
 
 
 @dataclass
@@ -125,7 +125,8 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
     user = find_server_user()
     if user is None:
         pytest.skip("only root may make the Unix users of services")
-    need_tool("caddy")
+    for tool in ("caddy", "sshd"):
+        need_tool(tool)
     users = f"pt{uuid4().hex[:6]}"
     root = server_root / users
     root.mkdir(mode=0o755)
@@ -134,7 +135,16 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
     (root / "tools" / "python3").symlink_to(find_python(user))
     (root / "tools" / "systemctl").write_text(f'#!/bin/sh\nexec {sys.executable} {RUNNER} "$@"\n')
     (root / "tools" / "systemctl").chmod(0o755)
-    names = ("vitrine_port", "panel_port", "vps_port", "api_port", "ingest_port", "sgp")
+    names = (
+        "vitrine_port",
+        "panel_port",
+        "vps_port",
+        "api_port",
+        "ingest_port",
+        "tunnel_port",
+        "ssh_port",
+        "sgp",
+    )
     ports = {**dict(zip(names, find_free_ports(len(names)), strict=True)), "https": find_port_everywhere()}
     sgp = run_sgps_cluster(root, ports.pop("sgp"), bindirs["sgp"])
     made = Shop(
@@ -143,7 +153,8 @@ def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[S
         bindirs["vps"] if BINDIR_VARIABLE in os.environ else None,
     )  # fmt: skip
     try:
-        yield made
+        with run_sshd(root, ports["ssh_port"]):
+            yield made
     finally:
         end_services(root)
         sgp.stop("immediate")
@@ -184,6 +195,27 @@ def find_python(user: ServerUser) -> str:
     if found is None:
         pytest.skip("only root with a Python that others may run can try services of other users")
     return str(found)
+
+
+@contextmanager
+def run_sshd(root: Path, port: int) -> Iterator[None]:
+    """Run the SSH server that a VPS has, for the length of a block."""
+    key, config = root / "sshd.key", root / "sshd.conf"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=RUN_S)
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {key}\nUsePAM no\nPidFile none\n"
+        "PasswordAuthentication no\nAuthorizedKeysFile .ssh/authorized_keys\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)  # where it shuts itself in
+    with (root / "sshd.log").open("wb") as log:
+        server = subprocess.Popen([need_tool("sshd"), "-D", "-e", "-f", config], stderr=log)
+    try:
+        yield
+    finally:
+        for process in [*psutil.Process(server.pid).children(recursive=True), psutil.Process(server.pid)]:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        server.wait(20)
 
 
 def run_sgps_cluster(root: Path, port: int, bindir: Path) -> Cluster:

@@ -1,7 +1,7 @@
 """`systemctl` for machines where systemd does not run: services are started by what their unit files say.
 
-Of a unit it takes User, Environment, EnvironmentFile, ExecStart, KillSignal, Restart, RestartSec and
-RestartPreventExitStatus. What systemd shuts off around a service (ProtectSystem and the like) is not tried.
+Of a unit it takes User, Environment, EnvironmentFile, ExecStartPre, ExecStart, KillSignal, Restart, RestartSec
+and RestartPreventExitStatus. What systemd shuts off around a service (ProtectSystem and the like) is not tried.
 
 PONTE_TEST_UNITS names the folder of the units; pids, logs and marks lie in the folder `run` below it.
 """
@@ -12,6 +12,7 @@ import os
 import pwd
 import shlex
 import signal
+import string
 import subprocess
 import sys
 import time
@@ -148,10 +149,13 @@ def supervise(name: str) -> None:
 
 def run(unit: dict[str, list[str]]) -> subprocess.Popen[bytes]:
     """Start ExecStart as its user, with its own environment and no other."""
-    account = pwd.getpwnam(unit["User"][0])
+    account, environment = pwd.getpwnam(unit["User"][0]), read_environment(unit)
+    for before in unit.get("ExecStartPre", []):
+        words = [string.Template(word).safe_substitute(environment) for word in shlex.split(before)]
+        subprocess.run(words, env=environment, user=account.pw_uid, group=account.pw_gid, check=True, cwd="/")
     return subprocess.Popen(
         shlex.split(unit["ExecStart"][0]),
-        env=read_environment(unit), user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd="/",
+        env=environment, user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd="/",
         stdin=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from db.outage import Outage
 from db.reasons import explain_port
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.credentials import CredentialsJob
 from thumbnail_worker.jobs.dead_letters import DeadLettersJob
@@ -20,13 +20,13 @@ from thumbnail_worker.jobs.fingerprints import PublishedJob
 from thumbnail_worker.jobs.heartbeat import HeartbeatJob
 from thumbnail_worker.jobs.job import Job, keep_running, try_run
 from thumbnail_worker.jobs.revocations import RevocationsJob
-from thumbnail_worker.photos.darkroom import Darkroom
 from thumbnail_worker.photos.job import MiniaturasJob
-from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.maker import PhotoMaker
+from thumbnail_worker.photos.messages import PhotoLimits
 from thumbnail_worker.photos.metrics import LOOPBACK, WorkerMetrics
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.pool import RenderPool
-from thumbnail_worker.photos.queue import Backlog
+from thumbnail_worker.photos.queue import PhotoQueue
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.settings import StorageKind, WorkerSettings
 from thumbnail_worker.storage import Storage
@@ -41,18 +41,18 @@ def build_jobs(settings: WorkerSettings) -> list[Job]:
     sgp, vitrine = settings.sgp_dsn, settings.vitrine_dsn
     listen = read_blocks("thumbnail_worker", "queries")
     return [
-        HeartbeatJob(Session("sgp", sgp), interval_s=settings.beat_seconds),
+        HeartbeatJob(JobConnection("sgp", sgp), interval_s=settings.beat_seconds),
         CredentialsJob(
-            Session("sgp", sgp),
-            Session("vitrine", vitrine, on_open=listen["listen_users"]),
+            JobConnection("sgp", sgp),
+            JobConnection("vitrine", vitrine, on_open=listen["listen_users"]),
             keys=settings.credential_keys(),
         ),
         RevocationsJob(
-            Session("sgp", sgp), Session("vitrine", vitrine, on_open=listen["listen_revocations"])
+            JobConnection("sgp", sgp), JobConnection("vitrine", vitrine, on_open=listen["listen_revocations"])
         ),
         build_miniaturas(settings, serve_metrics(settings)),
-        DeadLettersJob(Session("vitrine", vitrine)),
-        PublishedJob(Session("sgp", sgp), Session("vitrine", vitrine)),
+        DeadLettersJob(JobConnection("vitrine", vitrine)),
+        PublishedJob(JobConnection("sgp", sgp), JobConnection("vitrine", vitrine)),
     ]
 
 
@@ -70,23 +70,23 @@ def serve_metrics(settings: WorkerSettings) -> WorkerMetrics:
 
 
 def build_miniaturas(
-    settings: WorkerSettings, metrics: WorkerMetrics, *, report: Callable[[], object] = lambda: None
+    settings: WorkerSettings, metrics: WorkerMetrics, *, on_verdict: Callable[[], object] = lambda: None
 ) -> MiniaturasJob:
     """Return the job that makes the miniaturas; each one is another worker to the queue."""
     limits = read_limits(settings)
     recipe = Recipe(settings.renditions, limits.bounds)
     return MiniaturasJob(
-        open_backlog(settings),
-        Darkroom(RenderPool(settings.processes, limits), open_storage(settings), recipe),
+        open_queue(settings),
+        PhotoMaker(RenderPool(settings.processes, limits), open_storage(settings), recipe),
         Media(settings.media_root, max_bytes=settings.max_bytes),
         metrics,
-        report=report,
+        on_verdict=on_verdict,
     )
 
 
-def read_limits(settings: WorkerSettings) -> Limits:
+def read_limits(settings: WorkerSettings) -> PhotoLimits:
     """Return what one photo may cost."""
-    return Limits(
+    return PhotoLimits(
         settings.media_root,
         max_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,
@@ -95,12 +95,12 @@ def read_limits(settings: WorkerSettings) -> Limits:
     )
 
 
-def open_backlog(settings: WorkerSettings) -> Backlog:
+def open_queue(settings: WorkerSettings) -> PhotoQueue:
     """Return the queue, under a name that no other worker has."""
     listen = read_blocks("thumbnail_worker", "photos")["listen_photos"]
-    session = Session("vitrine", settings.vitrine_dsn, on_open=listen)
+    vitrine = JobConnection("vitrine", settings.vitrine_dsn, on_open=listen)
     recipe = Recipe(settings.renditions, read_limits(settings).bounds)
-    return Backlog(session, recipe, worker=uuid4().hex)
+    return PhotoQueue(vitrine, recipe, worker=uuid4().hex)
 
 
 def open_storage(settings: WorkerSettings) -> Storage:

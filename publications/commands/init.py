@@ -17,7 +17,7 @@ from publications.declare.declaration import STARTING_PATH, Declaration, parse_d
 from publications.install.access import Access
 from publications.install.bundle import FOLDER, NAME
 from publications.install.given import DECLARATION, S3_KEY, S3_READER_KEY
-from publications.install.intranet import Intranet, vps_answers
+from publications.install.intranet import Intranet, find_vps
 from publications.install.leave import Leaving
 from publications.install.machine import Machine
 from publications.install.secrets import Secrets
@@ -42,7 +42,7 @@ def init(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return OK if list_steps([*intranet.near(), *intranet.far()], _report) else PENDING
     carry_out(intranet.near(), _report)
-    if not vps_answers(intranet.access):
+    if not find_vps(intranet.access):
         _say_next(shop)
         return PENDING
     carry_out(intranet.far(), _report)

@@ -126,6 +126,8 @@ class Role(_Model):
     settings: dict[Name, str] = Field(default_factory=dict)
     member_of: tuple[Membership, ...] = ()
     grants: tuple[Grant, ...] = ()
+    proves: bool = False
+    """It compares the two ends of each hop, so it reads what travels, and no other column."""
 
 
 class Declaration(_Model):

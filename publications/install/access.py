@@ -61,10 +61,7 @@ class Access:
             return dict(shop.source)
         if endpoint == intake.target:
             return {"host": HOST, "port": shop.vitrine_port, "dbname": endpoint}
-        way: dict[str, str | int] = {
-            "host": str(shop.vps), "port": shop.vps_port, "dbname": endpoint, "connect_timeout": PATIENT
-        }  # fmt: skip
-        return {**way, **_trust(shop.machine.certificate(endpoint))} if shop.vps_speaks_tls else way
+        return {"host": HOST, "port": shop.tunnel_port, "dbname": endpoint, "connect_timeout": PATIENT}
 
     def intake_conninfo(self) -> str:
         """Return how the vitrine's server reaches SGP; its password is in the passfile."""
@@ -103,15 +100,6 @@ class Access:
         """Let the VPS's subscription in, to the one database."""
         mask, kind = self.shop.vps.max_prefixlen, "hostssl" if self.shop.export_speaks_tls else "host"
         return f"{kind} {self.export.source} {self.export.role} {self.shop.vps}/{mask} scram-sha-256\n"
-
-    def vps_hba(self) -> str:
-        """Let the intranet's administrator and watch in."""
-        where = f"{self.shop.intranet}/{self.shop.intranet.max_prefixlen}"
-        kind = "hostssl" if self.shop.vps_speaks_tls else "host"
-        lines = (
-            f"{kind} {self.export.target} {role} {where} scram-sha-256\n" for role in ("postgres", WATCH)
-        )
-        return "".join(lines)
 
 
 def _trust(certificate: Path) -> dict[str, str]:

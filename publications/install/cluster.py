@@ -33,9 +33,13 @@ PARAMETERS: Mapping[str, str] = {
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "log_destination": "stderr",
-    "logging_collector": "off",
-    "log_line_prefix": "[%p] %q%u@%d ",
+    # A week of logs; what a subscription fails for is read from the JSON among them.
+    "log_destination": "stderr,jsonlog",
+    "logging_collector": "on",
+    "log_filename": "postgresql-%a",
+    "log_truncate_on_rotation": "on",
+    "log_rotation_size": "0",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
 }
 
 
@@ -63,7 +67,6 @@ class OwnCluster:
     """Without one it speaks no TLS, which the wheel's programs are built without."""
     base: str = ""
     """Settings as text, before ours."""
-    unit_extra: str = ""
 
     @property
     def account(self) -> str:
@@ -84,7 +87,7 @@ class OwnCluster:
         yield Step(f"database cluster in {machine.cluster}", self._is_made, self._make)
         again = services.restart([UNIT])
         yield write_files("settings, rights and certificate of that cluster", self._files(), after=again)
-        unit = services.render_unit(UNIT, machine, bindir=self.bindir, extra=self.unit_extra)
+        unit = services.render_unit(UNIT, machine, bindir=self.bindir)
         yield from services.install_units([unit])
         yield Step(f"start {UNIT}", self._runs, self._start)
         yield Step(f"database {self.database}", self._has_database, self._make_database)

@@ -9,6 +9,7 @@ from publications.install import services
 from publications.install.access import WATCH, WORKER, Access
 from publications.install.keys import pair_of
 from publications.install.machine import SECRET, Machine, OwnedFile
+from publications.install.ssh import let_in
 from publications.settings import conninfo_variable, dsn_variable, password_variable, watch_variable
 
 CREDENTIAL_KEY, INGEST_KEY = "PONTE_CREDENTIAL_KEY", "PONTE_INGEST_KEY"
@@ -31,9 +32,6 @@ def operators_files(access: Access) -> Iterator[OwnedFile]:
     for variable, dsn in watch_secrets(access).items():
         yield secrets.file(variable, dsn)
     machine = access.shop.machine
-    if access.shop.vps_speaks_tls:
-        certificate = pair_of(secrets, export.target, access.shop.vps).certificate
-        yield OwnedFile(path=machine.certificate(export.target), text=certificate)
     yield OwnedFile(path=machine.folder / "ponte.sh", text=_environment(machine))
 
 
@@ -106,6 +104,7 @@ def vps_files(access: Access) -> Iterator[OwnedFile]:
     if shop.storage == "s3":
         api[S3_READER_KEY] = secrets.find(S3_READER_KEY) or ""
     yield access.export_passfile()
+    yield let_in(shop, secrets)
     if shop.export_speaks_tls:
         certificate = pair_of(secrets, source, shop.intranet).certificate
         yield OwnedFile(path=machine.certificate(source), text=certificate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from db.migrate import History, is_current, migrate
 from db.reasons import explained, open_database
 from publications.act.apply import apply, wait_for_copies
 from publications.act.endpoints import Endpoints
-from publications.install import services
+from publications.install import services, ssh
 from publications.install.access import Access
 from publications.install.accounts import check_python, make_accounts
 from publications.install.bundle import NAME, Bundle, write_bundle
@@ -34,10 +35,11 @@ from publications.install.shop import FILE
 from publications.install.step import Step
 from publications.settings import PublicationsSettings, dsn_variable, read_settings
 
-SERVICES = (SERVICE, "worker", "panel")
+SERVICES = (SERVICE, ssh.SERVICE, "worker", "panel")
 UNITS = ("ponte-worker.service", "ponte-panel.service", "ponte-reconcile.timer", "ponte-reconcile.service")
 STARTED = UNITS[:3]
 LEAST_SGP = 150000
+FIND_S, POLL_S = 10, 0.2
 PARAMETERS = {
     "wal_level": "logical",
     "max_wal_senders": "10",
@@ -77,6 +79,7 @@ class Intranet:
         yield from self.cluster().steps()
         yield write_files("the passfile by which the vitrine reaches SGP", [access.intake_passfile()])
         yield self._migrated(intake.target, History.INTRANET, self.cluster().dsn())
+        yield from ssh.reach_vps(shop, access.secrets)
         yield from self._install_services()
         yield write_bundle(self.bundle(), shop.wheel, machine.folder / NAME)
 
@@ -103,24 +106,19 @@ class Intranet:
             password=access.superuser(name),
             parameters=PARAMETERS,
             hba=access.vitrine_hba(),
-            pair=pair_of(access.secrets, name, shop.intranet) if shop.bindir else None,
+            pair=pair_of(access.secrets, name, shop.intranet) if shop.export_speaks_tls else None,
         )
 
     def bundle(self) -> Bundle:
         """Return what the VPS has to know."""
         access, shop, name = self.access, self.access.shop, self.access.export.target
-        pair = pair_of(access.secrets, name, shop.vps) if shop.vps_speaks_tls else None
         ingest = ("ponte-ingest.service",) if shop.storage == "vps" else ()
         return Bundle(
             machine=shop.vps_machine,
             bindir=shop.vps_bindir,
             database=name,
-            listen=shop.listen,
             port=shop.vps_port,
             password=access.superuser(name),
-            pair=pair,
-            hba=access.vps_hba(),
-            peer=str(shop.intranet),
             files=tuple(vps_files(access)),
             services=("ponte-api.service", *ingest, "ponte-https.service"),
         )
@@ -190,8 +188,19 @@ def _is_current(history: History, dsn: str) -> bool:
         return False
 
 
-def vps_answers(access: Access) -> bool:
-    """Tell whether the VPS's database lets the administrator in."""
+def find_vps(access: Access) -> bool:
+    """Tell whether the VPS's database lets the administrator in, through SSH; wait some seconds for it."""
+    if not services.is_active(ssh.UNIT) or not services.is_enabled(ssh.UNIT):
+        services.start(ssh.UNIT).do()
+    deadline = time.monotonic() + FIND_S
+    while not _answers(access):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _answers(access: Access) -> bool:
     target = access.export.target
     try:
         connect(access.administrator(target)).close()

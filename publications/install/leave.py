@@ -15,7 +15,7 @@ from db.reasons import explained, open_database
 from db.sqlfile import read_blocks
 from publications.ddl.statement import compose, name_of
 from publications.declare.declaration import Declaration
-from publications.install import services
+from publications.install import services, ssh
 from publications.install.accounts import drop_accounts
 from publications.install.cluster import UNIT
 from publications.install.errors import InstallError
@@ -42,7 +42,7 @@ class Leaving:
 
     def steps(self, *, delete_data: bool) -> Iterator[Step]:
         """Yield what is to be so, in order."""
-        for name in UNITS:
+        for name in (*UNITS, ssh.UNIT):
             yield services.remove(name, self.machine)
         name = self.declaration.intake.subscription
         yield Step(f"drop subscription {name} on the vitrine", self._is_unsubscribed, self._unsubscribe)

@@ -22,14 +22,15 @@ class Secrets:
     kept: bool = True
     _made: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def find(self, variable: str) -> str | None:
-        """Return a secret that was taken in this run, or is there."""
+    def find(self, variable: str, *, whole: bool = False) -> str | None:
+        """Return a secret that was taken in this run, or is there. whole: it is a text of several lines."""
         if variable in self._made:
             return self._made[variable]
         try:
-            return self._path(variable).read_text(encoding="utf-8").strip()
+            text = self._path(variable).read_text(encoding="utf-8")
         except OSError:
             return None
+        return text if whole else text.strip()
 
     def take(self, variable: str, value: str) -> None:
         """Have a secret known for this run, before it has shown to be the right one."""
@@ -42,10 +43,11 @@ class Secrets:
             self.keep(variable, found := secrets.token_urlsafe(BYTES))
         return found
 
-    def keep(self, variable: str, value: str) -> None:
+    def keep(self, variable: str, value: str, *, whole: bool = False) -> None:
         """Write one under its variable's name."""
         if self.kept:
-            self.file(variable, value).write()
+            file = self.file(variable, value)
+            (file.model_copy(update={"text": value}) if whole else file).write()
         self._made[variable] = value
 
     def file(self, variable: str, value: str) -> OwnedFile:

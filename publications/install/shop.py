@@ -61,11 +61,15 @@ class Shop(BaseModel):
     vps_bindir: PlainPath | None = None
     """The same on the VPS, 15 or newer."""
     listen: str = Field("*", pattern=r"^[0-9A-Fa-f.:,*]+$")
-    """Where both database servers listen: everywhere, for the tunnel's address may come after the server,
-    which then would never listen on it. pg_hba.conf lets in the other end alone."""
+    """Where the vitrine's server listens: everywhere, for the tunnel's address may come after the server,
+    which then would never listen on it. pg_hba.conf lets in the VPS alone."""
     vitrine_port: int = Field(5433, ge=1, le=65535)
     panel_host: str = "127.0.0.1"
     panel_port: int = Field(8090, ge=1, le=65535)
+    ssh_port: int = Field(22, ge=1, le=65535)
+    """The VPS's SSH, through which its database is reached."""
+    tunnel_port: int = Field(5442, ge=1, le=65535)
+    """Where that is on this server."""
     vps_port: int = Field(5433, ge=1, le=65535)
     api_port: int = Field(8080, ge=1, le=65535)
     ingest_port: int = Field(8081, ge=1, le=65535)
@@ -99,14 +103,9 @@ class Shop(BaseModel):
         return {"port": "5432", **{key: value for key, value in found.items() if key != "user"}}
 
     @property
-    def vps_speaks_tls(self) -> bool:
-        """Tell whether the VPS's server does: a distribution's programs do, the wheel's don't."""
-        return self.vps_bindir is not None
-
-    @property
     def export_speaks_tls(self) -> bool:
-        """Tell whether both ends of the export do; else the tunnel alone encrypts."""
-        return self.vps_speaks_tls and self.bindir is not None
+        """Tell whether both ends do: a distribution's programs do, the wheel's don't, and the tunnel encrypts."""
+        return self.vps_bindir is not None and self.bindir is not None
 
     @property
     def site(self) -> str:

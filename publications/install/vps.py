@@ -9,7 +9,7 @@ from importlib.resources import files
 from publications.install import services
 from publications.install.accounts import check_python, drop_accounts, make_accounts
 from publications.install.bundle import Bundle
-from publications.install.cluster import SERVICE, UNIT, OwnCluster, find_bindir
+from publications.install.cluster import HOST, SERVICE, UNIT, OwnCluster, find_bindir
 from publications.install.errors import InstallError
 from publications.install.folders import drop_folders
 from publications.install.machine import OwnedFile, make_owned_folder, write_files
@@ -21,10 +21,11 @@ HTTPS = "ponte-https.service"
 def make_vps(bundle: Bundle) -> Iterator[Step]:
     """Yield what is to be so, in order."""
     machine = bundle.machine
-    yield from make_accounts(machine, [SERVICE, *_names(bundle)])
+    yield from make_accounts(machine, [SERVICE, "ssh", *_names(bundle)])
     yield check_python(machine, "api")
     yield from _cluster(bundle).steps()
     yield make_owned_folder(machine.miniaturas, machine.account("ingest"), 0o755)
+    yield make_owned_folder(machine.data / "ssh", machine.account("ssh"), 0o700)
     yield make_owned_folder(machine.data / "https", machine.account("https"), 0o700)
     again = services.restart(bundle.services)
     yield write_files("settings and secrets of the services", bundle.files, after=again)
@@ -39,7 +40,7 @@ def leave_vps(bundle: Bundle, *, delete_data: bool) -> Iterator[Step]:
         yield services.remove(name, bundle.machine)
     if delete_data:
         yield from drop_folders(bundle.machine)
-        yield from drop_accounts(bundle.machine, [SERVICE, *_names(bundle)])
+        yield from drop_accounts(bundle.machine, [SERVICE, "ssh", *_names(bundle)])
 
 
 def _names(bundle: Bundle) -> list[str]:
@@ -51,16 +52,14 @@ def _cluster(bundle: Bundle) -> OwnCluster:
     return OwnCluster(
         machine=bundle.machine,
         bindir=find_bindir(bundle.bindir),
-        listen=bundle.listen,
+        listen=HOST,
         port=bundle.port,
         database=bundle.database,
         password=bundle.password,
         base=small,
         parameters={},
-        hba=bundle.hba,
-        pair=bundle.pair,
-        # It listens on all addresses, for the tunnel's may come late; systemd keeps the world away.
-        unit_extra=f"IPAddressDeny=any\nIPAddressAllow=localhost {bundle.peer}\n",
+        hba="",
+        pair=None,
     )
 
 
