@@ -1,7 +1,7 @@
 """`systemctl` for machines where systemd does not run: services are started by what their unit files say.
 
-Of a unit it takes User, Environment, EnvironmentFile, ExecStartPre, ExecStart, KillSignal, Restart, RestartSec
-and RestartPreventExitStatus. What systemd shuts off around a service (ProtectSystem and the like) is not tried.
+Of a unit it takes User, Environment, EnvironmentFile, ExecStartPre, ExecStart, KillSignal, Restart,
+RestartSec and RestartPreventExitStatus. What systemd shuts off around a service (ProtectSystem) is not tried.
 
 PONTE_TEST_UNITS names the folder of the units; pids, logs and marks lie in the folder `run` below it.
 """

@@ -104,7 +104,7 @@ class Shop(BaseModel):
 
     @property
     def export_speaks_tls(self) -> bool:
-        """Tell whether both ends do: a distribution's programs do, the wheel's don't, and the tunnel encrypts."""
+        """Tell whether both ends do: a distribution's programs do, the wheel's leave it to the tunnel."""
         return self.vps_bindir is not None and self.bindir is not None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def write_answers(shop: Shop) -> str:
 def test_an_installation_killed_at_each_step_ends_the_same(shop: Shop) -> None:
     shop.tell_places()
     words = write_answers(shop)
+    check_a_wrong_password_is_said_and_forgotten(shop, words)
     near = run_killed(shop, shop.intranet, "publications.__main__", f"init {words}", code=3)
     bundle = shop.root / "vps/ponte-vps/bundle.json"
     shop.type(f"tar xf {shop.intranet.folder}/ponte-vps.tar -C {shop.root}/vps", shop.vps, cwd=shop.root)
@@ -48,6 +50,17 @@ def test_an_installation_killed_at_each_step_ends_the_same(shop: Shop) -> None:
     check_nothing_half_made(shop)
     assert count_orders(shop, "vitrine") > 100
     assert count_orders(shop, "vitrine") == count_orders(shop, "vps")
+
+
+def check_a_wrong_password_is_said_and_forgotten(shop: Shop, words: str) -> None:
+    wrong = shop.root / "wrong"
+    wrong.write_text("wrong")
+    right = str(shop.sgp.spec.superuser_password_file)
+    command = f"{shop.venv}/bin/ponte init {words.replace(right, str(wrong))}"
+    done = shop.type(command, shop.intranet, cwd=shop.root)
+    assert done.returncode == 1
+    assert re.search(r"refuses role postgres with this password\nHINT: ", done.stderr), done.stderr
+    assert not (shop.intranet.folder / "secrets/ponte_sgp_dsn").exists()
 
 
 def check_nothing_half_made(shop: Shop) -> None:

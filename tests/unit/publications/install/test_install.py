@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from db.errors import SettingsError
+from publications.cli import main
 from publications.declare.declaration import STARTING_PATH, read_declaration
 from publications.install.access import Access
 from publications.install.bundle import Bundle, pack
@@ -70,6 +71,15 @@ def test_an_answer_that_would_fail_later_is_refused_at_once(name: str, value: ob
     with pytest.raises(SettingsError) as refused:
         make_shop({**ANSWERS, name: value})
     assert said in str(refused.value)
+
+
+def test_sgp_on_sqlite_is_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = [f"--{name.replace('_', '-')}={value}" for name, value in ANSWERS.items()]
+    assert main(["init", "--yes", f"--folder={tmp_path}", "--kind=sqlite", *told]) == 2
+    fact, hint = capsys.readouterr().err.splitlines()
+    assert "SQLite is not carried yet" in fact
+    assert hint.startswith("HINT: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_answer_is_described_and_no_other() -> None:
