@@ -55,6 +55,8 @@ def init(arguments: argparse.Namespace) -> int:
 def uninstall(arguments: argparse.Namespace) -> int:
     """Leave SGP as it was found, and this machine without Ponte's services."""
     folder: Path = arguments.folder
+    if not (folder / FILE).exists():
+        raise SettingsError(f"there is no installation in {folder}", "name its folder with --folder")
     shop = make_shop(read_answers(folder / FILE))
     declaration = parse_declaration(read_text(folder / DECLARATION), origin=DECLARATION)
     secrets = Secrets(folder / "secrets", kept=False)

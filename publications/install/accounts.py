@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,33 @@ def make_accounts(machine: Machine, services: Iterable[str]) -> Iterator[Step]:
 
 def check_python(machine: Machine, service: str) -> Step:
     """Return the step that finds out whether a service's user can run Ponte's Python at all."""
-    python, account = machine.venv / "bin" / "python", machine.account(service)
+    python = machine.venv / "bin" / "python"
     hint = f"make {machine.venv} with a Python that everybody may run, such as /usr/bin/python3"
+    command = (python, "-c", "import db")
+    return _check(f"the services' users can run {python}", command, machine.account(service), hint)
+
+
+def check_folder(machine: Machine, service: str, folder: Path) -> Step:
+    """Return the step that finds out whether a service's user can read a folder of the shop's."""
+    account, group = machine.account(service), _group(folder)
+    command = (machine.venv / "bin" / "python", "-c", "import os, sys; os.listdir(sys.argv[1])", folder)
+    hint = f"let it: usermod -aG {group} {account}, if that group may read it; then run this again"
+    return _check(f"the user {account} can read {folder}", command, account, hint)
+
+
+def _group(folder: Path) -> str:
+    """Name the group of a folder, for whoever is told to join it."""
+    try:
+        return folder.group()
+    except (OSError, KeyError):
+        return "GROUP"
+
+
+def _check(says: str, command: Sequence[str | Path], account: str, hint: str) -> Step:
+    """Return a step that nothing but the shop can do: done is whether the command ends well."""
 
     def do() -> None:
-        run(python, "-c", "import db", account=account, cwd=Path("/"), hint=hint)
+        run(*command, account=account, cwd=Path("/"), hint=hint)
 
     def is_done() -> bool:
         try:
@@ -34,13 +56,13 @@ def check_python(machine: Machine, service: str) -> Step:
             return False
         return True
 
-    return Step(f"the services' users can run {python}", is_done, do)
+    return Step(says, is_done, do)
 
 
 def drop_accounts(machine: Machine, services: Iterable[str]) -> Iterator[Step]:
     """Yield a step for each service's user that takes it away."""
     for name in map(machine.account, services):
-        yield Step(f"remove Unix user {name}", partial(_is_gone, name), partial(run, "userdel", name))
+        yield Step(f"remove Unix user {name}", partial(_is_gone, name), partial(_drop, name))
 
 
 def _exists(name: str) -> bool:
@@ -49,6 +71,11 @@ def _exists(name: str) -> bool:
 
 def _is_gone(name: str) -> bool:
     return not _exists(name)
+
+
+def _drop(name: str) -> None:
+    """Whoever is still there, such as the other end's SSH, has nothing left to reach."""
+    run("userdel", "--force", name)
 
 
 def _add(name: str, home: Path) -> None:

@@ -17,7 +17,7 @@ from publications.act.apply import apply, wait_for_copies
 from publications.act.endpoints import Endpoints
 from publications.install import services, ssh
 from publications.install.access import Access
-from publications.install.accounts import check_python, make_accounts
+from publications.install.accounts import check_folder, check_python, make_accounts
 from publications.install.bundle import NAME, Bundle, write_bundle
 from publications.install.cluster import SERVICE, OwnCluster, find_bindir
 from publications.install.errors import InstallError
@@ -75,6 +75,7 @@ class Intranet:
         yield Step(says, self._sgp_is_fit, self._check_sgp)
         yield from make_accounts(machine, SERVICES)
         yield check_python(machine, "worker")
+        yield check_folder(machine, "worker", shop.media)
         yield write_files("secrets, connection strings and certificates", operators_files(access))
         yield from self.cluster().steps()
         yield write_files("the passfile by which the vitrine reaches SGP", [access.intake_passfile()])

@@ -16,10 +16,9 @@ from db.sqlfile import read_blocks
 from publications.ddl.statement import compose, name_of
 from publications.declare.declaration import Declaration
 from publications.install import services, ssh
-from publications.install.accounts import drop_accounts
 from publications.install.cluster import UNIT
 from publications.install.errors import InstallError
-from publications.install.folders import drop_folders
+from publications.install.folders import drop_all
 from publications.install.intranet import SERVICES, UNITS
 from publications.install.machine import Machine
 from publications.install.step import Step
@@ -49,8 +48,7 @@ class Leaving:
         yield services.remove(UNIT, self.machine)
         yield Step("take slot, publications, schema and roles out of SGP", self._is_clean, self._clean)
         if delete_data:
-            yield from drop_folders(self.machine)
-            yield from drop_accounts(self.machine, SERVICES)
+            yield from drop_all(self.machine, SERVICES)
 
     @property
     def _named(self) -> dict[str, Any]:

@@ -54,4 +54,4 @@ def _as(account: str) -> dict[str, Any]:
     if not account or sys.platform == "win32":
         return {}
     uid, gid = find_ids(account)
-    return {"user": uid, "group": gid, "extra_groups": []}
+    return {"user": uid, "group": gid, "extra_groups": os.getgrouplist(account, gid)}

@@ -26,6 +26,8 @@ from publications.declare.declaration import IntakeKind
 from publications.install.machine import Machine, PlainPath
 
 FILE = "shop.toml"
+HOMES = ("/home", "/root", "/run/user")
+"""What ProtectHome hides from services."""
 QUESTIONS = ("kind", "sgp", "media", "intranet", "vps", "public_url", "wheel", "storage")
 """What a shop is asked, in order; the rest is told in a file by who wants it otherwise."""
 
@@ -87,6 +89,13 @@ class Shop(BaseModel):
             raise ValueError("a password does not belong there: it is asked for")
         if not {"host", "dbname", "user"} <= found.keys() or str(found["host"]).startswith("/"):
             raise ValueError("it has to name host, dbname and user, the host as an address")
+        return given
+
+    @field_validator("media")
+    @classmethod
+    def _check_media(cls, given: Path) -> Path:
+        if any(given.is_relative_to(home) for home in HOMES):
+            raise ValueError("services see nothing that lies in a home: mount it elsewhere, such as in /srv")
         return given
 
     @model_validator(mode="after")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from publications.install import services
-from publications.install.accounts import check_python, drop_accounts, make_accounts
+from publications.install.accounts import check_python, make_accounts
 from publications.install.bundle import Bundle
 from publications.install.cluster import HOST, SERVICE, UNIT, OwnCluster, find_bindir
 from publications.install.errors import InstallError
-from publications.install.folders import drop_folders
+from publications.install.folders import drop_all
 from publications.install.machine import OwnedFile, make_owned_folder, write_files
 from publications.install.step import Step
 
@@ -39,8 +39,7 @@ def leave_vps(bundle: Bundle, *, delete_data: bool) -> Iterator[Step]:
     for name in (*reversed(bundle.services), UNIT):
         yield services.remove(name, bundle.machine)
     if delete_data:
-        yield from drop_folders(bundle.machine)
-        yield from drop_accounts(bundle.machine, [SERVICE, "ssh", *_names(bundle)])
+        yield from drop_all(bundle.machine, [SERVICE, "ssh", *_names(bundle)])
 
 
 def _names(bundle: Bundle) -> list[str]:

@@ -112,6 +112,11 @@ def test_a_program_without_its_extra_says_which_to_install(
         assert hint == f"HINT: pip install 'sgp-ponte[{extra}]'"
 
 
+def test_what_makes_a_vps_needs_no_extra(environments: Environments, away: Path) -> None:
+    done = environments[""].run("python", "-m", "publications.install", "--help", cwd=away)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_command_that_needs_more_than_another_extra_brings_says_so_too(
     environments: Environments, away: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_answers_that_are_written_down_are_read_the_same() -> None:
         ("vps", "vps.loja", "ipv4 or ipv6"),
         ("public_url", "http://vitrine.loja.com.br", "public_url"),
         ("media", "fotos", "absolute path"),
+        ("media", "/home/sgp/media", "lies in a home"),
         ("machine", {"folder": "/etc/my ponte"}, "plain letters"),
         ("storage", "s3", "s3_bucket"),
         ("pulic_url", "https://x", "pulic_url"),
