@@ -6,12 +6,14 @@ steps cost. It prints each step at which it killed, and ends with the code of th
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 from importlib import import_module
 
 MOST = 200
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(argv: list[str]) -> int:
@@ -20,6 +22,7 @@ def main(argv: list[str]) -> int:
     program = import_module(module).main
     import_module("publications.commands.init")
     killed: set[bytes] = set()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for _ in range(MOST):
         code = run_once(program, arguments, killed)
         if code is not None:
@@ -43,12 +46,22 @@ def run_once(program, arguments: list[str], killed: set[bytes]) -> int | None:  
             if line.startswith(b"does") and line not in killed:
                 killed.add(line)
                 os.killpg(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+                bury(child)
                 sys.stdout.write(line.decode())
                 sys.stdout.flush()
                 return None
             sys.stderr.buffer.write(line)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def bury(group: int) -> None:
+    """Wait until nobody of the group is left, no zombie either: useradd takes one for its lock's holder."""
+    while True:
+        try:
+            os.killpg(group, 0)
+            os.waitpid(-group, 0)
+        except (ProcessLookupError, ChildProcessError):
+            return
 
 
 if __name__ == "__main__":

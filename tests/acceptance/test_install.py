@@ -21,7 +21,7 @@ from infra.devstack.seed import DEMO_LOGIN
 from infra.devstack.state import wait_until
 from tests.fix_install import Shop
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 PAGE = Path(__file__).parents[2] / "docs/install.md"
 BLOCK = re.compile(r"^```sh (?P<kind>[a-z-]+)\n(?P<commands>.*?)^```$", re.MULTILINE | re.DOTALL)
