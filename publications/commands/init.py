@@ -30,7 +30,8 @@ def init(arguments: argparse.Namespace) -> int:
     """Make this server the intranet's end, and the archive that makes the VPS."""
     if sys.platform == "win32":
         raise SettingsError(
-            "'ponte init' does not install on Windows yet", "docs/install.md says what to type there"
+            "'ponte init' does not install on Windows yet",
+            "'python -m infra' names what says how to make the services there by hand",
         )
     shop = make_shop(_find_answers(arguments))
     _require_carried(shop)
