@@ -140,6 +140,12 @@ SELECT (SELECT count(*) FROM public.pedido_imagens i
        (SELECT coalesce(jsonb_object_agg(e.landing, e.n), '{}')
           FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e);
 
+-- name: photos_held
+-- what has stood in the photos' way since none was made, since when, for how many seconds, and how many wait
+SELECT h.cause, h.since, extract(epoch FROM clock_timestamp() - h.since)::float8,
+       (SELECT count(*) FROM worker.photos p WHERE p.next_at IS NOT NULL)
+  FROM worker.held_up h;
+
 -- name: applied
 -- what `ponte apply` left on each endpoint, and when
 SELECT f.endpoint, f.applied, f.applied_at FROM projection.fingerprints f;

@@ -22,6 +22,8 @@ LOGINS_WARNING = 1 / 3
 """With less than this of the offline bound left, somebody should know."""
 KEY_WARNING_S = 14 * 24 * HOUR_S
 """With less than this of a key of the tailnet's left, somebody should make another."""
+HELD_UP_S = 20.0
+"""A photo may be locked for a moment, and a storage stumble: no longer."""
 UNRECORDED_S = 60.0
 """The panel writes every ten seconds; for so long it may be restarted."""
 
@@ -50,6 +52,7 @@ class CheckKind(StrEnum):
     DEAD_LETTERS = "dead_letters"
     MINIATURAS_PENDING = "miniaturas_pending"
     MINIATURAS_REFUSED = "miniaturas_refused"
+    MINIATURAS_STOPPED = "miniaturas_stopped"
     CREDENCIAIS_PENDING = "credenciais_pending"
     UNSYNCED = "unsynced"
     LOGINS = "logins"
@@ -189,6 +192,10 @@ def _check_backlog(view: View) -> Iterable[Check]:
     for kind, count, level in counts:
         if count:
             yield Check(kind, view.window, level, {"count": count})
+    if (held := backlog.held_up) and held.age_s > HELD_UP_S:
+        since = f"{held.since.astimezone():%d %b %H:%M:%S}"
+        stopped: dict[str, float | str | None] = {"count": held.waiting, "since": since}
+        yield Check(CheckKind.MINIATURAS_STOPPED, held.cause, Level.WARNING, stopped)
     for motivo, count in sorted(backlog.miniaturas_refused.items()):
         yield Check(CheckKind.MINIATURAS_REFUSED, motivo, Level.OK, {"count": count})
 

@@ -73,6 +73,16 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class HeldUp:
+    """Why the worker makes no photo, by its own word."""
+
+    cause: str
+    since: datetime
+    age_s: float
+    waiting: int
+
+
+@dataclass(frozen=True)
 class Backlog:
     """What the worker has to do and what it could not do."""
 
@@ -86,6 +96,8 @@ class Backlog:
     """By landing table."""
     unsynced: Mapping[str, int]
     """Passwords that can't be carried, by reason."""
+    held_up: HeldUp | None = None
+    """None while photos are made, or none waits."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +296,18 @@ def read_backlog(conn: Connection) -> Backlog:
             credenciais_pending=credenciais,
             dead_letters=letters,
             unsynced=_row(conn, "count_unsynced")[0] if _row(conn, "unsynced")[0] else {},
+            held_up=_read_held_up(conn),
         )
+
+
+def _read_held_up(conn: Connection) -> HeldUp | None:
+    """Return why no photo is made; a savepoint, because an older database has no such table."""
+    try:
+        with conn.transaction():
+            row = conn.execute(_SQL["photos_held"]).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        return None
+    return HeldUp(*row) if row and row[-1] else None
 
 
 def _row(conn: Connection, block: LiteralString) -> TupleRow:
