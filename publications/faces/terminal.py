@@ -56,6 +56,10 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
         "logins on {subject} are refused: no word from here within the bound of {limit:.1f} h",
         "mend the road: the first beat that arrives lets people in again",
     ),
+    CheckKind.CREDENTIAL_KEY: (
+        "every login on {subject} is refused: its API has not the key that the worker seals passwords with",
+        "set PONTE_CREDENTIAL_KEY and PONTE_CREDENTIAL_KEY_ID alike on both ends, and restart worker and API",
+    ),
     CheckKind.RELAYED: ("the link to {subject} is relayed by {relay}: it works, slower", ""),
     CheckKind.KEY_LEFT: (
         "the tailnet's key of {subject} expires in {days} days",

@@ -76,6 +76,11 @@ STOPPED = MetricSpec(
 )
 CREDENCIAIS_PENDING = MetricSpec("ponte_credenciais_pending_rows", "active users without a credencial")
 UNSYNCED = MetricSpec("ponte_credenciais_unsynced_rows", "passwords that can't be carried", ("reason",))
+HAS_KEY = MetricSpec(
+    "ponte_credential_key_ratio",
+    "1 while its API has the key that passwords are sealed with; missing if not told",
+    ("subscriber",),
+)
 KEY_LEFT = MetricSpec(
     "ponte_tailnet_key_left_seconds", "until a node's key of the tailnet ends; missing if never", ("node",)
 )
@@ -119,6 +124,11 @@ def collect(view: View, polled_at: float, elapsed_s: float) -> Iterable[Metric]:
     yield from _collect_servers(view)
     yield from _collect_hops(view)
     yield from _collect_backlog(view)
+    yield HAS_KEY.family(
+        ((name,), float(sight.has_key))
+        for name, sight in view.sights.items()
+        if sight.answers and sight.has_key is not None
+    )
     yield AS_APPLIED.family(_by(view.as_applied.items()))
     yield from collect_tailnet(view.tailnet)
 

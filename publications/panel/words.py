@@ -183,6 +183,9 @@ SENTENCES = {
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
     CheckKind.LOGINS: "Sem contato com a loja, entra-se pelo celular por mais {hours} h (limite: {limit} h)",
     CheckKind.LOGINS_REFUSED: "Ninguém mais entra pelo celular: há mais de {limit} h sem contato com a loja",
+    CheckKind.CREDENTIAL_KEY: (
+        "Ninguém entra pelo celular: a chave das senhas em {subject} não é a da loja. Chame o suporte"
+    ),
     CheckKind.RELAYED: "A ligação com {subject} passa por um intermediário ({relay}): funciona, mais devagar",
     CheckKind.KEY_LEFT: "A chave de {subject} na rede Tailscale vence em {days} dia(s)",
     CheckKind.KEY_EXPIRED: "A chave de {subject} na rede Tailscale venceu: nada passa até renovar",

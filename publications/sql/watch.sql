@@ -110,6 +110,10 @@ SELECT count(*),
 -- on a subscriber: for how many seconds its API lets people log in without word from the intranet
 SELECT b.seconds FROM auth.offline_bound b;
 
+-- name: has_key
+-- on a subscriber: whether its API has the key that the worker seals passwords with; null where that is not told
+SELECT auth.has_key();
+
 -- name: error_landed
 -- on the vitrine: the last error of its subscription, where its log can tell
 SELECT e.age_s, e.sqlstate, e.said FROM watch.last_error() e;

@@ -57,6 +57,7 @@ class CheckKind(StrEnum):
     UNSYNCED = "unsynced"
     LOGINS = "logins"
     LOGINS_REFUSED = "logins_refused"
+    CREDENTIAL_KEY = "credential_key"
     RECORDING = "recording"
     RELAYED = "relayed"
     KEY_LEFT = "key_left"
@@ -83,6 +84,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
     others = [
         *_check_lost(view),
         *_check_compared(view),
+        *_check_keys(view),
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
@@ -130,6 +132,13 @@ def _check_logins(view: View, name: str, measured: Measurement) -> Check | None:
         return Check(CheckKind.LOGINS_REFUSED, name, Level.CRITICAL, {"limit": limit_h})
     level = Level.OK if trust.left_s > bound_s * LOGINS_WARNING else Level.WARNING
     return Check(CheckKind.LOGINS, name, level, {"hours": trust.left_s / HOUR_S, "limit": limit_h})
+
+
+def _check_keys(view: View) -> Iterable[Check]:
+    """Say where nobody's password can be right: the API there and the worker hold different keys."""
+    for name in view.subscribers:
+        if view.sights[name].answers and view.sights[name].has_key is False:
+            yield Check(CheckKind.CREDENTIAL_KEY, name, Level.CRITICAL)
 
 
 def _check_lost(view: View) -> Iterable[Check]:

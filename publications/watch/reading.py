@@ -19,6 +19,11 @@ from publications.decide.spec import Room
 from publications.watch.slots import SlotState, make_slots
 
 _SQL = read_blocks("publications", "watch")
+_ABSENT = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InsufficientPrivilege,
+)
 
 
 @dataclass(frozen=True)
@@ -261,6 +266,12 @@ def read_offline_bound(conn: Connection) -> float | None:
     return row[0] if row else None
 
 
+def read_has_key(conn: Connection) -> bool | None:
+    """Tell whether the API there can open the worker's passwords; None where that can't be seen."""
+    row = _row_if_any(conn, "has_key")
+    return row[0] if row else None
+
+
 def read_gaps(conn: Connection, block: LiteralString) -> int | None:
     """Return how many times changes were lost on the way here; None where that can't be seen."""
     row = _row_if_any(conn, block)
@@ -271,7 +282,7 @@ def read_last_error(conn: Connection, block: LiteralString) -> LastError | None:
     """Return what a subscription failed for last; None where its server's log does not tell."""
     try:
         row = conn.execute(_SQL[block]).fetchone()
-    except (psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege):
+    except _ABSENT:
         return None
     return LastError(*row) if row else None
 
@@ -280,7 +291,7 @@ def _row_if_any(conn: Connection, block: LiteralString) -> TupleRow | None:
     """Return what an older database, or one where a grant is missing, does not have."""
     try:
         return conn.execute(_SQL[block]).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+    except _ABSENT:
         return None
 
 
@@ -305,7 +316,7 @@ def _read_held_up(conn: Connection) -> HeldUp | None:
     try:
         with conn.transaction():
             row = conn.execute(_SQL["photos_held"]).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+    except _ABSENT:
         return None
     return HeldUp(*row) if row and row[-1] else None
 
