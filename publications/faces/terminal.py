@@ -44,6 +44,10 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.CREDENCIAIS_PENDING: ("{count} active users have no credencial", "the worker's log says why"),
     CheckKind.MINIATURAS_PENDING: ("{count} photos wait for their miniatura", ""),
     CheckKind.MINIATURAS_REFUSED: ("{count} photos have no miniatura: {subject}", ""),
+    CheckKind.FILES_MISSING: (
+        "the files of the newest {count} photos are missing where the worker looks",
+        "check PONTE_WORKER_MEDIA_ROOT: it may be another folder, or a part of the share is away",
+    ),
     CheckKind.MINIATURAS_STOPPED: (
         "{count} photos wait and none has been made since {since}: {subject}",
         "the worker's log says why; check PONTE_WORKER_MEDIA_ROOT, its share, and PONTE_WORKER_STORAGE",

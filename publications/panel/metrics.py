@@ -71,6 +71,7 @@ NOT_READY = MetricSpec(
 MINIATURAS_PENDING = MetricSpec("ponte_miniaturas_pending_rows", "photos without a verdict")
 MINIATURAS = MetricSpec("ponte_miniaturas_rows", "photos by verdict", ("estado",))
 REFUSED = MetricSpec("ponte_miniaturas_refused_rows", "photos without a miniatura, by reason", ("motivo",))
+UNFOUND = MetricSpec("ponte_miniaturas_unfound_rows", "newest photos, in a row, whose files are missing")
 STOPPED = MetricSpec(
     "ponte_miniaturas_stopped_seconds", "since none was made although photos wait; 0 while they are made"
 )
@@ -214,6 +215,7 @@ def _collect_backlog(view: View) -> Iterable[Metric]:
     yield CREDENCIAIS_PENDING.family([((), backlog.credenciais_pending)])
     yield MINIATURAS.family(_by(backlog.miniaturas.items()))
     yield REFUSED.family(_by({**dict.fromkeys(MOTIVOS, 0), **backlog.miniaturas_refused}.items()))
+    yield UNFOUND.family([((), backlog.unfound)])
     yield STOPPED.family([((), backlog.held_up.age_s if backlog.held_up else 0.0)])
     yield UNSYNCED.family(_by(backlog.unsynced.items()))
     yield DEAD_LETTERS.family(_by(backlog.dead_letters.items()))

@@ -194,6 +194,9 @@ SENTENCES = {
     CheckKind.CREDENCIAIS_PENDING: "{count} pessoas ativas ainda não podem entrar pelo celular",
     CheckKind.MINIATURAS_PENDING: "{count} fotos esperam para ser reduzidas",
     CheckKind.MINIATURAS_REFUSED: "{count} fotos sem miniatura: {motivo}",
+    CheckKind.FILES_MISSING: (
+        "As últimas {count} fotos não têm arquivo: a pasta das fotos deve ser outra. Chame o suporte"
+    ),
     CheckKind.MINIATURAS_STOPPED: (
         "{count} fotos esperam e nenhuma é reduzida desde {since}: {motivo}. Chame o suporte"
     ),

@@ -142,7 +142,10 @@ SELECT (SELECT count(*) FROM public.pedido_imagens i
        (SELECT count(*) FROM vitrine.usuarios u
          WHERE u.is_active AND NOT EXISTS (SELECT FROM vitrine.credenciais c WHERE c.user_id = u.id)),
        (SELECT coalesce(jsonb_object_agg(e.landing, e.n), '{}')
-          FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e);
+          FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e),
+       (SELECT count(*) FROM vitrine.miniaturas m
+         WHERE m.imagem_id > coalesce((SELECT max(o.imagem_id) FROM vitrine.miniaturas o
+                                        WHERE o.motivo IS DISTINCT FROM 'arquivo_ausente'), 0));
 
 -- name: photos_held
 -- what has stood in the photos' way since none was made, since when, for how many seconds, and how many wait

@@ -24,6 +24,8 @@ KEY_WARNING_S = 14 * 24 * HOUR_S
 """With less than this of a key of the tailnet's left, somebody should make another."""
 HELD_UP_S = 20.0
 """A photo may be locked for a moment, and a storage stumble: no longer."""
+UNFOUND = 10
+"""So many in a row are no accident: the worker probably looks into another folder."""
 UNRECORDED_S = 60.0
 """The panel writes every ten seconds; for so long it may be restarted."""
 
@@ -53,6 +55,7 @@ class CheckKind(StrEnum):
     MINIATURAS_PENDING = "miniaturas_pending"
     MINIATURAS_REFUSED = "miniaturas_refused"
     MINIATURAS_STOPPED = "miniaturas_stopped"
+    FILES_MISSING = "files_missing"
     CREDENCIAIS_PENDING = "credenciais_pending"
     UNSYNCED = "unsynced"
     LOGINS = "logins"
@@ -201,6 +204,8 @@ def _check_backlog(view: View) -> Iterable[Check]:
     for kind, count, level in counts:
         if count:
             yield Check(kind, view.window, level, {"count": count})
+    if backlog.unfound >= UNFOUND:
+        yield Check(CheckKind.FILES_MISSING, view.window, Level.WARNING, {"count": backlog.unfound})
     if (held := backlog.held_up) and held.age_s > HELD_UP_S:
         since = f"{held.since.astimezone():%d %b %H:%M:%S}"
         stopped: dict[str, float | str | None] = {"count": held.waiting, "since": since}

@@ -101,6 +101,8 @@ class Backlog:
     """By landing table."""
     unsynced: Mapping[str, int]
     """Passwords that can't be carried, by reason."""
+    unfound: int = 0
+    """So many of the newest photos, one after the other, have no file."""
     held_up: HeldUp | None = None
     """None while photos are made, or none waits."""
 
@@ -299,13 +301,14 @@ def read_backlog(conn: Connection) -> Backlog:
     """Count what waits; give up after a second, because others wait for this connection."""
     with conn.transaction():
         conn.execute("SET LOCAL statement_timeout = '1s'")
-        pending, miniaturas, refused, credenciais, letters = _row(conn, "backlog")
+        pending, miniaturas, refused, credenciais, letters, unfound = _row(conn, "backlog")
         return Backlog(
             miniaturas_pending=pending,
             miniaturas=miniaturas,
             miniaturas_refused=refused,
             credenciais_pending=credenciais,
             dead_letters=letters,
+            unfound=unfound,
             unsynced=_row(conn, "count_unsynced")[0] if _row(conn, "unsynced")[0] else {},
             held_up=_read_held_up(conn),
         )

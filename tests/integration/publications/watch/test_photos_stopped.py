@@ -15,7 +15,7 @@ from publications.faces.machine import to_json, to_nagios
 from publications.panel import metrics
 from publications.panel.page import make_page
 from publications.panel.poller import Polled
-from publications.watch.checks import CheckKind, check_view
+from publications.watch.checks import UNFOUND, CheckKind, Level, check_view
 from publications.watch.reading import read_backlog
 from publications.watch.road import View, look_once
 from tests.fix_clusters import MEDIA, PORTS
@@ -146,3 +146,23 @@ def test_one_whose_file_is_locked_is_forgotten_with_the_next_that_is_made(shop: 
     shop.wait_queued(imagem_id)
     shop.make_all()
     assert shop.road.run("vitrine", "SELECT count(*) FROM worker.held_up") == [(0,)]
+
+
+def test_another_folder_that_is_there_is_said_after_ten_photos_without_a_file(
+    shop: Shop, view: View, tmp_path: Path
+) -> None:
+    (tmp_path / "outra coisa.txt").write_text("nada")
+    ids = [shop.add(draw_jpeg(80 + number)) for number in range(UNFOUND)]
+    shop.wait_queued(*ids)
+    with replace(shop, media_root=tmp_path).job() as job:
+        job.run(Event())
+    seen = look(shop, view)
+    [one] = [one for one in check_view(seen) if one.kind is CheckKind.FILES_MISSING]
+    assert (one.level, one.values["count"]) == (Level.WARNING, UNFOUND)
+    assert f"the newest {UNFOUND} photos are missing" in to_nagios(seen, check_view(seen))
+    page = make_page(Polled(seen, time.time(), time.monotonic()))
+    assert [alarm for alarm in page.alarms if "a pasta das fotos deve ser outra" in alarm]
+    families = {family.name: family for family in metrics.collect(seen, 1.0, 0.0)}
+    assert families[metrics.UNFOUND.name].samples[0].value == UNFOUND
+    shop.make_all()
+    assert [check for check in check_view(look(shop, view)) if check.kind is CheckKind.FILES_MISSING] == []

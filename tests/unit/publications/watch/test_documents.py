@@ -132,6 +132,7 @@ IDLE_NIGHT: dict[str, str] = {
     'ponte_publication_as_applied_ratio{endpoint="sgp"}': "1x120",
     'ponte_miniaturas_refused_rows{motivo="vazio"}': "3x120",
     "ponte_miniaturas_stopped_seconds": "0x120",
+    "ponte_miniaturas_unfound_rows": "2x120",
     'ponte_subscription_not_ready_tables{subscription="sub_vps"}': "0x120",
     'ponte_api_state{state="fresh"}': "1x120",
     'ponte_api_state{state="silent"}': "0x120",
@@ -219,6 +220,8 @@ def test_every_rule_has_a_case() -> None:
 
 def test_alerts_fire_for_what_kills_and_are_quiet_on_an_idle_shop_at_night(tmp_path: Path) -> None:
     cases = [make_case("an idle shop at night", {}, set())]
+    unfound = {"ponte_miniaturas_unfound_rows": "0x5 10x115"}
+    cases += [make_case("another folder of photos", unfound, {"PontePhotosStopped"})]
     cases += [make_case(name, series, {name} | ALSO.get(name, set())) for name, series in KILLS.items()]
     file = tmp_path / "cases.yml"
     file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": cases}))
