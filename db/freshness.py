@@ -52,6 +52,10 @@ class Cause(StrEnum):
     WORKER_DEAD = "worker_dead"
     SGP_IDLE = "sgp_idle"
     """The worker is there and its beats are not written."""
+    FEEDER_DEAD = "feeder_dead"
+    """SGP is a file, and nobody reads it."""
+    FEEDER_STOPPED = "feeder_stopped"
+    """The feeder is there and can't read SGP's file, or not land it."""
     CLOCK_SKEWED = "clock_skewed"
     DRIFTED = "drifted"
     """What is published or subscribed is not what was applied: changes can be lost without a word."""
@@ -111,6 +115,8 @@ class Observation:
     worker_connected: bool = True
     worker_waits_s: float = 0.0
     """For how long the worker has waited in SGP for somebody's lock."""
+    feeder_dead: bool = False
+    feeder_stopped: bool = False
     skew_s: float = 0.0
     """SGP's clock minus the VPS's."""
     drifted: bool = False
@@ -240,6 +246,10 @@ def _find_causes_at_the_source(seen: Observation) -> Iterable[Cause]:
         yield Cause.WORKER_DEAD
     elif _is_beatless(seen, ABSENT_S if seen.worker_waits_s > WAITING_S else BEATLESS_S):
         yield Cause.SGP_IDLE
+    if seen.feeder_dead:
+        yield Cause.FEEDER_DEAD
+    if seen.feeder_stopped:
+        yield Cause.FEEDER_STOPPED
 
 
 def _is_beatless(seen: Observation, longest_s: float) -> bool:

@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fix_clusters",
     "tests.fix_road",
     "tests.fix_windows",
+    "tests.fix_fed",
     "tests.fix_shop",
     "tests.fix_served",
     "tests.fix_watch",

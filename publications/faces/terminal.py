@@ -40,6 +40,14 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "the worker runs, but its beats are not written",
         "look in SGP's database for locks on ponte.heartbeat, a full disk or read-only mode",
     ),
+    Cause.FEEDER_DEAD: (
+        "the feeder does not run: nobody reads SGP's file",
+        "start the service publications.feeder",
+    ),
+    Cause.FEEDER_STOPPED: (
+        "the feeder runs, and what SGP's file holds does not land",
+        "see below why; else the feeder's log",
+    ),
     Cause.CLOCK_SKEWED: (
         "SGP's and the VPS's clocks differ",
         "set both clocks by NTP: 'timedatectl', on Windows 'w32tm /resync'",
@@ -79,6 +87,10 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.DEAD_LETTERS: (
         "{count} rows could not be projected",
         "select * from projection.dead_letters on the vitrine",
+    ),
+    CheckKind.UNREAD_VALUES: (
+        "{count} rows of SGP's file hold values that are none of their column's type, and are NULL here",
+        "",
     ),
     CheckKind.UNSYNCED: ("{count} passwords can't be carried", "let those people set their password again"),
     CheckKind.CREDENCIAIS_PENDING: ("{count} active users have no credencial", "the worker's log says why"),
@@ -230,7 +242,7 @@ def _idle(slot: SlotState | None) -> str:
 def _errors(hop: HopView) -> str:
     one = hop.subscription
     if one is None:
-        return "?"
+        return _feed_errors(hop) if hop.is_fed else "?"
     parts = [
         f"{one.apply_errors} apply" if one.apply_errors else "",
         f"{one.sync_errors} copy" if one.sync_errors else "",
@@ -243,7 +255,15 @@ def _errors(hop: HopView) -> str:
     return ", ".join(part for part in parts if part) or "none"
 
 
+def _feed_errors(hop: HopView) -> str:
+    if hop.feed is None:
+        return "?"
+    return "none" if hop.feed.fault is None else "stopped"
+
+
 def _wal_status(hop: HopView) -> str:
+    if hop.is_fed:
+        return "-"
     if hop.slot is None:
         return "missing" if hop.slot_known else "?"
     return hop.slot.invalidation_reason or hop.slot.wal_status or "?"

@@ -9,7 +9,7 @@ from db.freshness import FRESH_S, HopState
 from publications.declare.declaration import Export, Intake
 from publications.watch.follower import Sight
 from publications.watch.losses import UNPROVEN_S, Losses, LostRows
-from publications.watch.reading import Beat, EndpointReading, SubscriptionState
+from publications.watch.reading import Beat, EndpointReading, FeedState, SubscriptionState
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
 LOCK_WAIT_S = 1.0
@@ -49,6 +49,10 @@ class HopView:
     """By table, what its target should show and does not; only on the way to a subscriber."""
     unproven: bool = False
     """It runs, and what arrived could not be compared for a while."""
+    is_fed: bool = False
+    """The feeder carries it: it has no slot and no subscription, and never will."""
+    feed: FeedState | None = None
+    """Then what is known of the feeder."""
 
 
 def view_hop(

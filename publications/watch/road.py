@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
 from publications.decide.wanted import derive_hops
 from publications.declare.declaration import Declaration
+from publications.watch.fed import observe_feed, sight_file, view_feed
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
@@ -95,26 +96,28 @@ class Watch:
             name: Follower(name, dsns[name], SUBSCRIBER, interval_s=interval_s, unanswered_s=UNANSWERED_S)
             for name in self._exports
         }
-        source = Follower(
-            intake.source,
-            dsns[intake.source],
-            SOURCE,
-            interval_s=interval_s,
-            slots=(intake.slot,),
-            disk=disk,
-            unanswered_s=UNANSWERED_S,
-        )
         window = Follower(
             intake.target,
             dsns[intake.target],
-            WINDOW,
+            replace(WINDOW, is_fed=intake.is_fed),
             interval_s=interval_s,
             slots=[export.slot for export in self._exports.values()],
             subscribers=tuple(self._exports),
             disk=disk,
             unanswered_s=UNANSWERED_S,
         )
-        self._followers = {intake.source: source, intake.target: window, **subscribers}
+        self._followers = {intake.target: window, **subscribers}
+        if not intake.is_fed:
+            source = Follower(
+                intake.source,
+                dsns[intake.source],
+                SOURCE,
+                interval_s=interval_s,
+                slots=(intake.slot,),
+                disk=disk,
+                unanswered_s=UNANSWERED_S,
+            )
+            self._followers = {intake.source: source, **self._followers}
         self._losses = {
             hop.target: LossFollower(
                 hop, self._exports[hop.target].slot, source=dsns[intake.target], target=dsns[hop.target]
@@ -154,7 +157,11 @@ class Watch:
         window = sights[intake.target]
         past = {name: window.past.get(name, NO_PAST) for name in self._exports}
         sgp = next(iter(past.values()), NO_PAST).sgp
-        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
+        if intake.is_fed:
+            sights = {intake.source: sight_file(intake, window), **sights}
+            carried = view_feed(intake, window)
+        else:
+            carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
         view = View(sights, {}, intake.source, intake.target)
         drifted = False in view.as_applied.values()
         subscribers = {
@@ -175,13 +182,7 @@ class Watch:
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
             vps_answers=subscriber.answers,
             vitrine_answers=window.answers,
-            sgp_answers=source.answers,
-            intake=intake.state,
             export=export.state,
-            beatless_s=_beatless_s(source),
-            worker_connected=_has_worker(source),
-            worker_waits_s=_worker_waits_s(source),
-            skew_s=_skew_s(source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
             changes_lost=bool(intake.gaps or export.gaps or export.lost),
@@ -189,7 +190,24 @@ class Watch:
             blind=export.unproven or any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
+        if intake.is_fed:
+            seen = observe_feed(seen, window, skew_s=_skew_s(window, subscriber))
+        else:
+            seen = _observe_source(seen, intake, source, subscriber)
         return SubscriberView(name, seen, intake, export)
+
+
+def _observe_source(seen: Observation, intake: HopView, source: Sight, subscriber: Sight) -> Observation:
+    """Add what SGP's own database shows of the road's beginning."""
+    return replace(
+        seen,
+        sgp_answers=source.answers,
+        intake=intake.state,
+        beatless_s=_beatless_s(source),
+        worker_connected=_has_worker(source),
+        worker_waits_s=_worker_waits_s(source),
+        skew_s=_skew_s(source, subscriber),
+    )
 
 
 def _arrival(sight: Sight, past: Past) -> Arrival | None:
