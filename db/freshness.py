@@ -7,8 +7,8 @@ zero bytes behind) decide nothing: they only help to name the cause. Pure; see d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -45,11 +45,36 @@ class Cause(StrEnum):
     CHANGES_LOST = "changes_lost"
     """A beat did not come, and the next one did: what was written between them is missing or too old."""
     LINK_DOWN = "link_down"
-    APPLY_STOPPED = "apply_stopped"
+    """The VPS can't be reached on the wire; whatever answers there, even with a refusal, is none of this."""
+    VPS_DOWN = "vps_down"
+    """Its machine answers, and no PostgreSQL does."""
+    SERVER_STARTING = "server_starting"
+    DATABASE_MISSING = "database_missing"
+    WATCH_REFUSED = "watch_refused"
+    """A server answers, and does not let in who watches."""
+    SERVER_FULL = "server_full"
+    SUBSCRIPTION_MISSING = "subscription_missing"
+    SUBSCRIPTION_DISABLED = "subscription_disabled"
+    WORKERS_SHORT = "workers_short"
+    """A subscription waits for a process that its server may not start."""
+    NOTIFY_FULL = "notify_full"
+    """The queue of notifications is full, and with it no change commits."""
+    KEY_MISSING = "key_missing"
+    """A table has no key by which replication could find its rows."""
+    APPLY_BLOCKED = "apply_blocked"
+    """Somebody holds a lock that apply waits for."""
+    SLOT_TAKEN = "slot_taken"
+    """Somebody else reads what the subscription should: a copy of its server."""
+    APPLY_FAILING = "apply_failing"
+    """The same error, again and again."""
+    EXPORT_CUT = "export_cut"
+    """A subscriber does not get through to the vitrine, which answers others, as it answers us."""
     SGP_DOWN = "sgp_down"
     INTAKE_CUT = "intake_cut"
     """The vitrine does not get through to SGP's database, which answers others."""
     WORKER_DEAD = "worker_dead"
+    WORKER_SHUT_OUT = "worker_shut_out"
+    """The worker runs, and does not get into SGP's database."""
     SGP_IDLE = "sgp_idle"
     """The worker is there and its beats are not written."""
     FEEDER_DEAD = "feeder_dead"
@@ -75,6 +100,16 @@ class HopState(StrEnum):
     CUT = "cut"
     STOPPED = "stopped"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A cause with what is known of it."""
+
+    cause: Cause
+    endpoint: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """What fills the readers' sentences: which slot, process, table, address; none of them is a row's."""
 
 
 @dataclass(frozen=True)
@@ -105,18 +140,16 @@ class Observation:
     """Seconds since the VPS's row was read, by the observer's steady clock."""
     unpolled_s: float = 0.0
     """Seconds since the observer last looked at anything."""
-    vps_answers: bool = True
-    vitrine_answers: bool = True
+    faults: tuple[Fault, ...] = ()
+    """What servers and hops show that stands in the way."""
     sgp_answers: bool = True
-    intake: HopState = HopState.RUNNING
-    export: HopState = HopState.RUNNING
     beatless_s: float | None = 0.0
     """Seconds since the last beat was written, by SGP's own clock; None where that is not known."""
     worker_connected: bool = True
+    worker_elsewhere: bool = False
+    """It has a session on the vitrine, so it runs."""
     worker_waits_s: float = 0.0
     """For how long the worker has waited in SGP for somebody's lock."""
-    feeder_dead: bool = False
-    feeder_stopped: bool = False
     skew_s: float = 0.0
     """SGP's clock minus the VPS's."""
     drifted: bool = False
@@ -135,6 +168,8 @@ class Measurement:
     freshness: Freshness
     causes: tuple[Cause, ...]
     """The gravest first."""
+    faults: tuple[Fault, ...] = ()
+    """What more is known of some of them."""
 
     @property
     def state(self) -> FreshnessState:
@@ -192,10 +227,10 @@ def diagnose(seen: Observation) -> Measurement:
     if seen.unpolled_s > POLL_STALE_S:
         return Measurement(UNMEASURED, (Cause.POLL_DIED,))
     freshness = _carry_on(seen)
-    causes = tuple(dict.fromkeys(_find_causes(seen)))
+    causes = tuple(sorted(set(_find_causes(seen)), key=list(Cause).index))
     if not causes and freshness.state is not FreshnessState.FRESH:
         causes = (Cause.CATCHING_UP if seen.sees_intranet and seen.arrival else Cause.UNKNOWN,)
-    return Measurement(freshness, causes)
+    return Measurement(freshness, causes, seen.faults)
 
 
 def _carry_on(seen: Observation) -> Freshness:
@@ -209,18 +244,11 @@ def _carry_on(seen: Observation) -> Freshness:
 
 
 def _find_causes(seen: Observation) -> Iterable[Cause]:
-    if not seen.vitrine_answers:
-        yield Cause.WINDOW_DOWN
-    hops = (seen.intake, seen.export)
-    if HopState.LOST in hops:
-        yield Cause.SLOT_LOST
+    yield from (fault.cause for fault in seen.faults)
     if seen.changes_lost:
         yield Cause.CHANGES_LOST
-    if not seen.vps_answers or seen.export is HopState.CUT:
-        yield Cause.LINK_DOWN
-    if HopState.STOPPED in hops:
-        yield Cause.APPLY_STOPPED
-    yield from _find_causes_at_the_source(seen)
+    if seen.sgp_answers:
+        yield from _find_causes_in_the_heart(seen)
     if abs(seen.skew_s) > SKEW_S or _is_from_the_future(seen.arrival):
         yield Cause.CLOCK_SKEWED
     yield from _find_causes_in_what_is_sent(seen)
@@ -237,19 +265,11 @@ def _find_causes_in_what_is_sent(seen: Observation) -> Iterable[Cause]:
         yield Cause.COPYING
 
 
-def _find_causes_at_the_source(seen: Observation) -> Iterable[Cause]:
-    if seen.sgp_answers and seen.intake is HopState.CUT:
-        yield Cause.INTAKE_CUT
-    if not seen.sgp_answers:
-        yield Cause.SGP_DOWN
-    elif not seen.worker_connected and _is_beatless(seen, ABSENT_S):
-        yield Cause.WORKER_DEAD
+def _find_causes_in_the_heart(seen: Observation) -> Iterable[Cause]:
+    if not seen.worker_connected and _is_beatless(seen, ABSENT_S):
+        yield Cause.WORKER_SHUT_OUT if seen.worker_elsewhere else Cause.WORKER_DEAD
     elif _is_beatless(seen, ABSENT_S if seen.worker_waits_s > WAITING_S else BEATLESS_S):
         yield Cause.SGP_IDLE
-    if seen.feeder_dead:
-        yield Cause.FEEDER_DEAD
-    if seen.feeder_stopped:
-        yield Cause.FEEDER_STOPPED
 
 
 def _is_beatless(seen: Observation, longest_s: float) -> bool:

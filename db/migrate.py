@@ -58,12 +58,14 @@ class History(StrEnum):
 
 ROUTINES: Mapping[History, Sequence[str]] = {
     History.INTRANET: (
-        "versions", "parsing", "items", "projection", "reproject", "revocations", "photos", "watch",
+        "versions", "parsing", "items", "projection", "unlike", "reproject", "revocations", "photos", "watch",
     ),
     History.VPS: ("guard", "changes", "search", "sessions", "gaps"),
 }  # fmt: skip
 """The files of functions and triggers, each after those that it needs."""
 
+_LAST_ERROR = read_sql("db", "last_error")
+"""What both ends have, each in a schema of its own."""
 _SWEEP = read_sql("db", "sweep")
 
 
@@ -167,6 +169,7 @@ def _install_routines(history: History, context: MigrationContext) -> None:
     models = _models(history)
     for name in ROUTINES[history]:
         run_script(read_sql(f"db.{history.value}", name), context)
+    run_script(_LAST_ERROR.replace("{schema}", models.ERRORS_SCHEMA), context)
     schemas = ", ".join(f"'{schema}'" for schema in models.ROUTINE_SCHEMAS)
     run_script(_SWEEP.replace("{schemas}", schemas), context)
     run_script(f"COMMENT ON SCHEMA {models.SCHEMA} IS '{describe_routines(history)}'", context)
@@ -176,7 +179,7 @@ def _install_routines(history: History, context: MigrationContext) -> None:
 
 def describe_routines(history: History) -> str:
     """Return the words by which a database tells whose functions it has."""
-    said = "".join(read_sql(f"db.{history.value}", name) for name in ROUTINES[history])
+    said = "".join(read_sql(f"db.{history.value}", name) for name in ROUTINES[history]) + _LAST_ERROR
     return f"routines {hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 

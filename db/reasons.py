@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import LiteralString
 
 import psycopg
@@ -27,8 +28,25 @@ class DatabaseError(PonteError):
     """A database refused, lacks something, or was lost."""
 
 
+class Unreached(StrEnum):
+    """In which way a database can't be reached."""
+
+    SILENT = "silent"
+    """Nothing comes back from there."""
+    CLOSED = "closed"
+    """The machine answers, and no PostgreSQL does."""
+    STARTING = "starting"
+    NO_DATABASE = "no_database"
+    REFUSED = "refused"
+    FULL = "full"
+
+
 class UnreachableError(DatabaseError):
     """A database can't be reached."""
+
+    def __init__(self, fact: str, hint: str, way: Unreached = Unreached.SILENT) -> None:
+        super().__init__(fact, hint)
+        self.way = way
 
 
 class SystemRefusalError(PonteError):
@@ -89,21 +107,32 @@ def explain_failure(error: Exception, conninfo: str, *, name: str, source: str) 
 
 def explain_unreached(error: Exception, conninfo: str, *, name: str, source: str) -> UnreachableError:
     """Say why a database could not be reached. It asks the server and the network, for 10 s at most."""
-    reason, hint = _find_reason(error, conninfo, source)
-    return UnreachableError(f"{name} can't be reached: {reason}", hint)
+    way, (reason, hint) = _find_reason(error, conninfo, source)
+    return UnreachableError(f"{name} can't be reached: {reason}", hint, way)
 
 
-def _find_reason(error: Exception, conninfo: str, source: str) -> Reason:
+def _find_reason(error: Exception, conninfo: str, source: str) -> tuple[Unreached, Reason]:
     to = read_address(conninfo)
     pgconn = error.pgconn if isinstance(error, psycopg.Error) else None
     if pgconn is not None and pgconn.needs_password:
-        return _explain_no_password(to, source)
+        return Unreached.REFUSED, _explain_no_password(to, source)
     if isinstance(error, (psycopg.errors.ConnectionTimeout, TimeoutError)):
-        return _silent(to)
+        return Unreached.SILENT, _silent(to)
     sqlstate = getattr(error, "sqlstate", None) or ask_sqlstate(conninfo)
     if sqlstate is not None:
-        return _explain_refusal(sqlstate, to, source, encrypted=pgconn is not None and pgconn.ssl_in_use)
+        encrypted = pgconn is not None and pgconn.ssl_in_use
+        way = _WAYS.get(sqlstate, Unreached.REFUSED)
+        return way, _explain_refusal(sqlstate, to, source, encrypted=encrypted)
     return _look_at_network(error, to, source)
+
+
+_WAYS: Mapping[str, Unreached] = {
+    "3D000": Unreached.NO_DATABASE,
+    "55000": Unreached.NO_DATABASE,
+    "53300": Unreached.FULL,
+    **dict.fromkeys(("57P01", "57P02", "57P03"), Unreached.STARTING),
+}
+"""By what a server says; anything else is a refusal."""
 
 
 _REFUSALS: Mapping[str, Reason] = {
@@ -163,19 +192,27 @@ def _silent(to: Address) -> Reason:
     return f"{to} does not answer", "see whether that machine is on and the tunnel up: 'tailscale status'"
 
 
-def _look_at_network(error: Exception, to: Address, source: str) -> Reason:
+def _look_at_network(error: Exception, to: Address, source: str) -> tuple[Unreached, Reason]:
     if not to.is_network:
-        return _quote(error), f"start that server, or correct {source}"
+        return Unreached.CLOSED, (_quote(error), f"start that server, or correct {source}")
     try:
-        return _explain_tls(error, ask_tls(to), to, source)
+        answer = ask_tls(to)
+        way = Unreached.REFUSED if answer in _POSTGRES else Unreached.CLOSED if answer else Unreached.SILENT
+        return way, _explain_tls(error, answer, to, source)
     except socket.gaierror:
-        return f"host {to.host} has no address", f"correct host in {source}, or this machine's DNS"
+        reason = f"host {to.host} has no address", f"correct host in {source}, or this machine's DNS"
     except ConnectionRefusedError:
-        return f"nobody listens at {to}", f"start that server, or correct host and port in {source}"
+        reason = f"nobody listens at {to}", f"start that server, or correct host and port in {source}"
+        return Unreached.CLOSED, reason
     except TimeoutError:
-        return _silent(to)
+        reason = _silent(to)
     except OSError as found:
-        return f"no way leads to {to}: {word(found)}", "look at this machine's network, and at the tunnel"
+        reason = f"no way leads to {to}: {word(found)}", "look at this machine's network, and at the tunnel"
+    return Unreached.SILENT, reason
+
+
+_POSTGRES = frozenset({b"S", b"N", b"E"})
+"""What one answers to the question for TLS."""
 
 
 def _explain_tls(error: Exception, answer: bytes, to: Address, source: str) -> Reason:
@@ -187,7 +224,7 @@ def _explain_tls(error: Exception, answer: bytes, to: Address, source: str) -> R
         if not to.root_certificate.is_file():
             return f"there is no {to.root_certificate} to verify the certificate of {to} with", hint
         return f"the certificate of {to} can't be verified", f"{hint}; verify-full compares host, too"
-    if answer not in {b"S", b"N", b"E"}:
+    if answer not in _POSTGRES:
         return f"what answers at {to} is no PostgreSQL", f"correct host and port in {source}"
     return _quote(error), f"correct {source}"
 

@@ -67,6 +67,21 @@ def define_gaps(metadata: MetaData, schema: str) -> Table:
     )
 
 
+def define_quarantine(metadata: MetaData, schema: str) -> Table:
+    """Add, on either end, the table of rows that stood in the way of those that arrive."""
+    return Table(
+        "quarantine",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("table_name", Text, nullable=False),
+        Column("key", Text, nullable=False),
+        Column("row", JSONB, nullable=False),
+        Column("constraint_name", Text, nullable=False),
+        Column("taken_at", _INSTANT, nullable=False, server_default=text("clock_timestamp()")),
+        schema=schema,
+    )
+
+
 def _sent(_: str) -> Sequence[Column[Any]]:
     return []
 

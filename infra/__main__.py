@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-KINDS = (".conf", ".env", ".md", ".service", ".timer", ".yml", ".json")
+KINDS = (".conf", ".env", ".hujson", ".json", ".md", ".ps1", ".service", ".sh", ".timer", ".yml")
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def list_files() -> list[Path]:
 
 def _describe(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
-    said = re.search(r"^Description=(.+)$|\A# (.+)$", text, re.MULTILINE)
+    said = re.search(r"^Description=(.+)$|\A(?:#!.*\n)?(?:#|//) (.+)$", text, re.MULTILINE)
     return next(filter(None, said.groups()), "") if said else ""
 
 

@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--allow-drop", action="store_true", help="also take away what is not declared")
     one.add_argument("--no-wait", action="store_true", help="do not wait until the tables are copied")
     one.set_defaults(run=_later("road", "apply_plan"))
+    _take_proving(commands, after)
+    _take_preflight(commands, after)
     one = commands.add_parser(
         "migrate-helper", help="take a column out before SGP's own migration, put it back"
     )
@@ -109,6 +111,33 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
     one.set_defaults(run=_later("road", "print_schema"))
     return parser
+
+
+def _take_preflight(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
+    one = commands.add_parser(
+        "preflight", parents=[after], help="what will stop the road sooner or later; run it on each end"
+    )
+    one.add_argument("endpoints", nargs="*", metavar="ENDPOINT", help="servers; else all it reaches")
+    one.add_argument("--link", action="store_true", help="measure the tunnel instead, from this end")
+    one.add_argument("--json", action="store_true", help="one object for programs")
+    one.set_defaults(run=_later("preflight", "look_ahead"))
+
+
+def _take_proving(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
+    one = commands.add_parser("verify", parents=[after], help="prove that what arrived is what was sent")
+    one.add_argument("tables", nargs="*", metavar="TABLE", help="such as pedidos; none is every table")
+    one.add_argument("--json", action="store_true", help="one object for programs")
+    one.set_defaults(run=_later("prove", "verify"))
+    one = commands.add_parser("heal", parents=[after], help="move the rows that differ, and no others")
+    one.add_argument("tables", nargs="*", metavar="TABLE", help="such as pedidos; none is every table")
+    one.add_argument("--yes", action="store_true", help="write; else it only says what it would")
+    one.set_defaults(run=_later("prove", "heal"))
+    one = commands.add_parser("resync", parents=[after], help="copy tables again over what is there")
+    one.add_argument("table", metavar="TABLE|all", help="such as pedidos")
+    one.set_defaults(run=_later("road", "resync_tables"))
+    one = commands.add_parser("recover", parents=[after], help="say which row stops apply, and clear the way")
+    one.add_argument("--yes", action="store_true", help="write; else it only says what it would")
+    one.set_defaults(run=_later("recover", "recover"))
 
 
 def _take_declaration(parser: argparse.ArgumentParser, *, default: str | None) -> None:

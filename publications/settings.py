@@ -21,6 +21,9 @@ from db.errors import SettingsError
 from db.settings import PREFIX, PonteSettings, parse_conninfo, read_secret
 from publications.declare.declaration import Declaration
 
+VERIFY_PERCENT = 5.0
+"""Of one core of each server: what whoever watches may spend on comparing."""
+
 
 @dataclass(frozen=True)
 class PublicationsSettings:
@@ -99,6 +102,19 @@ def _read_sgp_file(declaration: Declaration, environ: Mapping[str, str]) -> Path
     return Path(given)
 
 
+def read_dsn(endpoint: str, environ: Mapping[str, str]) -> SecretStr | None:
+    """Return how an administrator reaches an endpoint, if this machine knows."""
+    dsn = read_secret(dsn_variable(endpoint), environ)
+    _check_conninfo(dsn_variable(endpoint), dsn)
+    return dsn
+
+
+def read_passfile(subscription: str, environ: Mapping[str, str]) -> str | None:
+    """Return the file that a subscription's server takes its password from, if this machine knows."""
+    given = read_secret(conninfo_variable(subscription), environ)
+    return _parse_conninfo(subscription, given).get("passfile") if given else None
+
+
 class WatchSettings(PonteSettings):
     """What `ponte status`, `lag` and `panel` need beside the connection strings of their own role."""
 
@@ -110,8 +126,37 @@ class WatchSettings(PonteSettings):
     """Seconds between two looks; the panel is silent 3.5 s after the last."""
     record_seconds: float = Field(default=10.0, gt=0)
     """Seconds between two lines of the history; a change of state is written at once."""
+    verify_percent: float = Field(default=VERIFY_PERCENT, gt=0, le=100)
+    """Of one core of each server, spent on comparing the two ends of each hop."""
+    heal: bool = False
+    """Heal by itself what differs; it then needs the administrators' connection strings too."""
+    heal_removed_percent: float = Field(default=1.0, ge=0, le=100)
+    """Of a table's rows: if more would be removed, nothing of it is healed without people."""
     disk: Path | None = None
     """A folder on the disk that fills with WAL; unless told, where the servers keep their files."""
+
+
+class VerifySettings(PonteSettings):
+    """How hard `ponte verify`, `heal` and `recover` may work."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}VERIFY_", env_ignore_empty=True)
+
+    core_percent: float = Field(default=50.0, gt=0, le=100)
+    """Of one core of each server."""
+    fence_seconds: float = Field(default=30.0, gt=0)
+    """How long rows that differ may be on their way."""
+
+
+def read_healing_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Return how each endpoint's administrator reaches it. Raise SettingsError naming all that is missing."""
+    found = {name: read_secret(dsn_variable(name), environ) for name in declaration.watched}
+    missing = [dsn_variable(name) for name, dsn in found.items() if dsn is None]
+    if missing:
+        raise SettingsError(
+            f"PONTE_PANEL_HEAL is on, and not set are: {', '.join(missing)}",
+            "set them as for 'ponte heal', or switch PONTE_PANEL_HEAL off",
+        )
+    return {name: dsn for name, dsn in found.items() if dsn is not None}
 
 
 def read_watch_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dict[str, SecretStr]:

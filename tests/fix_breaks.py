@@ -110,11 +110,11 @@ def server_down(name: str) -> Break:
 
 
 FAILURES: dict[str, tuple[Break, Cause, FreshnessState]] = {
-    "apply stopped": (apply_disabled, Cause.APPLY_STOPPED, LAGGING),
-    "apply blocked by a lock": (apply_blocked, Cause.APPLY_STOPPED, LAGGING),
+    "apply stopped": (apply_disabled, Cause.SUBSCRIPTION_DISABLED, LAGGING),
+    "apply blocked by a lock": (apply_blocked, Cause.APPLY_BLOCKED, LAGGING),
     "link cut": (link_cut, Cause.LINK_DOWN, SILENT),
     "link deaf": (link_deaf, Cause.LINK_DOWN, LAGGING),
-    "link cut one way": (link_cut_one_way, Cause.LINK_DOWN, LAGGING),
+    "link cut one way": (link_cut_one_way, Cause.EXPORT_CUT, LAGGING),
     "SGP takes no writes": (writes_stopped, Cause.SGP_IDLE, LAGGING),
     "intake shut out": (intake_shut_out, Cause.INTAKE_CUT, LAGGING),
     "SGP down": (server_down("sgp"), Cause.SGP_DOWN, LAGGING),

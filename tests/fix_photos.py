@@ -17,14 +17,14 @@ from pydantic import SecretStr
 
 from db.sqlfile import read_blocks
 from tests.fix_road import ROLE_PASSWORD, Road
-from thumbnail_worker.connection import Session
-from thumbnail_worker.photos.darkroom import Darkroom
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.photos.job import MiniaturasJob
-from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.maker import PhotoMaker
+from thumbnail_worker.photos.messages import PhotoLimits
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.pool import RenderPool
-from thumbnail_worker.photos.queue import Backlog
+from thumbnail_worker.photos.queue import PhotoQueue
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
@@ -58,13 +58,13 @@ class Shop:
     folder: Path
     """Where the storage keeps its objects."""
 
-    def limits(self, *, seconds: float = 30.0, memory_mb: int = 1536) -> Limits:
-        return Limits(self.media_root, MAX_BYTES, MAX_PIXELS, memory_mb, seconds)
+    def limits(self, *, seconds: float = 30.0, memory_mb: int = 1536) -> PhotoLimits:
+        return PhotoLimits(self.media_root, MAX_BYTES, MAX_PIXELS, memory_mb, seconds)
 
-    def backlog(self, *, recipe: Recipe = ONE_SIZE, worker: str | None = None) -> Backlog:
+    def queue(self, *, recipe: Recipe = ONE_SIZE, worker: str | None = None) -> PhotoQueue:
         listen = read_blocks("thumbnail_worker", "photos")["listen_photos"]
-        session = Session("vitrine", SecretStr(worker_dsn(self.road)), on_open=listen)
-        return Backlog(session, recipe, worker=worker or uuid4().hex)
+        session = JobConnection("vitrine", SecretStr(worker_dsn(self.road)), on_open=listen)
+        return PhotoQueue(session, recipe, worker=worker or uuid4().hex)
 
     @contextmanager
     def job(
@@ -73,14 +73,14 @@ class Shop:
         storage: Storage | None = None,
         recipe: Recipe = ONE_SIZE,
         processes: int = 1,
-        limits: Limits | None = None,
+        limits: PhotoLimits | None = None,
     ) -> Iterator[MiniaturasJob]:
         """Have the job for the length of a block."""
-        darkroom = Darkroom(
+        darkroom = PhotoMaker(
             RenderPool(processes, limits or self.limits()), storage or FilesystemStorage(self.folder), recipe
         )
         job = MiniaturasJob(
-            self.backlog(recipe=recipe),
+            self.queue(recipe=recipe),
             darkroom,
             Media(self.media_root, max_bytes=MAX_BYTES),
             WorkerMetrics(),

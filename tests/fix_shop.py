@@ -18,7 +18,7 @@ from db.sqlfile import read_blocks
 from infra.devstack.seed import DEMO_JWT_SECRET, USERS, sign_token
 from tests.fix_api import Client, RunningApi, run_api
 from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.jobs.credentials import CredentialsJob
 from thumbnail_worker.jobs.job import Job, keep_running
 from thumbnail_worker.jobs.revocations import RevocationsJob
@@ -53,10 +53,10 @@ class Worker:
         for thread in self._threads:
             thread.start()
 
-    def _session(self, name: str, on_open: str | None = None) -> Session:
+    def _session(self, name: str, on_open: str | None = None) -> JobConnection:
         conninfo = self._road.servers.clusters[name].conninfo(name)
         given = make_conninfo(conninfo, user="ponte_worker", password=ROLE_PASSWORD)
-        return Session(name, SecretStr(given), on_open=on_open)
+        return JobConnection(name, SecretStr(given), on_open=on_open)
 
     def stop(self) -> None:
         self._stop.set()

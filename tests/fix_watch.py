@@ -40,7 +40,7 @@ from tests.fix_api import RunningApi, run_api
 from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
 from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road, open_road
 from tests.ports import find_free_port
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.jobs.heartbeat import HeartbeatJob
 from thumbnail_worker.jobs.job import keep_running
 
@@ -73,7 +73,7 @@ class Heart:
     def start(self) -> None:
         """Beat."""
         self._stop = Event()
-        job = HeartbeatJob(Session("sgp", self._dsn), interval_s=BEAT_S)
+        job = HeartbeatJob(JobConnection("sgp", self._dsn), interval_s=BEAT_S)
         self._thread = threading.Thread(target=keep_running, args=(job, self._stop), daemon=True)
         self._thread.start()
 
@@ -297,8 +297,8 @@ def watch_dsns(port_to_vps: int, servers: Servers) -> dict[str, SecretStr]:
 
 
 @contextmanager
-def open_watched_road(servers: Servers, server_root: Path) -> Iterator[WatchedRoad]:
-    """Have everything for the length of a block."""
+def open_watched_road(servers: Servers, server_root: Path, *, direct: bool = False) -> Iterator[WatchedRoad]:
+    """Have everything for the length of a block. direct: the watch reaches the VPS without the link."""
     with ExitStack() as stack:
         stack.enter_context(clone_all(servers))
         road = stack.enter_context(open_road(servers, server_root))
@@ -306,7 +306,7 @@ def open_watched_road(servers: Servers, server_root: Path) -> Iterator[WatchedRo
         back = Link(target=(HOST, PORTS["vps"]))
         back.start()
         stack.callback(back.stop)
-        dsns = watch_dsns(back.port, servers)
+        dsns = watch_dsns(PORTS["vps"] if direct else back.port, servers)
         heart = Heart(_role_dsn("sgp", "ponte_worker"))
         heart.start()
         stack.callback(heart.stop)
@@ -316,7 +316,9 @@ def open_watched_road(servers: Servers, server_root: Path) -> Iterator[WatchedRo
         api = stack.enter_context(
             run_api(api_dsn, DSN=api_dsn, AUTH_DSN=auth_dsn, metrics_port=str(numbers), **OFFLINE)
         )
-        watch = stack.enter_context(Watch(road.declaration, dsns, interval_s=0.5))
+        watch = stack.enter_context(
+            Watch(road.declaration, dsns, interval_s=0.5, verify_percent=50, keeps_proofs=True)
+        )
         panel = Panel(watch, dsns["vitrine"])
         panel.start()
         stack.callback(panel.stop)

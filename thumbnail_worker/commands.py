@@ -10,15 +10,15 @@ from threading import Event
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.queue import Tally
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.reconcile.compare import HEALED, Finding, count
-from thumbnail_worker.reconcile.heal import Reconciler, Report
+from thumbnail_worker.reconcile.heal import Reconciler, Reconciliation
 from thumbnail_worker.settings import WorkerSettings
-from thumbnail_worker.worker import build_miniaturas, open_backlog, open_storage
+from thumbnail_worker.worker import build_miniaturas, open_queue, open_storage
 
 OK, FAILED, DRIFT = 0, 1, 3
 _SHOWN = 10
@@ -26,26 +26,26 @@ _SHOWN = 10
 
 def backfill(settings: WorkerSettings) -> int:
     """Make everything that waits, beside a service that runs or without one; return 3 if some still wait."""
-    backlog = open_backlog(settings)
-    backlog.sweep()
+    queue = open_queue(settings)
+    queue.sweep()
     with _progress() as progress:
-        task = progress.add_task("photos", total=backlog.count().waiting)
-        job = build_miniaturas(settings, WorkerMetrics(), report=lambda: progress.advance(task))
+        task = progress.add_task("photos", total=queue.count().waiting)
+        job = build_miniaturas(settings, WorkerMetrics(), on_verdict=lambda: progress.advance(task))
         try:
             job.run(Event())
         finally:
             job.close()
-    left = backlog.count()
-    backlog.close()
+    left = queue.count()
+    queue.close()
     print(_show_tally(left))  # noqa: T201 - data
     return DRIFT if left.waiting else OK
 
 
 def status(settings: WorkerSettings, *, as_json: bool) -> int:
     """Print how the photos stand; return 0."""
-    backlog = open_backlog(settings)
-    tally = backlog.count()
-    backlog.close()
+    queue = open_queue(settings)
+    tally = queue.count()
+    queue.close()
     print(json.dumps(asdict(tally), indent=2) if as_json else _show_tally(tally))  # noqa: T201 - data
     return OK
 
@@ -59,11 +59,15 @@ def reconcile(settings: WorkerSettings, *, heal: bool, force: bool, grace_s: flo
     try:
         with _progress() as progress:
             findings = reconciler.find(progress)
-        report = reconciler.heal(findings, grace_s=grace_s, force=force) if heal else Report(tuple(findings))
+        done = (
+            reconciler.heal(findings, grace_s=grace_s, force=force)
+            if heal
+            else Reconciliation(tuple(findings))
+        )
     finally:
         reconciler.close()
-    print(_encode(report) if as_json else _show(report))  # noqa: T201 - data
-    if report.undeleted:
+    print(_encode(done) if as_json else _show(done))  # noqa: T201 - data
+    if done.undeleted:
         return FAILED
     return DRIFT if any(finding.drift in HEALED for finding in findings) else OK
 
@@ -71,8 +75,8 @@ def reconcile(settings: WorkerSettings, *, heal: bool, force: bool, grace_s: flo
 def open_reconciler(settings: WorkerSettings) -> Reconciler:
     """Return the parts put together."""
     return Reconciler(
-        Session("vitrine", settings.vitrine_dsn),
-        open_backlog(settings),
+        JobConnection("vitrine", settings.vitrine_dsn),
+        open_queue(settings),
         Media(settings.media_root, max_bytes=settings.max_bytes),
         open_storage(settings),
         Recipe(settings.renditions),
@@ -84,22 +88,22 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
-def _encode(report: Report) -> str:
+def _encode(done: Reconciliation) -> str:
     found: dict[str, list[int | str]] = {}
-    for finding in report.findings:
+    for finding in done.findings:
         found.setdefault(finding.drift, []).append(finding.what)
-    done = {"queued": report.queued, "deleted": report.deleted, "undeleted": report.undeleted}
-    return json.dumps({"drift": found, **done}, indent=2)
+    counts = {"queued": done.queued, "deleted": done.deleted, "undeleted": done.undeleted}
+    return json.dumps({"drift": found, **counts}, indent=2)
 
 
-def _show(report: Report) -> str:
-    counted = count(report.findings)
+def _show(done: Reconciliation) -> str:
+    counted = count(done.findings)
     lines = [
-        f"{drift:<30} {number:>7}  {_examples(report.findings, drift)}" for drift, number in counted.items()
+        f"{drift:<30} {number:>7}  {_examples(done.findings, drift)}" for drift, number in counted.items()
     ]
-    lines.append(f"{report.queued} to be made again, {report.deleted} objects deleted")
-    if report.undeleted:
-        lines.append(f"{report.undeleted} objects could not be deleted: the log says why")
+    lines.append(f"{done.queued} to be made again, {done.deleted} objects deleted")
+    if done.undeleted:
+        lines.append(f"{done.undeleted} objects could not be deleted: the log says why")
     return "\n".join(lines)
 
 

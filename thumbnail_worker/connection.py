@@ -16,7 +16,7 @@ APPLICATION = "ponte-worker"
 _STOP_CHECK_S = 0.5
 
 
-class Session:
+class JobConnection:
     """A connection that comes back; each job has its own, so none waits for another."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.contract import Motivo as Motivo  # noqa: PLC0414  # for modules that still take it from here
+from db.contract import Motivo
 from db.errors import PonteError
 
 BY_LIMIT = frozenset(

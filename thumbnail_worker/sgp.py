@@ -10,7 +10,7 @@ from pathlib import Path
 from db.errors import PonteError
 from db.sgp_file import open_sgp_file, read_columns
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SQL = read_blocks("thumbnail_worker", "queries")
@@ -42,7 +42,7 @@ class Sgp(ABC):
 class SgpServer(Sgp):
     """SGP on PostgreSQL."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: JobConnection) -> None:
         self._session = session
 
     def read_password_hashes(self) -> list[tuple[int, str | None]]:

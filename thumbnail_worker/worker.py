@@ -12,7 +12,7 @@ from uuid import uuid4
 from db.outage import Outage
 from db.reasons import explain_port
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.credentials import CredentialsJob
 from thumbnail_worker.jobs.dead_letters import DeadLettersJob
@@ -20,13 +20,13 @@ from thumbnail_worker.jobs.fingerprints import PublishedJob
 from thumbnail_worker.jobs.heartbeat import HeartbeatJob
 from thumbnail_worker.jobs.job import Job, keep_running, try_run
 from thumbnail_worker.jobs.revocations import RevocationsJob
-from thumbnail_worker.photos.darkroom import Darkroom
 from thumbnail_worker.photos.job import MiniaturasJob
-from thumbnail_worker.photos.messages import Limits
+from thumbnail_worker.photos.maker import PhotoMaker
+from thumbnail_worker.photos.messages import PhotoLimits
 from thumbnail_worker.photos.metrics import LOOPBACK, WorkerMetrics
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.pool import RenderPool
-from thumbnail_worker.photos.queue import Backlog
+from thumbnail_worker.photos.queue import PhotoQueue
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.settings import StorageKind, WorkerSettings
 from thumbnail_worker.sgp import Sgp, SgpFile, SgpServer
@@ -49,29 +49,31 @@ def build_jobs(settings: WorkerSettings) -> list[Job]:
         *beats,
         CredentialsJob(
             open_sgp(settings),
-            Session("vitrine", vitrine, on_open=listen["listen_users"]),
+            JobConnection("vitrine", vitrine, on_open=listen["listen_users"]),
             keys=settings.credential_keys(),
         ),
-        RevocationsJob(open_sgp(settings), Session("vitrine", vitrine, on_open=listen["listen_revocations"])),
+        RevocationsJob(
+            open_sgp(settings), JobConnection("vitrine", vitrine, on_open=listen["listen_revocations"])
+        ),
         build_miniaturas(settings, serve_metrics(settings)),
-        DeadLettersJob(Session("vitrine", vitrine)),
-        PublishedJob(_open_publisher(settings), Session("vitrine", vitrine)),
+        DeadLettersJob(JobConnection("vitrine", vitrine)),
+        PublishedJob(_open_publisher(settings), JobConnection("vitrine", vitrine)),
     ]
 
 
 def _make_heartbeat(settings: WorkerSettings) -> HeartbeatJob:
-    return HeartbeatJob(Session("sgp", settings.sgp_dsn), interval_s=settings.beat_seconds)
+    return HeartbeatJob(JobConnection("sgp", settings.sgp_dsn), interval_s=settings.beat_seconds)
 
 
-def _open_publisher(settings: WorkerSettings) -> Session | None:
-    return None if settings.sgp_file else Session("sgp", settings.sgp_dsn)
+def _open_publisher(settings: WorkerSettings) -> JobConnection | None:
+    return None if settings.sgp_file else JobConnection("sgp", settings.sgp_dsn)
 
 
 def open_sgp(settings: WorkerSettings) -> Sgp:
     """Return SGP's database, of the kind that the settings name."""
     if settings.sgp_file:
         return SgpFile(settings.sgp_file)
-    return SgpServer(Session("sgp", settings.sgp_dsn))
+    return SgpServer(JobConnection("sgp", settings.sgp_dsn))
 
 
 def serve_metrics(settings: WorkerSettings) -> WorkerMetrics:
@@ -88,23 +90,23 @@ def serve_metrics(settings: WorkerSettings) -> WorkerMetrics:
 
 
 def build_miniaturas(
-    settings: WorkerSettings, metrics: WorkerMetrics, *, report: Callable[[], object] = lambda: None
+    settings: WorkerSettings, metrics: WorkerMetrics, *, on_verdict: Callable[[], object] = lambda: None
 ) -> MiniaturasJob:
     """Return the job that makes the miniaturas; each one is another worker to the queue."""
     limits = read_limits(settings)
     recipe = Recipe(settings.renditions, limits.bounds)
     return MiniaturasJob(
-        open_backlog(settings),
-        Darkroom(RenderPool(settings.processes, limits), open_storage(settings), recipe),
+        open_queue(settings),
+        PhotoMaker(RenderPool(settings.processes, limits), open_storage(settings), recipe),
         Media(settings.media_root, max_bytes=settings.max_bytes),
         metrics,
-        report=report,
+        on_verdict=on_verdict,
     )
 
 
-def read_limits(settings: WorkerSettings) -> Limits:
+def read_limits(settings: WorkerSettings) -> PhotoLimits:
     """Return what one photo may cost."""
-    return Limits(
+    return PhotoLimits(
         settings.media_root,
         max_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,
@@ -113,12 +115,12 @@ def read_limits(settings: WorkerSettings) -> Limits:
     )
 
 
-def open_backlog(settings: WorkerSettings) -> Backlog:
+def open_queue(settings: WorkerSettings) -> PhotoQueue:
     """Return the queue, under a name that no other worker has."""
     listen = read_blocks("thumbnail_worker", "photos")["listen_photos"]
-    session = Session("vitrine", settings.vitrine_dsn, on_open=listen)
+    vitrine = JobConnection("vitrine", settings.vitrine_dsn, on_open=listen)
     recipe = Recipe(settings.renditions, read_limits(settings).bounds)
-    return Backlog(session, recipe, worker=uuid4().hex)
+    return PhotoQueue(vitrine, recipe, worker=uuid4().hex)
 
 
 def open_storage(settings: WorkerSettings) -> Storage:

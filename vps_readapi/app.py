@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vps_readapi.errors import install_handlers
-from vps_readapi.front.cors import CorsMiddleware
-from vps_readapi.front.every_answer import EdgeMiddleware
-from vps_readapi.front.from_memory import MemoryLayer, ShortLayer
+from vps_readapi.front.cors import Cors
+from vps_readapi.front.every_answer import EveryAnswer
+from vps_readapi.front.from_memory import MemoryLayer
 from vps_readapi.front.request import Requests
 from vps_readapi.limits import Limits
 from vps_readapi.memory.memory import Memory
@@ -39,9 +39,7 @@ class ReadApi(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put what belongs to every answer outside what answers 500, where added middleware can't get."""
-        [login] = [one for one in auth.router.routes if isinstance(one, auth.ShortRoute)]
-        inner = MemoryLayer(ShortLayer(super().build_middleware_stack(), login))
-        return CorsMiddleware(EdgeMiddleware(inner), origins=self._cors_origins)
+        return Cors(EveryAnswer(MemoryLayer(super().build_middleware_stack())), origins=self._cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the server leaves out the body of an answer to HEAD, unless it never ends."""

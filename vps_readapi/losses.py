@@ -1,10 +1,11 @@
-"""Says why a session with the database is lost: once, then at growing distance, and when it is back."""
+"""Says why a connection to the database is lost: once, then at growing distance, and when it is back."""
 
 from __future__ import annotations
 
 import logging
 import threading
 
+from db.logs import log_event
 from db.outage import Outage
 from db.reasons import explain_failure
 
@@ -12,11 +13,11 @@ log = logging.getLogger(__name__)
 
 
 class Losses:
-    """What is said of one session that comes and goes; finding a reason takes time, and holds nobody up."""
+    """What is said of a connection that comes and goes; to find a reason takes time, and holds nobody up."""
 
-    def __init__(self, session: str, conninfo: str, *, source: str) -> None:
-        """session: its name in the log; source: the variable that holds the connection string."""
-        self._session = session
+    def __init__(self, connection: str, conninfo: str, *, source: str) -> None:
+        """connection: its name in the log; source: the variable that holds the connection string."""
+        self._connection = connection
         self._conninfo = conninfo
         self._source = source
         self._outage = Outage()
@@ -31,10 +32,9 @@ class Losses:
         """Note that it is there."""
         lasted_s = self._outage.works()
         if lasted_s is not None:
-            fields = {"session": self._session, "after_s": round(lasted_s, 1)}
-            log.info("database_back", extra={"fields": fields})
+            log_event(log, "database_back", connection=self._connection, after_s=round(lasted_s, 1))
 
     def _tell(self, error: Exception, failures: int) -> None:
         told = explain_failure(error, self._conninfo, name="vps", source=self._source)
-        fields = {"session": self._session, "fact": told.fact, "hint": told.hint, "failures": failures}
-        log.warning("database_lost", extra={"fields": fields})
+        fields = {"connection": self._connection, "fact": told.fact, "hint": told.hint, "failures": failures}
+        log_event(log, "database_lost", level=logging.WARNING, **fields)

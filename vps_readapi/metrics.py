@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 from prometheus_client import REGISTRY, Metric, start_http_server
 from prometheus_client.registry import Collector
@@ -20,9 +21,24 @@ AGE = MetricSpec("ponte_api_age_seconds", "age of the data in the answers; missi
 CONNECTED = MetricSpec("ponte_api_database_up_ratio", "1 while the memory follows the database")
 HELD = MetricSpec("ponte_api_held_orders", "single orders in the memory")
 HELD_BYTES = MetricSpec("ponte_api_held_bytes", "what they take")
+MEMORY_ANSWERS = MetricSpec(
+    "ponte_api_memory_answers_total",
+    "reads of one order or of the list, by whether the answer was kept, had to be read, or is absent",
+    ("how",),
+)
 STREAMS = MetricSpec("ponte_api_open_streams", "event streams")
 
-ALL: tuple[MetricSpec, ...] = (STATE, AGE, CONNECTED, HELD, HELD_BYTES, STREAMS, REQUESTS, ANSWERS)
+ALL: tuple[MetricSpec, ...] = (
+    STATE,
+    AGE,
+    CONNECTED,
+    HELD,
+    HELD_BYTES,
+    MEMORY_ANSWERS,
+    STREAMS,
+    REQUESTS,
+    ANSWERS,
+)
 
 
 class ApiCollector(Collector):
@@ -45,6 +61,7 @@ class ApiCollector(Collector):
         yield CONNECTED.family([((), float(self._memory.feed.connected))])
         yield HELD.family([((), orders)])
         yield HELD_BYTES.family([((), held_bytes)])
+        yield MEMORY_ANSWERS.family(((how,), count) for how, count in asdict(self._memory.answers).items())
         yield STREAMS.family([((), self._events.open)])
 
 

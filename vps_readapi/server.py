@@ -86,12 +86,12 @@ def serve_here(settings: ApiSettings, listener: socket.socket) -> int:
 def _find_protocol() -> type[asyncio.Protocol]:
     """Return the protocol with the short way, or uvicorn's own where httptools is missing."""
     try:
-        from vps_readapi.front.short_way import HotProtocol  # noqa: PLC0415
+        from vps_readapi.front.short_way import ShortWayProtocol  # noqa: PLC0415
     except ImportError:
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
         return H11Protocol
-    return HotProtocol
+    return ShortWayProtocol
 
 
 def _supervise(settings: ApiSettings, listener: socket.socket) -> int:

@@ -14,12 +14,13 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from db.alchemy import async_engine
-from vps_readapi.auth.attempts import Ledger
 from vps_readapi.auth.checker import CheckerSettings
 from vps_readapi.auth.login import Login
 from vps_readapi.auth.offline_bound import keep_told
 from vps_readapi.auth.remote import open_checks
+from vps_readapi.auth.revocations import Revocations
 from vps_readapi.auth.tokens import TokenKeys, Tokens
+from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.database import Database
 from vps_readapi.events import Events
 from vps_readapi.front.request import Requests
@@ -39,7 +40,7 @@ from vps_readapi.pictures.presign import Bucket, Network
 from vps_readapi.settings import ApiSettings
 
 AUTH_POOL_SIZE = 1
-"""Sessions that revoke: each statement takes a millisecond."""
+"""Connections that revoke: each statement takes a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Services:
     """One process's parts."""
 
     database: Database
-    tokens: Tokens
+    verifier: TokenVerifier
     login: Login
-    ledger: Ledger
+    revocations: Revocations
     max_offline_h: float
     time_zone: str
     """The shop's."""
@@ -74,6 +75,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
     )
     database = Database(engine)
     tokens = Tokens(_token_keys(settings), timedelta(days=settings.token_days))
+    verifier = TokenVerifier(tokens)
     policy = VisibilityPolicy.of(money=settings.money_setores, phone=settings.phone_setores)
     media = MediaLinks(
         settings.public_url,
@@ -95,7 +97,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
         with serve_metrics(memory, events, host=settings.metrics_host, port=settings.metrics_port):
             async with (
                 memory.follow(),
-                open_logins(settings, tokens) as (login, ledger),
+                open_logins(settings, tokens) as (login, revocations),
                 open_originals(settings) as originals,
                 open_live(
                     settings,
@@ -110,11 +112,11 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     memory=memory,
                     loader=loader,
                     events=events,
-                    requests=Requests(tokens, cors_origins=settings.cors_origins),
+                    requests=Requests(verifier, cors_origins=settings.cors_origins),
                     limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
-                    tokens=tokens,
+                    verifier=verifier,
                     login=login,
-                    ledger=ledger,
+                    revocations=revocations,
                     max_offline_h=settings.auth_max_offline,
                     time_zone=settings.time_zone,
                     media=media,
@@ -127,7 +129,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def open_logins(settings: ApiSettings, tokens: Tokens) -> AsyncIterator[tuple[Login, Ledger]]:
+async def open_logins(settings: ApiSettings, tokens: Tokens) -> AsyncIterator[tuple[Login, Revocations]]:
     """Build what gives and ends sessions, with its own way to the database."""
     engine = async_engine(
         settings.auth_dsn.get_secret_value(), pool_size=AUTH_POOL_SIZE, application="ponte-readapi-auth"
@@ -135,10 +137,9 @@ async def open_logins(settings: ApiSettings, tokens: Tokens) -> AsyncIterator[tu
     written = Database(engine)
     losses = Losses("logins", settings.auth_dsn.get_secret_value(), source="PONTE_API_AUTH_DSN")
     telling = asyncio.create_task(keep_told(written, settings.auth_max_offline * 3600, losses))
-    ledger = Ledger(written, key=_key(settings.credential_key))
     try:
         async with open_checks(_checker_settings(settings)) as checks:
-            yield Login(tokens, checks, concurrency=settings.login_concurrency), ledger
+            yield Login(tokens, checks, concurrency=settings.login_concurrency), Revocations(written)
     finally:
         telling.cancel()
         await engine.dispose()
@@ -149,7 +150,7 @@ def _checker_settings(settings: ApiSettings) -> CheckerSettings:
     return CheckerSettings(
         dsn=settings.dsn.get_secret_value(),
         auth_dsn=settings.auth_dsn.get_secret_value(),
-        ledger_key=settings.credential_key.get_secret_value(),
+        attempts_key=settings.credential_key.get_secret_value(),
         current_key_id=keys.current,
         keys={name: key.decode() for name, key in keys.by_id.items()},
         concurrency=settings.login_concurrency,

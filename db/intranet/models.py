@@ -22,10 +22,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, OID
 
-from db.window import define_gaps, define_window
+from db.window import define_gaps, define_quarantine, define_window
 
 SCHEMA = "projection"
 WATCH_SCHEMA = "watch"
+ERRORS_SCHEMA = WATCH_SCHEMA
 ROUTINE_SCHEMAS = ("projection", "worker", "watch")
 """Where our functions are, and nobody else's."""
 
@@ -45,6 +46,7 @@ dead_letters = Table(
 )
 
 gaps = define_gaps(metadata, SCHEMA)
+quarantine = define_quarantine(metadata, SCHEMA)
 
 conflicts = Table(
     "conflicts",
@@ -151,6 +153,18 @@ measurements_hourly = Table(
     schema=WATCH_SCHEMA,
 )
 """The same, an hour a row, for a year."""
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("compared", Text, primary_key=True),
+    Column("differing", BigInteger, nullable=False),
+    Column("seen_at", _INSTANT),
+    Column("begun_at", _INSTANT, nullable=False),
+    schema=WATCH_SCHEMA,
+)
+"""When each table on the way to a target was last compared to its end, and how many rows differed."""
 
 photos = Table(
     "photos",

@@ -22,9 +22,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
-from db.window import define_gaps, define_window
+from db.window import define_gaps, define_quarantine, define_window
 
 SCHEMA = "guard"
+ERRORS_SCHEMA = SCHEMA
 ROUTINE_SCHEMAS = ("guard", "auth")
 """Where our functions are, and nobody else's."""
 
@@ -66,6 +67,7 @@ epoca = Table(
 )
 
 gaps = define_gaps(metadata, SCHEMA)
+quarantine = define_quarantine(metadata, SCHEMA)
 
 AUTH = "auth"
 """What the VPS knows by itself, and what no replication brings or overwrites."""

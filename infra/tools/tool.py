@@ -33,6 +33,8 @@ class MadeTool:
     steps: Callable[[Path], Sequence[Step]]
     """How to make it in a folder that is renamed in the end; the commands run there."""
     needs: Sequence[str] = ()
+    only_on: str = ""
+    """The one system on which it is of use, as Python names it; none is all."""
 
     @property
     def folder(self) -> str:

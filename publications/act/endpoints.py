@@ -18,10 +18,12 @@ from db.reasons import UnreachableError, explained, open_database
 from db.sgp_file import SgpFileError, open_sgp_file, read_columns
 from db.versions import require_newest
 from publications.act.catalog import read_endpoint, read_source, read_types
+from publications.act.facts import read_facts
 from publications.act.filters import normalise_filters
-from publications.act.preflight import read_facts
+from publications.act.unsent import read_unsent
 from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.findings import FindingError, find_findings
+from publications.decide.misfit import find_misfit
 from publications.decide.plan import Plan, make_plan
 from publications.decide.refusals.every import find_refusals
 from publications.decide.refusals.situation import Situation
@@ -29,16 +31,21 @@ from publications.decide.spec import EndpointSpec, HopSpec
 from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
+    Filters,
     SourceTables,
     assume_source,
     derive_hops,
     derive_kept,
     derive_wanted,
 )
-from publications.declare.declaration import Declaration, Export, Intake
+from publications.declare.declaration import Declaration
 from publications.declare.names import TableName
 from publications.declare.privacy import RefusalError
-from publications.prove.compare import Comparer
+from publications.prove.pace import WHOLE, Pace
+from publications.prove.pairs import derive_pairs
+from publications.prove.ranges import FAN
+from publications.prove.verify import Prover, find_lost, make_prover
+from publications.prove.walk import PIECE_ROWS
 from publications.settings import PublicationsSettings, dsn_variable
 
 ARRIVAL_S = 3.0
@@ -150,9 +157,9 @@ class Endpoints:
                     kept=derive_kept(declaration, name),
                 )
         for hop in hops:
-            if hop.target == declaration.intake.target:
-                continue  # what lands is shaped anew: only windows are compared
-            live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop))
+            live[hop.source] = self._find_misfit(hop, wanted, live)
+            if hop.target != declaration.intake.target:  # it ends at a window
+                live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop, filters))
         facts = self._read_facts()
         if declaration.intake.is_fed:
             live.setdefault(declaration.intake.source, EndpointSpec(declaration.intake.source))
@@ -162,21 +169,55 @@ class Endpoints:
         return Reading(
             plan=Plan(tuple(step for step in plan.steps if step.endpoint in self.connections)),
             refusals=find_refusals(seen),
-            findings=(*self._find_away(), *find_findings(declaration, live=live, source=source)),
+            findings=(
+                *self._find_away(),
+                *find_findings(declaration, live=live, source=source),
+                *self._find_lost_on_landing(live),
+            ),
             live=live,
         )
 
-    def _find_lost(self, hop: HopSpec) -> frozenset[TableName]:
+    def _find_misfit(
+        self, hop: HopSpec, wanted: Mapping[str, EndpointSpec], live: Mapping[str, EndpointSpec]
+    ) -> EndpointSpec:
+        """Return the source with what of its slot can't be applied."""
+        source, known = live[hop.source], live[hop.target].subscriptions.get(hop.subscription)
+        slot = source.slots.get(known.slot or "") if known else None
+        if known is None or slot is None or slot.lost or not {hop.source, hop.target} <= {*self.connections}:
+            return source
+        with self.telling(hop.source):
+            sent = read_unsent(self.connections[hop.source], slot.name, known.publications)
+        held = read_types(self.connections[hop.target], {one.table for one in sent or ()})
+        for table, spec in wanted[hop.target].tables.items():
+            held[table] = held.get(table, {}) | {one.name: one.type for one in spec.columns.values()}
+        why = find_misfit(sent, held)
+        return replace(source, slots={**source.slots, slot.name: replace(slot, misfit=why)})
+
+    def _find_lost(self, hop: HopSpec, filters: Filters) -> frozenset[TableName]:
         """Compare what arrived; where an end is away, stands still or can't be read, nothing is known."""
-        slot = next(one.slot for one in self.declaration.hops if one.target == hop.target)
-        ends = [self.connections.get(name) for name in (hop.source, hop.target)]
-        if ends[0] is None or ends[1] is None:
-            return frozenset()
+        pairs = [pair for pair in derive_pairs(self.declaration, filters) if pair.target == hop.target]
         try:
-            found = Comparer(ends[0], ends[1], hop, slot).find_lost(timeout_s=ARRIVAL_S)
+            return find_lost(self._make_prover(), pairs)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             return frozenset()
-        return frozenset(found or ())
+
+    def _make_prover(self) -> Prover:
+        return make_prover(self.connections, Pace(WHOLE), fence_s=ARRIVAL_S, rows=PIECE_ROWS * FAN)
+
+    def _find_lost_on_landing(self, live: Mapping[str, EndpointSpec]) -> Iterable[FindingError]:
+        """A gap on the way from SGP bears no name: say in which tables it shows. All are copied again."""
+        intake = self.declaration.intake
+        gap = live[intake.target].gap
+        if gap is None or gap.noted or not {intake.source, intake.target} <= {*self.connections}:
+            return
+        prover = self._make_prover()
+        for pair in derive_pairs(self.declaration, {}):
+            if pair.target == intake.target and prover.prove(pair).differing:
+                yield FindingError(
+                    f"{intake.target}'s {pair.table} is not what {intake.source} has: changes were lost"
+                    f" between beats {gap.after_beat} and {gap.beat}",
+                    "run 'ponte apply': it copies that table again, and all others of that hop",
+                )
 
     def _read_source(self) -> SourceTables:
         """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""
@@ -222,8 +263,7 @@ class Endpoints:
 
     def _written(self, endpoint: str) -> list[TableName]:
         """Fed or not, the intake lands."""
-        hops: tuple[Intake | Export, ...] = (self.declaration.intake, *self.declaration.active_exports)
-        return [table.name for hop in hops if hop.target == endpoint for table in hop.tables]
+        return [table.name for hop in self.declaration.ways if hop.target == endpoint for table in hop.tables]
 
     def _tables(self, endpoint: str) -> list[TableName]:
         """The tables that arrive there, and the heartbeat."""

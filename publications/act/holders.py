@@ -8,7 +8,7 @@ from db.engines import Connection
 from db.sqlfile import read_blocks
 
 _SQL = read_blocks("publications", "holders")
-_PREPARED = "prepared"
+PREPARED = "prepared"
 
 
 class Holder(NamedTuple):
@@ -23,7 +23,7 @@ class Holder(NamedTuple):
     age_s: int
 
     def __str__(self) -> str:
-        if self.kind == _PREPARED:
+        if self.kind == PREPARED:
             what = f"the prepared transaction '{self.named}'"
         else:
             what = f"process {self.named} ({self.kind})"
@@ -32,7 +32,7 @@ class Holder(NamedTuple):
     @property
     def remedy(self) -> str:
         """Return the statement that lets it go."""
-        if self.kind == _PREPARED:
+        if self.kind == PREPARED:
             return f"COMMIT PREPARED '{self.named}' or ROLLBACK PREPARED '{self.named}' in {self.database}"
         return f"SELECT pg_terminate_backend({self.named})"
 

@@ -1,66 +1,83 @@
-"""Read what the refusals need to know of one endpoint; decides nothing."""
+"""Look at one server for `ponte preflight`; decides nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import shutil
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
 
 from db.engines import Connection
+from db.reach import read_address
 from db.sqlfile import read_blocks
-from publications.act.catalog import read_version
-from publications.decide.facts import EndpointFacts, UnfitKey
-from publications.decide.spec import Room
-from publications.declare.names import TableName
+from publications.act.facts import read_facts
+from publications.act.holders import PREPARED, find_holders
+from publications.decide.preflight import LONG_S
+from publications.decide.verdicts import Passfile, ServerSeen
+from publications.declare.declaration import Declaration
 
 _SQL = read_blocks("publications", "preflight")
 
 
-def read_facts(
-    conn: Connection,
-    *,
-    written: Collection[TableName],
-    published: Collection[TableName],
-    role: str,
-    columns: Mapping[TableName, Mapping[str, str]],
-) -> EndpointFacts:
-    """Look at one endpoint.
-
-    written: tables that replication writes there; published: tables that leave from there, read by `role`.
-    """
-    settings: dict[str, str] = dict(conn.execute(_SQL["settings"]).fetchall())
-    used = conn.execute(_SQL["used"]).fetchone() or (0, 0, 0, 0)
-    [encoding] = conn.execute(_SQL["encoding"]).fetchone() or ("",)
-    slots = int(settings["max_replication_slots"])
-    return EndpointFacts(
-        version_num=read_version(conn)[0],
-        wal_level=settings["wal_level"],
-        slots=Room(used[0], slots),
-        senders=Room(used[1], int(settings["max_wal_senders"])),
-        # Until 17 the number of slots bounds the origins too.
-        origins=Room(used[2], int(settings.get("max_active_replication_origins", slots))),
-        workers=Room(used[3], int(settings["max_logical_replication_workers"])),
-        processes=Room(used[3] + 1, int(settings["max_worker_processes"])),
-        sync_workers=int(settings["max_sync_workers_per_subscription"]),
-        encoding=encoding,
-        databases=tuple(row[0] for row in conn.execute(_SQL["databases"])),
-        relations=frozenset(row[0] for row in conn.execute(_SQL["relations"])),
-        hidden=frozenset(
-            row[0] for row in conn.execute(_SQL["row_security"], {"tables": _names(published), "role": role})
-        ),
-        foreign_keys=tuple(conn.execute(_SQL["foreign_keys"], [_names(written)]).fetchall()),
-        loose_functions=tuple(conn.execute(_SQL["loose_functions"], [_names(written)]).fetchall()),
-        nullable=frozenset(
-            (TableName.parse(table), column)
-            for table, column in conn.execute(_SQL["nullable"], [_names(published)])
-        ),
-        columns=columns,
-        unfit_keys=tuple(
-            UnfitKey(TableName(schema, table), constraint, fault)
-            for schema, table, constraint, fault in conn.execute(
-                _SQL["unfit_keys"], [_names({*written, *published})]
-            )
-        ),
+def read_server(
+    conn: Connection, dsn: str, declaration: Declaration, endpoint: str, *, passfiles: Iterable[str]
+) -> ServerSeen:
+    """Look. passfiles: those that this server's subscriptions name, as its own machine has them."""
+    began = datetime.now(UTC)
+    now, folder, usage, listener, stale = conn.execute(_SQL["server"]).fetchone() or (
+        began,
+        "",
+        0.0,
+        "",
+        False,
+    )
+    holders = find_holders(conn, writers=True)
+    return ServerSeen(
+        endpoint=endpoint,
+        facts=read_facts(conn, written=(), published=(), role="", columns={}),
+        publishes=any(hop.source == endpoint for hop in declaration.hops),
+        subscribes=any(hop.target == endpoint for hop in declaration.hops),
+        is_window=endpoint == declaration.intake.target,
+        settings=dict(conn.execute(_SQL["settings"]).fetchall()),
+        notify_usage=usage,
+        listener=listener or "",
+        prepared=tuple(str(one) for one in holders if one.kind == PREPARED),
+        writers=tuple(str(one) for one in holders if one.kind != PREPARED and one.age_s >= LONG_S),
+        disk_free_bytes=_read_disk_free(conn, Path(folder)),
+        passfiles=tuple(_look_at_passfile(conn, path, Path(folder)) for path in passfiles),
+        skew_s=(now - began).total_seconds(),
+        collation_stale=stale,
+        host=read_address(dsn).host,
+        encrypted=bool(conn.pgconn.ssl_in_use),
     )
 
 
-def _names(tables: Collection[TableName]) -> list[str]:
-    return [str(table) for table in tables]
+def _is_here(conn: Connection, folder: Path) -> bool:
+    """Tell whether the server's files lie on this machine: by its pid file's words, not by its path alone."""
+    try:
+        row = conn.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+        return row is not None and (folder / "postmaster.pid").read_text(encoding="utf-8") == row[0]
+    except (OSError, UnicodeDecodeError, psycopg.Error):
+        return False
+
+
+def _read_disk_free(conn: Connection, folder: Path) -> int | None:
+    return shutil.disk_usage(folder).free if _is_here(conn, folder) else None
+
+
+def _look_at_passfile(conn: Connection, path: str, folder: Path) -> Passfile:
+    try:
+        row = conn.execute("SELECT pg_read_binary_file(%s, 0, 0, true)", [path]).fetchone()
+    except psycopg.Error:
+        return Passfile(path, readable=False)
+    if row is None or row[0] is None:
+        return Passfile(path, readable=None)
+    if sys.platform == "win32" or not _is_here(conn, folder):
+        return Passfile(path, readable=True)
+    found = Path(path).stat()
+    return Passfile(
+        path, readable=True, mode=found.st_mode & 0o777, owned=found.st_uid == folder.stat().st_uid
+    )

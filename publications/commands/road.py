@@ -14,6 +14,7 @@ from db.versions import list_versions, refuse_newer
 from publications.act.apply import apply, settle, wait_for_copies
 from publications.act.endpoints import Endpoints, find_histories
 from publications.act.release import release
+from publications.act.resync import resync
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.commands.given import find_given, read_given
 from publications.commands.plan_text import to_json, to_script, to_text
@@ -96,6 +97,16 @@ def apply_plan(arguments: argparse.Namespace) -> int:
             settle(endpoints)
         else:
             _show_copies(endpoints)
+        left = endpoints.read().plan
+    print(f"applied {len(done.steps)} steps; {to_text(left)}")
+    return PENDING if left.steps else OK
+
+
+def resync_tables(arguments: argparse.Namespace) -> int:
+    """Copy tables again over themselves."""
+    with _open(arguments) as endpoints:
+        done = resync(endpoints, arguments.table, report=_report)
+        _show_copies(endpoints)
         left = endpoints.read().plan
     print(f"applied {len(done.steps)} steps; {to_text(left)}")
     return PENDING if left.steps else OK

@@ -15,8 +15,10 @@ from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
 from publications.faces import machine as report
 from publications.faces.terminal import hops_table, to_renderable
-from publications.settings import WatchSettings, read_watch_dsns
+from publications.settings import WatchSettings, read_healing_dsns, read_watch_dsns
 from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
+from publications.watch.link_settings import LinkSettings
+from publications.watch.mending import SelfMender
 from publications.watch.road import View, Watch, look_once
 
 PIPE_WIDTH = 240
@@ -54,12 +56,17 @@ def serve_panel(arguments: argparse.Namespace) -> int:
         from publications.panel.server import serve  # noqa: PLC0415
 
     declaration = read_given(arguments)
-    return serve(declaration, read_watch_dsns(declaration, os.environ), WatchSettings.load())
+    settings = WatchSettings.load()
+    mender = None
+    if settings.heal:
+        mender = SelfMender(read_healing_dsns(declaration, os.environ), settings.heal_removed_percent)
+    return serve(declaration, read_watch_dsns(declaration, os.environ), settings, mender)
 
 
 def _look(arguments: argparse.Namespace) -> tuple[View, list[Check]]:
     declaration = read_given(arguments)
-    view = look_once(declaration, read_watch_dsns(declaration, os.environ), disk=WatchSettings.load().disk)
+    dsns, disk = read_watch_dsns(declaration, os.environ), WatchSettings.load().disk
+    view = look_once(declaration, dsns, disk=disk, link=LinkSettings.load())
     silence = check_recording(view.sights[view.window].silence_s)
     return view, [*check_view(view), silence]
 

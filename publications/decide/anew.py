@@ -50,7 +50,7 @@ def _why_renewed(hop: HopSpec, wanted: Endpoints, live: Endpoints) -> str | None
         return None
     if _had_more(hop, live):
         return f"{hop.target} is ahead of it"
-    return "its WAL is lost" if slot.lost else None
+    return "its WAL is lost" if slot.lost else slot.misfit or None
 
 
 def _had_more(hop: HopSpec, live: Endpoints) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from publications.decide.anew import diff_anew
-from publications.decide.changes.publications import DropSlot
+from publications.decide.anew import begins_anew, diff_anew
+from publications.decide.changes.change import Phase
+from publications.decide.changes.publications import DropSlot, SetPublishedTables
 from publications.decide.changes.step import Step
 from publications.decide.changes.subscriptions import CopyingStep, SettleSubscription
 from publications.decide.diff import TABLE_COPY, diff_endpoint
@@ -47,6 +48,9 @@ def make_plan(
     steps += [step for step in changes if step not in steps]
     copying = {hop.source for hop in hops if _is_copying(live[hop.target], hop.subscription)}
     steps = [step for step in steps if not (step.endpoint in copying and _drops_copy_slot(step))]
+    begun = [hop for hop in hops if begins_anew(hop, wanted, live)]
+    anew = {(hop.source, name) for hop in begun for name in hop.publications.values()}
+    steps = [_narrow_early(step, anew) for step in steps]
     steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
     steps += [step for step in dict.fromkeys(map(_settle, steps)) if step and step not in steps]
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
@@ -59,6 +63,13 @@ def _settle(step: Step) -> Step | None:
     wanted = step.subscription
     careful = wanted.while_copying.options == wanted.options
     return None if careful else SettleSubscription(step.endpoint, wanted)
+
+
+def _narrow_early(step: Step, anew: Collection[tuple[str, str]]) -> Step:
+    """What is copied again must come as it will be sent: what nothing takes any more would stop the copy."""
+    if isinstance(step, SetPublishedTables) and (step.endpoint, step.publication.name) in anew:
+        return replace(step, phase=Phase.PUBLICATIONS)
+    return step
 
 
 def _is_copying(target: EndpointSpec, subscription: str) -> bool:

@@ -130,6 +130,8 @@ class SlotSpec:
     active: bool = field(default=False, compare=False)
     lost: bool = field(default=False, compare=False)
     """Its WAL is gone, or has not come as far as it: what it feeds must be copied again."""
+    misfit: str = field(default="", compare=False)
+    """Why what it has still to send can't be applied; empty where it can."""
 
 
 @dataclass(frozen=True)

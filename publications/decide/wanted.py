@@ -36,6 +36,11 @@ from publications.declare.declaration import (
 )
 from publications.declare.names import TableName
 
+VERSION = "versao"
+SEALED = frozenset({"credenciais", "revogacoes"})
+"""Tables of what logins hang on: who proves all the time compares them by key and version alone."""
+WRITTEN_BY = "xmin"
+"""The system column that is another one after each change of a row."""
 HEARTBEAT = TableName("ponte", "heartbeat")
 _HEARTBEAT_COLUMNS = (
     ColumnSpec("id", "smallint", not_null=True),
@@ -150,7 +155,8 @@ def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterab
         if role.on == endpoint:
             for grant in role.grants:
                 yield from _role_grants(role.name, grant)
-                yield from _comparing_grants(declaration, endpoint, role.name, grant, filters)
+            if role.proves:
+                yield from _proving_grants(declaration, endpoint, role.name, filters)
 
 
 def _feeder_grants(intake: Intake) -> Iterable[GrantSpec]:
@@ -162,17 +168,19 @@ def _feeder_grants(intake: Intake) -> Iterable[GrantSpec]:
             yield GrantSpec(intake.role, GrantKind.TABLE, table, privilege)
 
 
-def _comparing_grants(
-    declaration: Declaration, endpoint: str, role: str, grant: Grant, filters: Filters
+def _proving_grants(
+    declaration: Declaration, endpoint: str, role: str, filters: Filters
 ) -> Iterable[GrantSpec]:
-    """Who may compare versions of a table that is exported by a filter reads the filter's columns too."""
-    if "versao" not in grant.columns:
-        return
-    for hop in declaration.active_exports:
-        for table in hop.tables:
-            if hop.source == endpoint and table.name == grant.table and table.where:
-                known = filters.get((table.name, table.where))
-                yield from _column_grants(role, "select", table.name, known.columns if known else ())
+    """Who proves reads what travels and a filter's columns, of what is sealed less, and who wrote a row."""
+    for hop in declaration.ways:
+        for table in hop.tables if endpoint in {hop.source, hop.target} else ():
+            known = filters.get((table.name, table.where or "")) if endpoint == hop.source else None
+            columns = {*table.columns, *(known.columns if known else ())}
+            if table.name.name in SEALED:
+                columns = {key_of(table.name), VERSION}
+            if table.name.name != HEARTBEAT.name:
+                written_by = () if VERSION in columns else (WRITTEN_BY,)
+                yield from _column_grants(role, "select", table.name, (*sorted(columns), *written_by))
 
 
 def _column_grants(
@@ -244,10 +252,11 @@ def _publications(declaration: Declaration, endpoint: str, filters: Filters) -> 
 
 
 def _published(table: PublishedTable, filters: Filters) -> PublishedTableSpec:
-    return PublishedTableSpec(table.name, frozenset(table.columns), _where(table, filters))
+    return PublishedTableSpec(table.name, frozenset(table.columns), find_where(table, filters))
 
 
-def _where(table: PublishedTable, filters: Filters) -> str | None:
+def find_where(table: PublishedTable, filters: Filters) -> str | None:
+    """Return which rows of a table are sent, in the words of its server where they are known."""
     if table.where is None:
         return None
     known = filters.get((table.name, table.where))
@@ -300,7 +309,7 @@ def derive_hops(declaration: Declaration, filters: Filters) -> list[HopSpec]:
             publications={table.name: table.publication for table in hop.tables},
             keys={table.name: key_of(table.name) for table in hop.tables},
             wheres={
-                table.name: where for table in hop.tables if (where := _where(table, filters)) is not None
+                table.name: where for table in hop.tables if (where := find_where(table, filters)) is not None
             },
         )
         for hop in declaration.hops

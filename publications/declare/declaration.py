@@ -135,6 +135,8 @@ class Role(_Model):
     settings: dict[Name, str] = Field(default_factory=dict)
     member_of: tuple[Membership, ...] = ()
     grants: tuple[Grant, ...] = ()
+    proves: bool = False
+    """It compares the two ends of each hop, so it reads what travels, and no other column."""
 
 
 class Declaration(_Model):
@@ -158,9 +160,14 @@ class Declaration(_Model):
         return self
 
     @property
+    def ways(self) -> tuple[Intake | Export, ...]:
+        """All that data takes, by the feeder or by replication: the intake and each export not removed."""
+        return (self.intake, *self.active_exports)
+
+    @property
     def hops(self) -> tuple[Intake | Export, ...]:
         """What replication carries: the intake, unless it is fed, and each export that is not removed."""
-        return self.active_exports if self.intake.is_fed else (self.intake, *self.active_exports)
+        return self.active_exports if self.intake.is_fed else self.ways
 
     @property
     def active_exports(self) -> tuple[Export, ...]:

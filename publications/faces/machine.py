@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from db.freshness import FRESH_S, LAGGING_S, Measurement
-from publications.faces.terminal import FACTS, describe_check, describe_road
+from publications.faces.causes import FACTS, describe_fault
+from publications.faces.terminal import describe_check, describe_road
 from publications.watch.checks import LEFT_CRITICAL_S, LEFT_WARNING_S, Check, CheckKind, find_worst
 from publications.watch.follower import Sight
 from publications.watch.road import View
@@ -39,6 +40,15 @@ def measurement_fields(measured: Measurement) -> dict[str, Any]:
         "ok": measured.is_ok,
         "cause": measured.cause.value if measured.cause else None,
         "causes": [cause.value for cause in measured.causes],
+        "faults": [
+            {
+                "cause": one.cause.value,
+                "endpoint": one.endpoint,
+                "detail": describe_fault(one) or None,
+                **one.values,
+            }
+            for one in measured.faults
+        ],
         "age_seconds": measured.freshness.age_seconds,
         "as_of": measured.freshness.as_of,
     }

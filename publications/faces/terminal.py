@@ -8,73 +8,25 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from db.freshness import Cause, FreshnessState, Measurement
+from db.freshness import FreshnessState, Measurement
+from publications.faces.causes import FACTS, describe_faults
 from publications.watch.checks import Check, CheckKind, Level
 from publications.watch.hops import HopView
 from publications.watch.road import View
 from publications.watch.slots import Forecast, SlotState
 
-FACTS: dict[Cause, tuple[str, str]] = {
-    Cause.POLL_DIED: ("nobody has looked for a while", "restart 'ponte panel'"),
-    Cause.WINDOW_DOWN: ("the vitrine does not answer", "start the vitrine's PostgreSQL"),
-    Cause.SLOT_LOST: (
-        "a slot is lost: its WAL was removed",
-        "run 'ponte apply': it copies over what is there",
-    ),
-    Cause.CHANGES_LOST: (
-        "changes were lost on the way, and nothing sends them again",
-        "run 'ponte apply': it copies over what is there, and nobody waits for it",
-    ),
-    Cause.LINK_DOWN: ("the link to the VPS is down", "check 'tailscale status' here and that the VPS runs"),
-    Cause.APPLY_STOPPED: (
-        "a subscription does not apply",
-        "see which in 'ponte lag', then the log of its server; 'ponte plan' if it is disabled",
-    ),
-    Cause.SGP_DOWN: ("SGP's database does not answer", "start SGP's PostgreSQL"),
-    Cause.INTAKE_CUT: (
-        "the vitrine does not get through to SGP's database",
-        "see the log of the vitrine's PostgreSQL: address, pg_hba.conf and passfile of its subscription",
-    ),
-    Cause.WORKER_DEAD: ("the worker does not run: nobody beats", "start the service thumbnail_worker"),
-    Cause.SGP_IDLE: (
-        "the worker runs, but its beats are not written",
-        "look in SGP's database for locks on ponte.heartbeat, a full disk or read-only mode",
-    ),
-    Cause.FEEDER_DEAD: (
-        "the feeder does not run: nobody reads SGP's file",
-        "start the service publications.feeder",
-    ),
-    Cause.FEEDER_STOPPED: (
-        "the feeder runs, and what SGP's file holds does not land",
-        "see below why; else the feeder's log",
-    ),
-    Cause.CLOCK_SKEWED: (
-        "SGP's and the VPS's clocks differ",
-        "set both clocks by NTP: 'timedatectl', on Windows 'w32tm /resync'",
-    ),
-    Cause.DRIFTED: ("what is published or subscribed is not what was applied", "run 'ponte plan'"),
-    Cause.BEAT_LOST: (
-        "changes pass and the heartbeat does not: its row is gone",
-        "at that hop's target 'ALTER SUBSCRIPTION … DROP PUBLICATION' of the heartbeat, then 'ponte apply'"
-        " copies it again",
-    ),
-    Cause.COPYING: ("tables are being copied", "wait; 'ponte lag --watch' shows which"),
-    Cause.CATCHING_UP: (
-        "everything runs and is behind",
-        "wait; 'ponte lag --watch' shows whether it shrinks",
-    ),
-    Cause.UNKNOWN: ("why is not known", "run 'ponte status' on the intranet"),
-}
-"""What each cause means, and the next step."""
-
 SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.LOST_ROWS: (
         "{count} rows of {subject} on {target} are missing, too old or left over, first seen {since}",
-        "run 'ponte apply': it copies that table again",
+        "'ponte verify' names them, 'ponte heal --yes' moves them and no others",
+    ),
+    CheckKind.COMPARED: (
+        "all rows up to {subject} compared {ago} ago: {count} differences",
+        "raise PONTE_PANEL_VERIFY_PERCENT, and see that 'ponte panel' runs",
     ),
     CheckKind.SLOT_LEFT: (
-        "slot {subject} is lost in {hours:.1f} h at the present rate",
-        "mend its subscriber, or raise max_slot_wal_keep_size",
+        "slot {subject} is lost in {hours:.1f} h by {setting}",
+        "mend its subscriber, or raise {setting}",
     ),
     CheckKind.DISK_LEFT: (
         "the disk of {subject} is full in {hours:.1f} h at the present rate",
@@ -104,6 +56,15 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
         "logins on {subject} are refused: no word from here within the bound of {limit:.1f} h",
         "mend the road: the first beat that arrives lets people in again",
     ),
+    CheckKind.RELAYED: ("the link to {subject} is relayed by {relay}: it works, slower", ""),
+    CheckKind.KEY_LEFT: (
+        "the tailnet's key of {subject} expires in {days} days",
+        "renew it before: 'ponte explain PonteTailnetKey'",
+    ),
+    CheckKind.KEY_EXPIRED: (
+        "the tailnet's key of {subject} has expired: nothing passes",
+        "renew it: 'ponte explain PonteTailnetKey'",
+    ),
     CheckKind.RECORDING: ("nobody keeps the history of measurements", "start 'ponte panel' as a service"),
 }
 
@@ -113,14 +74,17 @@ def describe_road(measured: Measurement) -> str:
     age = measured.freshness.age_seconds
     word = "OK" if measured.is_ok else measured.state.value
     old = "age unknown" if age is None else f"{_duration(age)} old"
-    why = "".join(f"; {FACTS[cause][0]}" for cause in measured.causes)
+    why = "".join(f"; {FACTS[cause][0]}{describe_faults(measured, cause)}" for cause in measured.causes)
     return f"{word}, {old}{why}"
 
 
 def describe_check(check: Check) -> tuple[str, str]:
     """Return a fact and the advised action of anything but a road."""
     fact, advice = SENTENCES[check.kind]
-    return fact.format(subject=check.subject, **check.values), advice
+    seconds = check.values.get("seconds")
+    ago = _duration(seconds if isinstance(seconds, float) else None)
+    values = {"subject": check.subject, "ago": ago, **check.values}
+    return fact.format(**values), advice.format(**values)
 
 
 def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
@@ -276,7 +240,7 @@ def _rate(given: Forecast) -> str:
 def _left(given: Forecast) -> str:
     known = [
         (left_s, of)
-        for left_s, of in ((given.slot_left_s, "slot"), (given.disk_left_s, "disk"))
+        for left_s, of in ((given.slot_left_s, given.killer or "slot"), (given.disk_left_s, "disk"))
         if left_s is not None
     ]
     if not known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
@@ -12,6 +13,7 @@ from db.metrics import MetricSpec, Sample
 from publications.panel.words import MOTIVOS
 from publications.watch.hops import HopView
 from publications.watch.road import View
+from publications.watch.tailnet import TailnetState
 
 HOP = ("source", "target")
 STATE = MetricSpec(
@@ -26,7 +28,9 @@ AGE = MetricSpec(
 POLLED = MetricSpec("ponte_watch_last_poll_timestamp_seconds", "when the panel last looked")
 UP = MetricSpec("ponte_endpoint_up_ratio", "1 while the database answers", ("endpoint",))
 SKEW = MetricSpec("ponte_clock_skew_seconds", "SGP's clock minus the subscriber's", ("subscriber",))
-ROOM = MetricSpec("ponte_room_used_ratio", "share of slots, senders, origins, workers", ("endpoint", "thing"))
+ROOM = MetricSpec(
+    "ponte_room_used_ratio", "share of slots, senders, origins, workers, processes", ("endpoint", "thing")
+)
 WAL_RATE = MetricSpec("ponte_wal_rate_bytes_per_second", "WAL that the server writes", ("endpoint",))
 DISK_FREE = MetricSpec("ponte_disk_free_bytes", "free on the disk of the server's files", ("endpoint",))
 DISK_LEFT = MetricSpec("ponte_disk_left_seconds", "until a held slot has filled the disk", ("endpoint",))
@@ -41,7 +45,10 @@ SLOT_LEFT = MetricSpec("ponte_slot_left_seconds", "until a held slot can be lost
 BEHIND = MetricSpec("ponte_hop_behind_seconds", "how far the target is behind the source", HOP)
 GAPS = MetricSpec("ponte_hop_gaps_rows", "times that changes were lost on it and not yet copied again", HOP)
 LOST = MetricSpec(
-    "ponte_hop_lost_rows", "rows that are missing, too old or left over at its target", (*HOP, "table")
+    "ponte_hop_lost_rows", "rows that are missing, changed or left over at its target", (*HOP, "table")
+)
+PROVEN = MetricSpec(
+    "ponte_hop_proven_seconds", "within which each row at its target was compared; missing if not yet", HOP
 )
 FEEDING = MetricSpec("ponte_feeder_running_ratio", "1 while SGP's file is read and landed, where SGP is one")
 LOOK = MetricSpec("ponte_feeder_look_seconds", "how long the last look into SGP's file took")
@@ -71,6 +78,10 @@ MINIATURAS = MetricSpec("ponte_miniaturas_rows", "photos by verdict", ("estado",
 REFUSED = MetricSpec("ponte_miniaturas_refused_rows", "photos without a miniatura, by reason", ("motivo",))
 CREDENCIAIS_PENDING = MetricSpec("ponte_credenciais_pending_rows", "active users without a credencial")
 UNSYNCED = MetricSpec("ponte_credenciais_unsynced_rows", "passwords that can't be carried", ("reason",))
+KEY_LEFT = MetricSpec(
+    "ponte_tailnet_key_left_seconds", "until a node's key of the tailnet ends; missing if never", ("node",)
+)
+RELAYED = MetricSpec("ponte_tailnet_relayed_ratio", "1 while a relay carries what goes to a node", ("node",))
 DEAD_LETTERS = MetricSpec("ponte_dead_letters_rows", "rows that can't be projected", ("landing",))
 AS_APPLIED = MetricSpec(
     "ponte_publication_as_applied_ratio", "1 while what is published is what was applied", ("endpoint",)
@@ -111,6 +122,7 @@ def collect(view: View, polled_at: float, elapsed_s: float) -> Iterable[Metric]:
     yield from _collect_hops(view)
     yield from _collect_backlog(view)
     yield AS_APPLIED.family(_by(view.as_applied.items()))
+    yield from collect_tailnet(view.tailnet)
 
 
 def _collect_roads(measured: dict[str, Measurement]) -> Iterable[Metric]:
@@ -154,6 +166,7 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     yield LOST.family(
         ((hop.source, hop.target, table), lost.rows) for hop in hops for table, lost in hop.lost.items()
     )
+    yield PROVEN.family(((hop.source, hop.target), hop.checked_s) for hop in hops)
     yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in known)
     yield from _collect_slots(known)
     yield from _collect_subscriptions(view, replicated)
@@ -205,6 +218,14 @@ def _collect_backlog(view: View) -> Iterable[Metric]:
     yield REFUSED.family(_by({**dict.fromkeys(MOTIVOS, 0), **backlog.miniaturas_refused}.items()))
     yield UNSYNCED.family(_by(backlog.unsynced.items()))
     yield DEAD_LETTERS.family(_by(backlog.dead_letters.items()))
+
+
+def collect_tailnet(tailnet: TailnetState | None) -> Iterable[Metric]:
+    """Return what is known of the nodes of the tailnet."""
+    now = datetime.now(UTC)
+    nodes = [one for one in (tailnet.own, tailnet.peer) if one] if tailnet else []
+    yield KEY_LEFT.family(((one.name,), one.key_left_s(now)) for one in nodes)
+    yield RELAYED.family(((one.name,), float(bool(one.relay))) for one in nodes[1:])
 
 
 def _by(counts: Iterable[tuple[str, float]]) -> Iterable[Sample]:

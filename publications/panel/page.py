@@ -10,10 +10,13 @@ from db.freshness import Cause, FreshnessState, HopState, Measurement
 from publications.panel.chart import Chart, draw
 from publications.panel.poller import Polled
 from publications.panel.words import (
-    CAUSES,
     FORECASTS,
+    NOT_COMPARED,
+    NOTES,
+    OF_A_ROAD,
     WAITING,
     say_age,
+    say_causes,
     say_check,
     say_duration,
     say_headline,
@@ -66,6 +69,8 @@ class Road:
     waiting: tuple[str, ...]
     logins: str
     """For how long people may log in without word; empty where the VPS does not tell."""
+    compared: str
+    """When all rows were last compared, and how many differed."""
     events: tuple[Event, ...]
 
 
@@ -76,6 +81,8 @@ class Page:
     roads: tuple[Road, ...]
     alarms: tuple[str, ...]
     failed: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What of the tailnet is worth a line."""
     elapsed: str
     is_dead: bool
 
@@ -88,34 +95,35 @@ def make_page(polled: Polled) -> Page:
     measured = {name: view.measure(name, elapsed_s=elapsed_s) for name in view.subscribers}
     return Page(
         roads=tuple(
-            _make_road(polled, name, found, waiting=waiting, logins=_find_logins(checks, name))
+            _make_road(polled, name, found, waiting=waiting, checks=checks)
             for name, found in measured.items()
         ),
         alarms=tuple(say_check(one) for one in checks if one.level is not Level.OK),
         failed=tuple(
             say_check(one)
             for one in checks
-            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | {CheckKind.LOGINS}
+            if one.level is Level.OK and one.kind not in WAITING | FORECASTS | NOTES | OF_A_ROAD
         ),
+        notes=tuple(say_check(one) for one in checks if one.level is Level.OK and one.kind in NOTES),
         elapsed=say_age(elapsed_s),
         is_dead=any(Cause.POLL_DIED in found.causes for found in measured.values()),
     )
 
 
-def _find_logins(checks: Sequence[Check], name: str) -> str:
+def _find_of_road(checks: Sequence[Check], name: str, kind: CheckKind) -> str:
     """Return what is said with the road; what is an alarm stands there."""
     return next(
         (
             say_check(one)
             for one in checks
-            if one.kind is CheckKind.LOGINS and one.level is Level.OK and one.subject == name
+            if one.kind is kind and one.level is Level.OK and one.subject == name
         ),
         "",
     )
 
 
 def _make_road(
-    polled: Polled, name: str, measured: Measurement, *, waiting: Sequence[str], logins: str
+    polled: Polled, name: str, measured: Measurement, *, waiting: Sequence[str], checks: Sequence[Check]
 ) -> Road:
     title, last_sync = say_headline(measured)
     chart = draw(polled.day.get(name, ()), now=datetime.now(UTC))
@@ -125,13 +133,14 @@ def _make_road(
         tone=_tone(measured.state, ok=measured.is_ok),
         title=title,
         last_sync=last_sync,
-        reasons=tuple(CAUSES[cause] for cause in measured.causes),
+        reasons=say_causes(measured),
         as_of=as_of.astimezone() if as_of else None,
         stops=_make_stops(polled.view, name),
         chart=chart,
         chart_text=_describe_chart(chart),
         waiting=(_describe_queue(polled.view.subscribers[name].export), *waiting),
-        logins=logins,
+        logins=_find_of_road(checks, name, CheckKind.LOGINS),
+        compared=_find_of_road(checks, name, CheckKind.COMPARED) or NOT_COMPARED,
         events=tuple(_make_event(turn) for turn in polled.turns.get(name, ())),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.contract import Motivo
-from db.freshness import Cause, FreshnessState, HopState, Measurement
+from db.freshness import Cause, Fault, FreshnessState, HopState, Measurement
 from publications.watch.checks import Check, CheckKind
 from publications.watch.hops import HopView
 
@@ -32,12 +32,64 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "Chame o suporte: 'ponte apply' copia tudo de novo, sem interromper ninguém.",
     ),
     Cause.LINK_DOWN: (
-        "A ligação entre a loja e a VPS caiu. As mudanças esperam aqui e seguem sozinhas quando ela voltar.",
+        "A loja não alcança a VPS. As mudanças esperam aqui e seguem sozinhas quando ela voltar.",
         "Veja se a internet da loja funciona; depois, o Tailscale e a VPS.",
     ),
-    Cause.APPLY_STOPPED: (
-        "As mudanças chegam, mas não estão sendo gravadas.",
-        "Chame o suporte: 'ponte lag' mostra em qual trecho.",
+    Cause.VPS_DOWN: (
+        "A VPS responde, mas o PostgreSQL dela está parado.",
+        "Chame o suporte: é preciso iniciar o PostgreSQL da VPS.",
+    ),
+    Cause.SERVER_STARTING: (
+        "Um banco de dados está iniciando ou parando.",
+        "Aguarde um momento; se continuar, chame o suporte.",
+    ),
+    Cause.DATABASE_MISSING: (
+        "Um banco de dados não existe ou foi fechado.",
+        "Chame o suporte: é preciso restaurar o banco ou corrigir o nome dele.",
+    ),
+    Cause.WATCH_REFUSED: (
+        "Um servidor responde, mas não deixa o painel entrar.",
+        "Chame o suporte: é preciso corrigir a senha ou a permissão do painel.",
+    ),
+    Cause.SERVER_FULL: (
+        "Um banco de dados não tem mais conexões livres para o painel.",
+        "Chame o suporte: há sessões demais nesse servidor.",
+    ),
+    Cause.SUBSCRIPTION_MISSING: (
+        "Uma assinatura não existe: nada passa por esse trecho.",
+        "Chame o suporte: rode 'ponte plan' e depois 'ponte apply'.",
+    ),
+    Cause.SUBSCRIPTION_DISABLED: (
+        "Uma assinatura foi desligada: as mudanças esperam.",
+        "Chame o suporte: 'ponte apply' a religa.",
+    ),
+    Cause.WORKERS_SHORT: (
+        "Um servidor não pode iniciar o processo que recebe as mudanças.",
+        "Chame o suporte: é preciso aumentar max_worker_processes e reiniciar esse servidor.",
+    ),
+    Cause.NOTIFY_FULL: (
+        "A fila de avisos de um servidor está cheia: nada é gravado ali.",
+        "Chame o suporte: é preciso encerrar a sessão que a segura.",
+    ),
+    Cause.KEY_MISSING: (
+        "Uma tabela está sem a chave de que a cópia precisa.",
+        "Chame o suporte: 'ponte plan' diz qual e como repor.",
+    ),
+    Cause.APPLY_BLOCKED: (
+        "As mudanças chegam, mas esperam por uma trava.",
+        "Chame o suporte: alguém segura uma tabela há tempo demais.",
+    ),
+    Cause.SLOT_TAKEN: (
+        "Outro servidor está lendo a fila de mudanças.",
+        "Chame o suporte: é provável que uma cópia da VPS esteja ligada.",
+    ),
+    Cause.APPLY_FAILING: (
+        "As mudanças chegam, mas a gravação falha sempre com o mesmo erro.",
+        "Chame o suporte: rode 'ponte plan'.",
+    ),
+    Cause.EXPORT_CUT: (
+        "A VPS responde, mas não consegue se conectar à vitrine, na loja.",
+        "Chame o suporte: na VPS, veja o Tailscale e o registro do PostgreSQL.",
     ),
     Cause.SGP_DOWN: ("O banco de dados do SGP não responde.", "Inicie o PostgreSQL do SGP."),
     Cause.INTAKE_CUT: (
@@ -47,6 +99,10 @@ CAUSES: dict[Cause, tuple[str, str]] = {
     Cause.WORKER_DEAD: (
         "O serviço da ponte na loja está parado.",
         "Inicie o serviço thumbnail_worker no servidor da loja.",
+    ),
+    Cause.WORKER_SHUT_OUT: (
+        "O serviço da ponte funciona, mas não consegue entrar no banco do SGP.",
+        "Chame o suporte: o registro do thumbnail_worker diz por quê.",
     ),
     Cause.SGP_IDLE: (
         "O SGP não aceita gravações: o serviço da ponte tenta e não consegue.",
@@ -78,6 +134,29 @@ CAUSES: dict[Cause, tuple[str, str]] = {
 }
 """What each cause means, and what to do."""
 
+DETAILS: dict[Cause, str] = {
+    Cause.SLOT_LOST: "{slot}: {reason}",
+    Cause.SUBSCRIPTION_DISABLED: "{subscription}",
+    Cause.WORKERS_SHORT: "{setting}",
+    Cause.NOTIFY_FULL: "processo {pid}",
+    Cause.KEY_MISSING: "{table}",
+    Cause.APPLY_BLOCKED: "processo {pid}",
+    Cause.SLOT_TAKEN: "endereço {address}",
+    Cause.APPLY_FAILING: "{said}",
+    Cause.EXPORT_CUT: "{said}",
+    Cause.INTAKE_CUT: "{said}",
+}
+"""What a fault adds to its cause, beside the server's name; errors are in its own words."""
+
+LOSSES = {
+    "wal_removed": "passou de max_slot_wal_keep_size",
+    "idle_timeout": "parada por mais que idle_replication_slot_timeout",
+    "rows_removed": "o que ela precisa do catálogo foi removido",
+    "wal_level_insufficient": "wal_level foi reduzido",
+    "dropped": "foi apagada",
+    "replaced": "foi recriada por alguém",
+}
+
 HOPS = {
     HopState.RUNNING: "passando",
     HopState.LOST: "fila perdida",
@@ -99,11 +178,15 @@ MOTIVOS: dict[str, str] = {
 }
 SENTENCES = {
     CheckKind.LOST_ROWS: "{count} linhas de {subject} em {target} faltam ou não valem mais (visto: {since})",
-    CheckKind.SLOT_LEFT: "No ritmo atual a fila {subject} se perde em {hours} h",
+    CheckKind.COMPARED: "Conferido {idade}: {count} diferenças",
+    CheckKind.SLOT_LEFT: "A fila {subject} se perde em {hours} h ({setting})",
     CheckKind.DISK_LEFT: "No ritmo atual o disco de {subject} enche em {hours} h",
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
     CheckKind.LOGINS: "Sem contato com a loja, entra-se pelo celular por mais {hours} h (limite: {limit} h)",
     CheckKind.LOGINS_REFUSED: "Ninguém mais entra pelo celular: há mais de {limit} h sem contato com a loja",
+    CheckKind.RELAYED: "A ligação com {subject} passa por um intermediário ({relay}): funciona, mais devagar",
+    CheckKind.KEY_LEFT: "A chave de {subject} na rede Tailscale vence em {days} dia(s)",
+    CheckKind.KEY_EXPIRED: "A chave de {subject} na rede Tailscale venceu: nada passa até renovar",
     CheckKind.DEAD_LETTERS: "{count} registros do SGP que não puderam ser lidos",
     CheckKind.UNREAD_VALUES: "{count} registros do SGP com valores que não puderam ser lidos",
     CheckKind.UNSYNCED: "{count} pessoas precisam trocar a senha no SGP para entrar pelo celular",
@@ -113,6 +196,7 @@ SENTENCES = {
 }
 SENTENCES_FOR_ONE = {
     CheckKind.LOST_ROWS: "1 linha de {subject} em {target} falta ou não vale mais (visto: {since})",
+    CheckKind.COMPARED: "Conferido {idade}: 1 diferença",
     CheckKind.DEAD_LETTERS: "1 registro do SGP que não pôde ser lido",
     CheckKind.UNREAD_VALUES: "1 registro do SGP com um valor que não pôde ser lido",
     CheckKind.UNSYNCED: "1 pessoa precisa trocar a senha no SGP para entrar pelo celular",
@@ -120,9 +204,14 @@ SENTENCES_FOR_ONE = {
     CheckKind.MINIATURAS_PENDING: "1 foto espera para ser reduzida",
     CheckKind.MINIATURAS_REFUSED: "1 foto sem miniatura: {motivo}",
 }
+NOT_COMPARED = "As linhas ainda não foram todas conferidas"
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
+NOTES = frozenset({CheckKind.RELAYED, CheckKind.KEY_LEFT})
+"""While they are no alarm they are said with the road."""
 FORECASTS = frozenset({CheckKind.SLOT_LEFT, CheckKind.DISK_LEFT})
 """They are news once they are bad."""
+OF_A_ROAD = frozenset({CheckKind.LOGINS, CheckKind.COMPARED})
+"""They stand with its road, unless they are alarms."""
 
 
 BEAT_S = 3.0
@@ -133,6 +222,24 @@ def say_headline(measured: Measurement) -> tuple[str, str]:
     """Return the page's first line in two halves."""
     word = "OK" if measured.is_ok else WORDS[measured.state]
     return f"Sincronização: {word}", f"Último Sync: {say_age(measured.freshness.age_seconds)}"
+
+
+def say_causes(measured: Measurement) -> tuple[tuple[str, str], ...]:
+    """Return for each cause what it means, with what is known of it, and what to do."""
+    found = []
+    for cause in measured.causes:
+        why, advice = CAUSES[cause]
+        faults = [_say_fault(fault) for fault in measured.faults if fault.cause is cause]
+        known = "; ".join(dict.fromkeys(fault for fault in faults if fault))
+        found.append((f"{why.removesuffix('.')} ({known})." if known else why, advice))
+    return tuple(found)
+
+
+def _say_fault(fault: Fault) -> str:
+    """Return where it is and what is known of it, such as `vps, processo 123`."""
+    values = {**fault.values, "reason": LOSSES.get(fault.values.get("reason", ""), "")}
+    detail = DETAILS.get(fault.cause, "").format(**values)
+    return ", ".join(part for part in (fault.endpoint, detail) if part)
 
 
 def say_turn(state: FreshnessState, cause: Cause | None) -> str:
@@ -180,7 +287,9 @@ def say_check(check: Check) -> str:
     values = {name: _say_value(value) for name, value in check.values.items()}
     motivo = MOTIVOS.get(check.subject, check.subject.replace("_", " "))
     sentences = SENTENCES_FOR_ONE if check.values.get("count") == 1 else SENTENCES
-    return sentences[check.kind].format(subject=check.subject, motivo=motivo, **values)
+    seconds = check.values.get("seconds")
+    age = say_age(seconds if isinstance(seconds, float) else None)
+    return sentences[check.kind].format(subject=check.subject, motivo=motivo, idade=age, **values)
 
 
 def _say_value(value: float | str | None) -> str:

@@ -1,8 +1,19 @@
 -- name: server
--- the server's clock, version, how far it has written, and where its files lie
+-- the server's clock, version, how far it has written, where its files lie, how full its queue of notifications
+-- is, and after how many seconds a subscription's worker is started again
 SELECT clock_timestamp(), current_setting('server_version_num')::int,
        CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint END,
-       current_setting('data_directory', true);
+       current_setting('data_directory', true), pg_notification_queue_usage(),
+       (SELECT g.setting::float8 / 1000 FROM pg_settings g WHERE g.name = 'wal_retrieve_retry_interval');
+
+-- name: listeners
+-- who probably holds the queue of notifications: the session whose transaction is open for longest, since what
+-- was sent before it stays for it; pid, what it does, whose, where, for how many seconds
+SELECT a.pid, a.state, a.usename::text, a.datname::text, extract(epoch FROM clock_timestamp() - a.xact_start)::int
+  FROM pg_stat_activity a
+ WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.xact_start IS NOT NULL
+ ORDER BY a.xact_start
+ LIMIT 1;
 
 -- name: rooms
 -- what of each scarce thing is in use, and of how much
@@ -15,14 +26,26 @@ SELECT 'origins', (SELECT count(*) FROM pg_replication_origin),
                 current_setting('max_replication_slots'))::int
 UNION ALL
 SELECT 'workers', (SELECT count(*) FROM pg_stat_activity a WHERE a.backend_type ~ '^logical replication .*worker$'),
-       current_setting('max_logical_replication_workers')::int;
+       current_setting('max_logical_replication_workers')::int
+UNION ALL
+SELECT 'processes', (SELECT count(*) FROM pg_stat_activity a
+                      WHERE a.backend_type NOT IN (
+                              'archiver', 'autovacuum launcher', 'autovacuum worker', 'background writer',
+                              'checkpointer', 'client backend', 'io worker', 'slotsync worker', 'standalone backend',
+                              'startup', 'walreceiver', 'walsender', 'walsummarizer', 'walwriter')),
+       current_setting('max_worker_processes')::int;
 
 -- name: slots
 -- this database's logical slots: all that the view has, bytes kept, bytes unconfirmed, seconds since a reply,
--- transactions decoded so far, and since when they are counted if that was not always
+-- transactions decoded so far, since when they are counted if that was not always, who reads it from where and
+-- since how many seconds, for how many nobody has, and, from 18 on, after how many of them it is given up
 SELECT to_jsonb(s), pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint,
        pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint,
-       extract(epoch FROM clock_timestamp() - r.reply_time)::float8, t.total_txns, t.stats_reset
+       extract(epoch FROM clock_timestamp() - r.reply_time)::float8, t.total_txns, t.stats_reset,
+       r.pid, coalesce(host(r.client_addr), 'its own machine'),
+       extract(epoch FROM clock_timestamp() - r.backend_start)::float8,
+       extract(epoch FROM clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::float8,
+       (SELECT nullif(g.setting, '0')::float8 FROM pg_settings g WHERE g.name = 'idle_replication_slot_timeout')
   FROM pg_replication_slots s
   LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
   LEFT JOIN pg_stat_replication_slots t ON t.slot_name = s.slot_name
@@ -30,17 +53,28 @@ SELECT to_jsonb(s), pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint
  ORDER BY s.slot_name;
 
 -- name: subscriptions
--- this database's subscriptions: their worker, how far it is, what it counts, what it waits for, what it follows
+-- this database's subscriptions: their worker, how far it is, what it counts, what it waits for, for whom, what
+-- it follows, and which of that has no key that can name a row (unique, at once, valid, of the whole table)
 SELECT s.subname, s.subenabled, w.pid, pg_wal_lsn_diff(w.received_lsn, '0/0')::bigint,
        pg_wal_lsn_diff(w.latest_end_lsn, '0/0')::bigint,
-       extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time)::float8,
+       CASE WHEN isfinite(w.last_msg_receipt_time)
+            THEN extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time)::float8 END,
        coalesce(to_jsonb(c), '{}'),
        ARRAY(SELECT r.srrelid::regclass::text FROM pg_subscription_rel r
               WHERE r.srsubid = s.oid AND r.srsubstate <> 'r' ORDER BY 1),
        (SELECT max(extract(epoch FROM clock_timestamp() - l.waitstart))::float8
           FROM pg_locks l WHERE l.pid = w.pid AND NOT l.granted),
+       pg_blocking_pids(w.pid),
        s.subpublications,
-       (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid)
+       (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid),
+       ARRAY(SELECT r.srrelid::regclass::text
+               FROM pg_subscription_rel r JOIN pg_class k ON k.oid = r.srrelid
+              WHERE r.srsubid = s.oid AND k.relreplident <> 'f'
+                AND NOT EXISTS (SELECT FROM pg_index i
+                                 WHERE i.indrelid = r.srrelid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                                   AND i.indpred IS NULL
+                                   AND CASE k.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END)
+              ORDER BY 1)
   FROM pg_subscription s
   LEFT JOIN LATERAL (
     SELECT st.* FROM pg_stat_subscription st
@@ -84,6 +118,14 @@ SELECT (SELECT count(*)::int FROM pg_stat_activity a
 -- on a subscriber: for how many seconds its API lets people log in without word from the intranet
 SELECT b.seconds FROM auth.offline_bound b;
 
+-- name: error_landed
+-- on the vitrine: the last error of its subscription, where its log can tell
+SELECT e.age_s, e.sqlstate, e.said FROM watch.last_error() e;
+
+-- name: error_received
+-- on a subscriber: the same
+SELECT e.age_s, e.sqlstate, e.said FROM guard.last_error() e;
+
 -- name: gaps_landed
 -- on the vitrine: how many times changes were lost on the way there
 SELECT count(*)::int FROM projection.gaps;
@@ -126,6 +168,18 @@ INSERT INTO watch.measurements (subscriber, state, cause, as_of, age_seconds, sg
                                 vitrine_wal_bytes, vitrine_retained_bytes)
 VALUES (%(subscriber)s, %(state)s, %(cause)s, %(as_of)s, %(age_seconds)s, %(sgp_wal_bytes)s,
         %(sgp_retained_bytes)s, %(vitrine_wal_bytes)s, %(vitrine_retained_bytes)s);
+
+-- name: proofs
+-- what was found when each table was last compared to its end: rows that differed, since when, seconds since
+SELECT p.compared, p.differing, p.seen_at, extract(epoch FROM clock_timestamp() - p.begun_at)::float8
+  FROM watch.proofs p WHERE p.target = %s AND p.begun_at <= clock_timestamp();
+
+-- name: write_proof
+-- keep what was found; it is true as of when the comparison began
+INSERT INTO watch.proofs AS held (target, compared, differing, seen_at, begun_at)
+VALUES (%(target)s, %(compared)s, %(rows)s, %(seen_at)s, clock_timestamp() - %(ago)s * interval '1 second')
+ON CONFLICT (target, compared) DO UPDATE
+  SET differing = excluded.differing, seen_at = excluded.seen_at, begun_at = excluded.begun_at;
 
 -- name: thin
 -- fold what is older than a day into hours

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
 from db.freshness import Cause, FreshnessState, Measurement
 from db.offline import measure_offline_trust
 from publications.watch.road import View
+from publications.watch.tailnet import TailnetState
 
 HOUR_S = 3600.0
 LEFT_WARNING_S = 24 * HOUR_S
 LEFT_CRITICAL_S = 4 * HOUR_S
 ROOM_WARNING = 0.8
+COMPARED_WARNING_S = 24 * HOUR_S
+"""A loss that stays unseen for so long is found too late."""
 LOGINS_WARNING = 1 / 3
 """With less than this of the offline bound left, somebody should know."""
+KEY_WARNING_S = 14 * 24 * HOUR_S
+"""With less than this of a key of the tailnet's left, somebody should make another."""
 UNRECORDED_S = 60.0
 """The panel writes every ten seconds; for so long it may be restarted."""
 
@@ -37,6 +43,7 @@ class CheckKind(StrEnum):
 
     ROAD = "road"
     LOST_ROWS = "lost_rows"
+    COMPARED = "compared"
     SLOT_LEFT = "slot_left"
     DISK_LEFT = "disk_left"
     ROOM = "room"
@@ -49,6 +56,9 @@ class CheckKind(StrEnum):
     LOGINS = "logins"
     LOGINS_REFUSED = "logins_refused"
     RECORDING = "recording"
+    RELAYED = "relayed"
+    KEY_LEFT = "key_left"
+    KEY_EXPIRED = "key_expired"
 
 
 @dataclass(frozen=True)
@@ -70,10 +80,12 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
     logins = [_check_logins(view, name, found) for name, found in measured.items()]
     others = [
         *_check_lost(view),
+        *_check_compared(view),
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
         *_check_feed(view),
+        *check_tailnet(view.tailnet),
         *(one for one in logins if one is not None),
     ]
     return [*roads, *sorted(others, key=lambda one: -one.level)]
@@ -130,11 +142,22 @@ def _check_lost(view: View) -> Iterable[Check]:
             yield Check(CheckKind.LOST_ROWS, table, Level.CRITICAL, values)
 
 
+def _check_compared(view: View) -> Iterable[Check]:
+    """Say within what time each row of a road was compared; nothing while that has not come to its end."""
+    for name, one in view.subscribers.items():
+        known = [hop.checked_s for hop in one.hops if hop.checked_s is not None]
+        if len(known) == len(one.hops):
+            level = Level.WARNING if max(known) > COMPARED_WARNING_S else Level.OK
+            differing = sum(lost.rows for hop in one.hops for lost in hop.lost.values())
+            yield Check(CheckKind.COMPARED, name, level, {"seconds": max(known), "count": differing})
+
+
 def _check_left(view: View) -> Iterable[Check]:
     for hop in view.hops:
         slot_s, disk_s = hop.forecast.slot_left_s, hop.forecast.disk_left_s
         if slot_s is not None:
-            yield Check(CheckKind.SLOT_LEFT, hop.slot_name, _grade_left(slot_s), {"hours": slot_s / HOUR_S})
+            values = {"hours": slot_s / HOUR_S, "setting": hop.forecast.killer}
+            yield Check(CheckKind.SLOT_LEFT, hop.slot_name, _grade_left(slot_s), values)
         if disk_s is not None:
             yield Check(CheckKind.DISK_LEFT, hop.source, _grade_left(disk_s), {"hours": disk_s / HOUR_S})
 
@@ -177,3 +200,17 @@ def _check_backlog(view: View) -> Iterable[Check]:
             yield Check(kind, view.window, level, {"count": count})
     for motivo, count in sorted(backlog.miniaturas_refused.items()):
         yield Check(CheckKind.MINIATURAS_REFUSED, motivo, Level.OK, {"count": count})
+
+
+def check_tailnet(tailnet: TailnetState | None) -> Iterable[Check]:
+    """Say what of the tailnet is about to end, or slow; a shop that is always relayed has no alarm of it."""
+    nodes = [one for one in (tailnet.own, tailnet.peer) if one] if tailnet else []
+    for node in nodes:
+        left_s = node.key_left_s(datetime.now(UTC))
+        if node.expired:
+            yield Check(CheckKind.KEY_EXPIRED, node.name, Level.CRITICAL)
+        elif left_s is not None:
+            level = Level.OK if left_s > KEY_WARNING_S else Level.WARNING
+            yield Check(CheckKind.KEY_LEFT, node.name, level, {"days": int(left_s / 24 / HOUR_S)})
+    if tailnet and tailnet.peer and tailnet.peer.relay:
+        yield Check(CheckKind.RELAYED, tailnet.peer.name, Level.OK, {"relay": tailnet.peer.relay})

@@ -6,12 +6,11 @@ had committed was read and landed. Where it does not come nobody knows whether S
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from db.freshness import ABSENT_S, BEATLESS_S, HopState, Observation
+from db.freshness import ABSENT_S, BEATLESS_S, Cause, Fault, HopState
 from publications.declare.declaration import Intake
 from publications.watch.follower import Sight
 from publications.watch.hops import HopView
+from publications.watch.proofs import UNPROVEN_S, Losses
 from publications.watch.reading import FeedState
 from publications.watch.slots import Forecast
 
@@ -34,53 +33,42 @@ def sight_file(intake: Intake, window: Sight) -> Sight:
     )
 
 
-def view_feed(intake: Intake, window: Sight) -> HopView:
+def view_feed(intake: Intake, window: Sight, losses: Losses) -> HopView:
     """Return the feed as a hop that has neither slot nor subscription."""
     feed = find_feed(window)
-    age_s = _beat_age_s(window)
+    cause = _find_cause(window, feed) if feed else None
+    state = HopState.UNKNOWN if feed is None else HopState.STOPPED if cause else HopState.RUNNING
+    unreadable = window.answers and window.reading is not None and feed is None
     return HopView(
         source=intake.source,
         target=intake.target,
-        state=_judge(window, feed),
+        state=state,
         slot_name="",
         subscription_name="",
         slot=None,
         slot_known=False,
         subscription=None,
-        behind_s=age_s if feed else None,
+        behind_s=_beat_age_s(window) if feed else None,
         forecast=Forecast(None, False, None, None),
-        complete=True,
+        complete=not unreadable,
         beat_lost=False,
         gaps=window.gaps,
-        gaps_hidden=window.reading is not None and window.gaps is None,
-        feed=feed,
+        gaps_hidden=(window.reading is not None and window.gaps is None) or losses.hidden,
+        lost=losses.tables,
+        checked_s=losses.checked_s,
+        unproven=state is HopState.RUNNING and losses.unproven_s > UNPROVEN_S,
+        faults=(Fault(cause, intake.target),) if cause else (),
         is_fed=True,
+        feed=feed,
     )
 
 
-def observe_feed(seen: Observation, window: Sight, *, skew_s: float) -> Observation:
-    """Add what the feeder shows of the road's beginning."""
-    feed = find_feed(window)
-    if feed is None:
-        return replace(seen, intake=HopState.UNKNOWN, blind=seen.blind or window.answers)
-    dead = _is_dead(window, feed)
-    stopped = not dead and _is_stopped(window, feed)
-    return replace(seen, feeder_dead=dead, feeder_stopped=stopped, skew_s=skew_s)
-
-
-def _judge(window: Sight, feed: FeedState | None) -> HopState:
-    if feed is None:
-        return HopState.UNKNOWN
-    return HopState.STOPPED if _is_dead(window, feed) or _is_stopped(window, feed) else HopState.RUNNING
-
-
-def _is_dead(window: Sight, feed: FeedState) -> bool:
-    return feed.sessions == 0 and _is_beatless(window, ABSENT_S)
-
-
-def _is_stopped(window: Sight, feed: FeedState) -> bool:
-    """A look that takes long puts off the beat after it."""
-    return feed.fault is not None or _is_beatless(window, BEATLESS_S + 2 * (feed.took_s or 0.0))
+def _find_cause(window: Sight, feed: FeedState) -> Cause | None:
+    if feed.sessions == 0 and _is_beatless(window, ABSENT_S):
+        return Cause.FEEDER_DEAD
+    # A look that takes long puts off the beat after it.
+    late = _is_beatless(window, BEATLESS_S + 2 * (feed.took_s or 0.0))
+    return Cause.FEEDER_STOPPED if late or (feed.fault is not None and feed.sessions > 0) else None
 
 
 def _is_beatless(window: Sight, longest_s: float) -> bool:

@@ -20,7 +20,7 @@ from db.engines import Connection, connect
 from db.errors import PonteError
 from db.logs import log_event
 from db.outage import Outage
-from db.reasons import explain_failure
+from db.reasons import UnreachableError, Unreached, explain_failure
 from publications.settings import watch_variable
 from publications.watch.history import Past, read_past, read_silence_s
 from publications.watch.probe import probe
@@ -29,8 +29,10 @@ from publications.watch.reading import (
     Beat,
     EndpointReading,
     EndpointRole,
+    LastError,
     read_backlog,
     read_gaps,
+    read_last_error,
     read_offline_bound,
     read_reading,
 )
@@ -44,6 +46,8 @@ BACKLOG_S = 10.0
 BOUND_S = 30.0
 GAPS_S = 2.0
 """A gap shows itself when a beat comes."""
+ERROR_S = 2.0
+"""The end of a server's log is not read at every look, and only while nothing is applied."""
 BACKLOG_STALE_S = 60.0
 """What could not be counted for so long is not known any more."""
 FAILURES = 2
@@ -85,6 +89,10 @@ class Sight:
     """Its clock minus our steady one."""
     failing: frozenset[str] = frozenset()
     """Subscriptions that fail again and again."""
+    unserved_s: Mapping[str, float] = field(default_factory=dict)
+    """For how long a subscription has got nothing from its publisher, as far as we looked."""
+    last_error: LastError | None = None
+    """Why, where its server's log tells."""
     replaced: Mapping[str, datetime] = field(default_factory=dict)
     """Slots that went, whether or not another of that name came: by this server's clock."""
     backlog: Backlog | None = None
@@ -101,6 +109,8 @@ class Sight:
     """How many times changes were lost on the way there; None where that can't be seen."""
     silence_s: float | None = None
     """For how long nothing had been written into the history when we began; None if nothing ever was."""
+    unreached: Unreached = Unreached.SILENT
+    """In which way it does not answer."""
     failure: str = ""
     """Why it could not be read; empty if it could."""
     hint: str = ""
@@ -136,7 +146,7 @@ class Follower:
         self._answered_at: float | None = None
         self._beat_at = self._beat_changed_at = 0.0
         self._backlog_tried_at = self._backlog_at = -math.inf
-        self._past_tried_at = self._bound_tried_at = self._gaps_tried_at = -math.inf
+        self._past_tried_at = self._bound_tried_at = self._gaps_tried_at = self._error_tried_at = -math.inf
         self._failures = 0
         self._endured = Outage()
         self._explained: tuple[object, PonteError] = (None, PonteError(""))
@@ -209,6 +219,8 @@ class Follower:
             self._read_bound(conn)
         if self._role.gaps:
             self._read_gaps(conn, self._role.gaps)
+        if self._role.error:
+            self._read_error(conn, self._role.error, reading)
         return reading
 
     def _read_past(self, conn: Connection) -> None:
@@ -268,6 +280,23 @@ class Follower:
         with self._lock:
             self._sight = replace(self._sight, gaps=found)
 
+    def _read_error(self, conn: Connection, block: LiteralString, reading: EndpointReading) -> None:
+        """Ask for the last error while a subscription gets nothing, or fails again and again."""
+        now = time.monotonic()
+        if not (self._tracks.find_unserved(reading, now) or self._tracks.find_failing(reading, now)):
+            self._error_tried_at, found = -math.inf, None
+        elif now - self._error_tried_at < ERROR_S:
+            return
+        else:
+            self._error_tried_at = now
+            try:
+                found = read_last_error(conn, block)
+            except psycopg.Error as error:
+                self._endure(error, conn)
+                return
+        with self._lock:
+            self._sight = replace(self._sight, last_error=found)
+
     def _endure(self, error: psycopg.Error, conn: Connection) -> None:
         """Go on where only a statement failed. Raise the error where the connection did."""
         if conn.closed:
@@ -297,7 +326,9 @@ class Follower:
                 beat_missing=before.beat_missing if reading.beat_locked else beat is None,
                 clock_offset_s=offset,
                 failing=self._tracks.find_failing(reading, now),
+                unserved_s=self._tracks.find_unserved(reading, now),
                 replaced={**before.replaced, **self._tracks.find_replaced(reading)},
+                unreached=Unreached.SILENT,
                 failure="",
                 hint="",
             )
@@ -312,7 +343,8 @@ class Follower:
                 self._failures += 1
         told = self._explain(error)
         with self._lock:
-            self._sight = replace(self._sight, failure=told.fact, hint=told.hint)
+            way = told.way if isinstance(told, UnreachableError) else self._sight.unreached
+            self._sight = replace(self._sight, failure=told.fact, hint=told.hint, unreached=way)
         return conn if alive else None
 
     def _explain(self, error: psycopg.Error) -> PonteError:
@@ -325,12 +357,12 @@ class Follower:
         return self._explained[1]
 
 
-def open_link(dsn: SecretStr) -> Connection:
+def open_link(dsn: SecretStr, application: LiteralString = APPLICATION) -> Connection:
     """Open a session that gives up soon; the string's own keywords count, its options beside ours."""
     given = conninfo_to_dict(dsn.get_secret_value())
     probe(given)
     options = f"{_LINK['options']} {given.get('options') or ''}".strip()
-    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=APPLICATION)
+    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=application)
 
 
 def _close(conn: Connection | None) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from db.freshness import FRESH_S, HopState
+from db.freshness import FRESH_S, Cause, Fault, HopState
 from publications.declare.declaration import Export, Intake
+from publications.watch.causes import HopEnds, judge_hop, waits
 from publications.watch.follower import Sight
-from publications.watch.losses import UNPROVEN_S, Losses, LostRows
-from publications.watch.reading import Beat, EndpointReading, FeedState, SubscriptionState
+from publications.watch.proofs import UNPROVEN_S, Losses, LostRows
+from publications.watch.reading import Beat, FeedState, SubscriptionState
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
-LOCK_WAIT_S = 1.0
-"""A worker that waits longer for a lock stands still."""
-MESSAGE_AGE_S = 5.0
-"""A connection on which nothing comes for so long, while something waits, is dead."""
+LASTING_S = 3.0
+"""What is applied for so long without an error is not between two of them."""
 SETTLED_BYTES = 1_000_000
 """With less than this to be confirmed, a beat that does not arrive is not on its way."""
 
@@ -46,13 +45,37 @@ class HopView:
     gaps_hidden: bool
     """Its target was read, and not they: `ponte migrate` or `ponte apply` was not there yet."""
     lost: Mapping[str, LostRows] = field(default_factory=dict)
-    """By table, what its target should show and does not; only on the way to a subscriber."""
+    """By table, rows of its target's that are not what was sent, or not what the projection makes of them."""
+    checked_s: float | None = None
+    """Each row at its target was compared within so many seconds; None if not yet."""
     unproven: bool = False
     """It runs, and what arrived could not be compared for a while."""
     is_fed: bool = False
     """The feeder carries it: it has no slot and no subscription, and never will."""
     feed: FeedState | None = None
     """Then what is known of the feeder."""
+    faults: tuple[Fault, ...] = ()
+    """What stands in its way."""
+
+    waiting_at: int | None = None
+    """It runs, and this beat is the target's newest while the source has another."""
+
+    @property
+    def undecided(self) -> bool:
+        """Tell whether only a longer look shows what stands in its way."""
+        return any(fault.cause is Cause.UNKNOWN for fault in self.faults)
+
+    def is_decided(self, first: HopView) -> bool:
+        """Tell whether it is known what it does: what waited at the first look must have moved on."""
+        if self.undecided or (self.waiting_at is not None and self.waiting_at == first.waiting_at):
+            return False
+        return self.state is not HopState.RUNNING or not self._may_fail_again()
+
+    def _may_fail_again(self) -> bool:
+        """One that failed before and has just begun may be about to: between two failures all looks well."""
+        failed = self.subscription is not None and self.subscription.apply_errors > 0
+        lasts = self.slot is not None and self.slot.active and (self.slot.reader_age_s or 0.0) > LASTING_S
+        return failed and not lasts
 
 
 def view_hop(
@@ -71,14 +94,19 @@ def view_hop(
     slot = source.reading.slot(hop.slot) if source.reading else None
     subscription = target.reading.subscription(hop.subscription) if target.reading else None
     free = source.reading.disk_free_bytes if source.reading else None
-    state = judge_hop(
+    ends = HopEnds(
+        hop.source,
+        hop.target,
+        hop.slot,
         source.reading if source.answers else None,
         target.reading if target.answers else None,
-        slot=hop.slot,
-        subscription=hop.subscription,
-        fails_again=hop.subscription in target.failing,
+        subscription if target.answers else None,
         slot_replaced=_is_replaced(hop.slot, source, sights[window]),
+        fails_again=hop.subscription in target.failing,
+        unserved_s=target.unserved_s.get(hop.subscription, 0.0),
+        last_error=target.last_error,
     )
+    state, faults = judge_hop(ends, cut=Cause.INTAKE_CUT if isinstance(hop, Intake) else Cause.EXPORT_CUT)
     return HopView(
         source=hop.source,
         target=hop.target,
@@ -95,51 +123,15 @@ def view_hop(
         gaps=target.gaps,
         gaps_hidden=(target.reading is not None and target.gaps is None) or compared.hidden,
         lost=compared.tables,
+        checked_s=compared.checked_s,
         unproven=state is HopState.RUNNING and compared.unproven_s > UNPROVEN_S,
+        faults=faults,
+        waiting_at=_find_waiting(source.beat, target.beat) if state is HopState.RUNNING else None,
     )
 
 
-def judge_hop(
-    source: EndpointReading | None,
-    target: EndpointReading | None,
-    *,
-    slot: str,
-    subscription: str,
-    fails_again: bool,
-    slot_replaced: bool,
-) -> HopState:
-    """Say what a hop does, from what its two ends show. fails_again: apply errors went on counting lately."""
-    if slot_replaced or (source is not None and _is_lost(source.slot(slot))):
-        return HopState.LOST
-    if target is None:
-        return HopState.UNKNOWN
-    state = target.subscription(subscription)
-    if state is None or fails_again or _stands_still(state):
-        return HopState.STOPPED
-    if source is None:
-        return HopState.UNKNOWN
-    return HopState.CUT if _is_cut(source, target, state) else HopState.RUNNING
-
-
-def _is_lost(slot: SlotState | None) -> bool:
-    return slot is None or slot.lost
-
-
-def _stands_still(state: SubscriptionState) -> bool:
-    return not state.enabled or (state.lock_wait_s or 0.0) > LOCK_WAIT_S
-
-
-def _is_cut(source: EndpointReading, target: EndpointReading, state: SubscriptionState) -> bool:
-    """Tell whether nothing comes: no worker stays, or a beat waits and its connection brings no message."""
-    if state.pid is None:
-        return True
-    quiet = state.message_age_s is None or state.message_age_s > MESSAGE_AGE_S
-    return quiet and waits(source.beat, target.beat)
-
-
-def waits(source: Beat | None, target: Beat | None) -> bool:
-    """Tell whether the source has a beat that the target has not."""
-    return source is not None and (target is None or source.beat > target.beat)
+def _find_waiting(source: Beat | None, target: Beat | None) -> int | None:
+    return (target.beat if target else 0) if waits(source, target) else None
 
 
 def measure_behind_s(

@@ -51,8 +51,16 @@ class SubscriptionState:
     """By kind, from 18 on."""
     not_ready: tuple[str, ...]
     lock_wait_s: float | None
+    blocked_by: tuple[int, ...] = ()
     publications: tuple[str, ...] = ()
     tables_followed: int = 0
+    keyless: tuple[str, ...] = ()
+    """Its tables whose rows replication can't find."""
+
+    @property
+    def is_served(self) -> bool:
+        """Tell whether its worker ever got anything: one that has just begun shows a message's time too."""
+        return self.pid is not None and self.received_bytes is not None
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,27 @@ class FeedState:
 
 
 @dataclass(frozen=True)
+class Listener:
+    """Who probably holds the queue of notifications."""
+
+    pid: int
+    state: str
+    whose: str
+    database: str
+    age_s: int
+
+
+@dataclass(frozen=True)
+class LastError:
+    """The last error of a database's subscription, as its server's log has it."""
+
+    age_s: float
+    sqlstate: str
+    said: str | None
+    """None where the words may quote a row."""
+
+
+@dataclass(frozen=True)
 class EndpointReading:
     """All of one database that the watch looks at."""
 
@@ -121,7 +150,13 @@ class EndpointReading:
     beat_locked: bool = False
     """Whether there is a row is not known: somebody holds a lock on it."""
     worker: WorkerSessions | None = None
-    """On sgp."""
+    """On sgp and on the vitrine."""
+    notify_usage: float = 0.0
+    """How full the queue of notifications is, up to 1."""
+    listener: Listener | None = None
+    """Told once the queue is rather full."""
+    retry_s: float = 5.0
+    """After so long it starts a subscription's worker again."""
     published: str | None = None
     """The fingerprint of what is published, where anything is."""
     applied: Mapping[str, Applied] = field(default_factory=dict)
@@ -156,11 +191,25 @@ class EndpointRole:
     """The feeder writes here."""
     gaps: LiteralString | None = None
     """The block that counts what was lost on the way there."""
+    error: LiteralString | None = None
+    """The block that reads what its subscription failed for."""
 
+
+NOTIFY_HIGH = 0.5
+"""From here on somebody may be holding the queue."""
 
 SOURCE = EndpointRole("beat_sent", publishes=True, counts_worker=True)
-WINDOW = EndpointRole("beat_landed", publishes=True, is_window=True, gaps="gaps_landed")
-SUBSCRIBER = EndpointRole("beat_received", is_here=False, has_logins=True, gaps="gaps_received")
+WINDOW = EndpointRole(
+    "beat_landed",
+    publishes=True,
+    counts_worker=True,
+    is_window=True,
+    gaps="gaps_landed",
+    error="error_landed",
+)
+SUBSCRIBER = EndpointRole(
+    "beat_received", is_here=False, has_logins=True, gaps="gaps_received", error="error_received"
+)
 
 
 def read_reading(
@@ -168,7 +217,8 @@ def read_reading(
 ) -> EndpointReading:
     """Look once. disk: where WAL lies."""
     found = _read_rows(conn, role)
-    [(now, version_num, wal_bytes, data_directory)] = found["server"]
+    [(now, version_num, wal_bytes, data_directory, notify_usage, retry_s)] = found["server"]
+    held = conn.execute(_SQL["listeners"]).fetchone() if notify_usage > NOTIFY_HIGH else None
     beat, beat_locked = _read_beat(conn, role.beat)
     return EndpointReading(
         endpoint=endpoint,
@@ -182,6 +232,9 @@ def read_reading(
         beat=beat,
         beat_locked=beat_locked,
         worker=WorkerSessions(*found["worker_sessions"][0]) if role.counts_worker else None,
+        notify_usage=notify_usage,
+        retry_s=retry_s,
+        listener=Listener(*held) if held else None,
         published=read_fingerprint(conn) if role.publishes else None,
         applied={name: Applied(fingerprint, at) for name, fingerprint, at in found.get("applied", ())},
         feed=read_feed(conn) if role.is_fed else None,
@@ -225,6 +278,15 @@ def read_gaps(conn: Connection, block: LiteralString) -> int | None:
     """Return how many times changes were lost on the way here; None where that can't be seen."""
     row = _row_if_any(conn, block)
     return row[0] if row else None
+
+
+def read_last_error(conn: Connection, block: LiteralString) -> LastError | None:
+    """Return what a subscription failed for last; None where its server's log does not tell."""
+    try:
+        row = conn.execute(_SQL[block]).fetchone()
+    except (psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege):
+        return None
+    return LastError(*row) if row else None
 
 
 def _row_if_any(conn: Connection, block: LiteralString) -> TupleRow | None:
@@ -274,7 +336,10 @@ def _subscription(endpoint: str, row: TupleRow) -> SubscriptionState:
         counts,
         not_ready,
         lock_wait_s,
-        *follows,
+        blocked_by,
+        publications,
+        tables_followed,
+        keyless,
     ) = row
     return SubscriptionState(
         endpoint=endpoint,
@@ -290,6 +355,8 @@ def _subscription(endpoint: str, row: TupleRow) -> SubscriptionState:
         conflicts={key.removeprefix("confl_"): counts[key] for key in counts if key.startswith("confl_")},
         not_ready=tuple(not_ready),
         lock_wait_s=lock_wait_s,
-        publications=tuple(follows[0]),
-        tables_followed=follows[1],
+        blocked_by=tuple(blocked_by or ()),
+        publications=tuple(publications),
+        tables_followed=tables_followed,
+        keyless=tuple(keyless),
     )

@@ -11,18 +11,27 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from db.freshness import UNANSWERED_S, Arrival, Measurement, Observation, diagnose
-from publications.decide.wanted import derive_hops
+from db.freshness import UNANSWERED_S, Arrival, Cause, Fault, Measurement, Observation, diagnose
 from publications.declare.declaration import Declaration
-from publications.watch.fed import observe_feed, sight_file, view_feed
+from publications.prove.pairs import derive_watched
+from publications.settings import VERIFY_PERCENT
+from publications.watch.causes import find_server_fault
+from publications.watch.fed import sight_file, view_feed
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
-from publications.watch.losses import LossFollower
+from publications.watch.link_settings import LinkSettings
+from publications.watch.proofs import Mender, ProofFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
+from publications.watch.tailnet import TailnetFollower, TailnetState
 
 PATIENCE_S = 6.0
 """How long a first look waits for what neither answers nor fails: a slow link needs its round trips."""
+
+
+DECIDED_S = 20.0
+"""By then it shows whether a subscription works, fails or does not get through, as servers are set up."""
+LOOK_AGAIN_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ class View:
     subscribers: Mapping[str, SubscriberView]
     source: str
     window: str
+    tailnet: TailnetState | None = None
+    """What the tailnet's service says here; None where there is none."""
 
     @property
     def hops(self) -> list[HopView]:
@@ -88,7 +99,13 @@ class Watch:
         *,
         interval_s: float = 1.0,
         disk: Path | None = None,
+        verify_percent: float = VERIFY_PERCENT,
+        keeps_proofs: bool = False,
+        mender: Mender | None = None,
+        link: LinkSettings | None = None,
     ) -> None:
+        """keeps_proofs: what is proven is written down for others who watch; mender: heals by itself."""
+        self._tailnet = TailnetFollower(link) if link else None
         self._declaration = declaration
         intake = declaration.intake
         self._exports = {export.target: export for export in declaration.active_exports}
@@ -118,12 +135,18 @@ class Watch:
                 unanswered_s=UNANSWERED_S,
             )
             self._followers = {intake.source: source, **self._followers}
-        self._losses = {
-            hop.target: LossFollower(
-                hop, self._exports[hop.target].slot, source=dsns[intake.target], target=dsns[hop.target]
+        share = verify_percent / len(declaration.ways)
+        self._proofs = {
+            hop.target: ProofFollower(
+                hop,
+                intake.target,
+                derive_watched(declaration, hop),
+                dsns,
+                core_percent=share,
+                keeps=keeps_proofs,
+                mender=mender,
             )
-            for hop in derive_hops(declaration, {})
-            if hop.target in self._exports
+            for hop in declaration.ways
         }
 
     def __enter__(self) -> Self:
@@ -132,8 +155,9 @@ class Watch:
         return self
 
     @property
-    def _threads(self) -> list[Follower | LossFollower]:
-        return [*self._followers.values(), *self._losses.values()]
+    def _threads(self) -> list[Follower | ProofFollower | TailnetFollower]:
+        tailnet = [self._tailnet] if self._tailnet else []
+        return [*self._followers.values(), *self._proofs.values(), *tailnet]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -144,11 +168,17 @@ class Watch:
             follower.join(0.2)
 
     def look_first(self) -> View:
-        """Wait until every database was tried once, or is late, and look."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Wait until every database was tried once, or is late, and look; longer if that does not decide."""
+        began = time.monotonic()
         for follower in self._threads:
-            follower.wait_first(max(0.0, deadline - time.monotonic()))
-        return self.look()
+            follower.wait_first(max(0.0, began + PATIENCE_S - time.monotonic()))
+        first = {hop.slot_name: hop for hop in self.look().hops}
+        while True:
+            view = self.look()
+            decided = all(hop.is_decided(first[hop.slot_name]) for hop in view.hops)
+            if decided or time.monotonic() > began + DECIDED_S:
+                return view
+            time.sleep(LOOK_AGAIN_S)
 
     def look(self) -> View:
         """Bring together what is known now; waits for nothing."""
@@ -157,12 +187,13 @@ class Watch:
         window = sights[intake.target]
         past = {name: window.past.get(name, NO_PAST) for name in self._exports}
         sgp = next(iter(past.values()), NO_PAST).sgp
+        proven = self._proofs[intake.target].look()
         if intake.is_fed:
             sights = {intake.source: sight_file(intake, window), **sights}
-            carried = view_feed(intake, window)
+            carried = view_feed(intake, window, proven)
         else:
-            carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s))
-        view = View(sights, {}, intake.source, intake.target)
+            carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s), proven)
+        view = View(sights, {}, intake.source, intake.target, self._tailnet.look() if self._tailnet else None)
         drifted = False in view.as_applied.values()
         subscribers = {
             name: self._view_subscriber(name, sights, carried, past[name], drifted=drifted)
@@ -175,38 +206,40 @@ class Watch:
     ) -> SubscriberView:
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
         vitrine = age_samples(past.vitrine, window.past_read_s)
-        losses = self._losses[name].look()
-        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, losses)
+        proven = self._proofs[name].look()
+        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, proven)
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
-            vps_answers=subscriber.answers,
-            vitrine_answers=window.answers,
-            export=export.state,
+            faults=(
+                *_find_server_faults(None if intake.is_fed else source, window, subscriber),
+                *intake.faults,
+                *export.faults,
+            ),
+            skew_s=_skew_s(window if intake.is_fed else source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
-            changes_lost=bool(intake.gaps or export.gaps or export.lost),
+            changes_lost=bool(intake.gaps or export.gaps or intake.lost or export.lost),
             copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
-            blind=export.unproven or any(sight.blind for sight in (source, window, subscriber)),
+            blind=intake.unproven
+            or export.unproven
+            or any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
-        if intake.is_fed:
-            seen = observe_feed(seen, window, skew_s=_skew_s(window, subscriber))
-        else:
-            seen = _observe_source(seen, intake, source, subscriber)
+        if not intake.is_fed:
+            seen = _observe_heart(seen, source, window)
         return SubscriberView(name, seen, intake, export)
 
 
-def _observe_source(seen: Observation, intake: HopView, source: Sight, subscriber: Sight) -> Observation:
-    """Add what SGP's own database shows of the road's beginning."""
+def _observe_heart(seen: Observation, source: Sight, window: Sight) -> Observation:
+    """Add what SGP's own database shows of the worker's beats."""
     return replace(
         seen,
         sgp_answers=source.answers,
-        intake=intake.state,
         beatless_s=_beatless_s(source),
         worker_connected=_has_worker(source),
+        worker_elsewhere=window.answers and _has_worker(window),
         worker_waits_s=_worker_waits_s(source),
-        skew_s=_skew_s(source, subscriber),
     )
 
 
@@ -226,8 +259,17 @@ def _beatless_s(source: Sight) -> float | None:
     return max(by_its_clock, source.beat_unchanged_s)
 
 
-def _has_worker(source: Sight) -> bool:
-    worker = source.reading.worker if source.reading else None
+def _find_server_faults(source: Sight | None, window: Sight, subscriber: Sight) -> list[Fault]:
+    found = (
+        find_server_fault(window, down=Cause.WINDOW_DOWN, silent=Cause.WINDOW_DOWN),
+        find_server_fault(subscriber, down=Cause.VPS_DOWN, silent=Cause.LINK_DOWN),
+        find_server_fault(source, down=Cause.SGP_DOWN, silent=Cause.SGP_DOWN) if source else None,
+    )
+    return [fault for fault in found if fault is not None]
+
+
+def _has_worker(sight: Sight) -> bool:
+    worker = sight.reading.worker if sight.reading else None
     return worker is not None and worker.count > 0
 
 
@@ -242,7 +284,13 @@ def _skew_s(source: Sight, subscriber: Sight) -> float:
     return source.clock_offset_s - subscriber.clock_offset_s
 
 
-def look_once(declaration: Declaration, dsns: Mapping[str, SecretStr], *, disk: Path | None = None) -> View:
+def look_once(
+    declaration: Declaration,
+    dsns: Mapping[str, SecretStr],
+    *,
+    disk: Path | None = None,
+    link: LinkSettings | None = None,
+) -> View:
     """Look at everything one time; one that does not answer is late after 6 s."""
-    with Watch(declaration, dsns, disk=disk) as watch:
+    with Watch(declaration, dsns, disk=disk, link=link) as watch:
         return watch.look_first()

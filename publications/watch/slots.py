@@ -41,11 +41,31 @@ class SlotState:
     """How many transactions were decoded from it since it was made or its counts were reset."""
     counted_since: datetime | None = None
     """When its counts were reset; None if never."""
+    reader_pid: int | None = None
+    """Of the process that sends what it holds; None while nobody reads."""
+    reader_address: str = ""
+    reader_age_s: float | None = None
+    idle_s: float | None = None
+    """For how long nobody has read it; None while somebody does, and before 17."""
+    idle_limit_s: float | None = None
+    """Idle for so long it is given up; None without that limit."""
+
+    @property
+    def idle_left_s(self) -> float | None:
+        """Return for how long nobody may go on not reading it; None: for ever, or somebody reads."""
+        if self.active or self.idle_s is None or self.idle_limit_s is None:
+            return None
+        return max(0.0, self.idle_limit_s - self.idle_s)
 
     @property
     def lost(self) -> bool:
         """Tell whether what it feeds must be copied again."""
         return self.wal_status == "lost" or self.invalidation_reason is not None
+
+    @property
+    def loss_reason(self) -> str:
+        """Return why it was lost, in PostgreSQL's word; what 15 and 16 don't tell can only be that."""
+        return self.invalidation_reason or "wal_removed"
 
     @property
     def is_past_its_limit(self) -> bool:
@@ -74,6 +94,12 @@ class Forecast:
     """The slot keeps what is written."""
     slot_left_s: float | None
     disk_left_s: float | None
+    killer: str | None = None
+    """The setting that will lose the slot, where `slot_left_s` is known."""
+
+
+BY_BYTES = "max_slot_wal_keep_size"
+BY_CLOCK = "idle_replication_slot_timeout"
 
 
 def make_slots(endpoint: str, rows: Iterable[TupleRow]) -> tuple[SlotState, ...]:
@@ -82,7 +108,8 @@ def make_slots(endpoint: str, rows: Iterable[TupleRow]) -> tuple[SlotState, ...]
 
 
 def _slot(endpoint: str, row: TupleRow) -> SlotState:
-    view, retained_bytes, unconfirmed_bytes, reply_age_s, decoded_txns, counted_since = row
+    view, retained_bytes, unconfirmed_bytes, reply_age_s, decoded_txns, counted_since, *reader = row
+    pid, address, reader_age_s, idle_s, idle_limit_s = reader
     since = view.get("inactive_since")
     return SlotState(
         endpoint=endpoint,
@@ -97,6 +124,11 @@ def _slot(endpoint: str, row: TupleRow) -> SlotState:
         reply_age_s=reply_age_s,
         decoded_txns=decoded_txns,
         counted_since=counted_since,
+        reader_pid=pid,
+        reader_address=address,
+        reader_age_s=reader_age_s,
+        idle_s=idle_s,
+        idle_limit_s=idle_limit_s,
     )
 
 
@@ -108,15 +140,24 @@ def forecast(
     held = _is_held(samples)
     if slot is None or slot.lost:
         return Forecast(rate, held, None, None)
-    if slot.is_past_its_limit:
-        return Forecast(rate, held, 0.0, None)
-    if rate is None or not held:
-        return Forecast(rate, held, None, None)
-    slot_left = None if slot.safe_bytes is None else _divide(slot.safe_bytes, rate)
-    disk_left = None if disk_free_bytes is None else _divide(disk_free_bytes, rate)
+    writes = rate if held else None
+    slot_left, killer = min(_find_limits(slot, writes), default=(None, None))
+    disk_left = None if disk_free_bytes is None or writes is None else _divide(disk_free_bytes, writes)
     if slot_left is not None and disk_left is not None and slot_left < disk_left:
         disk_left = None  # the slot is lost before, and its WAL removed
-    return Forecast(rate, held, slot_left, disk_left)
+    return Forecast(rate, held, slot_left, disk_left, killer)
+
+
+def _find_limits(slot: SlotState, rate: float | None) -> Iterable[tuple[float, str]]:
+    """Return after how many seconds which setting loses the slot. rate: None where it is not held."""
+    if slot.is_past_its_limit:
+        yield 0.0, BY_BYTES
+    elif slot.safe_bytes is not None and rate is not None:
+        left_s = _divide(slot.safe_bytes, rate)
+        if left_s is not None:
+            yield left_s, BY_BYTES
+    if slot.idle_left_s is not None:
+        yield slot.idle_left_s, BY_CLOCK
 
 
 def _rate(samples: Sequence[WalSample]) -> float | None:

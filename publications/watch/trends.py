@@ -21,6 +21,7 @@ class Tracks:
         self._samples: dict[str, deque[WalSample]] = {slot: deque() for slot in slots}
         self._slots: dict[str, SlotState] = {}
         self._errors: dict[str, deque[tuple[float, int, int]]] = {}
+        self._served_at: dict[str, float] = {}
 
     def samples(self, now: float) -> dict[str, list[WalSample]]:
         """Return the samples by slot, their times as seconds from `now`, by the steady clock."""
@@ -61,6 +62,15 @@ class Tracks:
             if len(grown) > 1 and beat <= grown[-2][2]:
                 failing.add(one.name)
         return frozenset(failing)
+
+    def find_unserved(self, reading: EndpointReading, now: float) -> dict[str, float]:
+        """Return for how many seconds each subscription has had no worker that ever got anything."""
+        for one in reading.subscriptions:
+            if one.is_served or one.name not in self._served_at:
+                self._served_at[one.name] = now
+        return {
+            one.name: now - self._served_at[one.name] for one in reading.subscriptions if not one.is_served
+        }
 
     def find_replaced(self, reading: EndpointReading) -> dict[str, datetime]:
         """Name the slots that went since the look before; where one was made anew its counts began again."""

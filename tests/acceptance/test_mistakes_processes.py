@@ -174,10 +174,10 @@ def test_the_api_says_once_why_it_has_no_database_and_when_it_is_back(stage: Sta
                 lines = told(read(), "database_lost")
         finally:
             conn.execute("DROP ROLE forgotten")
-    assert sorted(str(line["session"]) for line in lines) == ["feed", "logins"]
+    assert sorted(str(line["connection"]) for line in lines) == ["feed", "logins"]
     for line in lines:
         assert "refuses role forgotten with this password" in str(line["fact"])
-        variable = "PONTE_API_DSN" if line["session"] == "feed" else "PONTE_API_AUTH_DSN"
+        variable = "PONTE_API_DSN" if line["connection"] == "feed" else "PONTE_API_AUTH_DSN"
         assert str(line["hint"]).startswith(f"correct user and password in {variable}")
 
 

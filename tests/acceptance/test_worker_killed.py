@@ -107,7 +107,7 @@ def test_the_commands_as_people_run_them(shop: Shop) -> None:
     assert run_command(shop, "reconcile").returncode == 0
     waiting = shop.add(draw_jpeg(201))
     shop.wait_queued(waiting)
-    other = shop.backlog()
+    other = shop.queue()
     assert [claim.imagem_id for claim in other.claim(1)] == [waiting]
     assert run_command(shop, "backfill").returncode == 3, "one that somebody else is at still waits"
     other.release()

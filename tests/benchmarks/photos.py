@@ -28,7 +28,7 @@ from infra.devstack.stack import Stack
 from infra.devstack.state import wait_until
 from tests.benchmarks.road import start_stack
 from tests.ports import find_free_port
-from thumbnail_worker.photos.messages import Limits, Made, Task
+from thumbnail_worker.photos.messages import Made, PhotoLimits, Task
 from thumbnail_worker.photos.pool import RenderPool
 from thumbnail_worker.photos.render import arm_pixel_guard, render
 
@@ -107,7 +107,7 @@ def compare_cores() -> float:
 
 
 def _measure_rate(folder: str, processes: int) -> float:
-    pool = RenderPool(processes, Limits(Path(folder), 2**26, 89_478_485, 1536, 30))
+    pool = RenderPool(processes, PhotoLimits(Path(folder), 2**26, 89_478_485, 1536, 30))
     task = Task(1, "a.jpg", (640,))
 
     def make(_: int) -> None:

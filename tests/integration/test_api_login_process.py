@@ -30,7 +30,7 @@ from tests.fix_api import (
 )
 from vps_readapi.auth import remote
 from vps_readapi.auth.checker import CheckerSettings
-from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, User
+from vps_readapi.auth.checks import Checks, ChecksAwayError, LoginQuestion, User
 from vps_readapi.auth.login import MAX_WAITING
 from vps_readapi.auth.remote import open_checks
 
@@ -139,12 +139,12 @@ def test_one_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, dsn: str) -
     settings = CheckerSettings(
         dsn=make_conninfo(dsn, user=ROLE, password=EASY),
         auth_dsn=make_conninfo(dsn, user=AUTH_ROLE, password=EASY),
-        ledger_key=CREDENTIAL_KEY,
+        attempts_key=CREDENTIAL_KEY,
         current_key_id="k1",
         keys={"k1": CREDENTIAL_KEY},
         concurrency=1,
     )
-    question = Question("ana", PASSWORD, "198.51.100.9", 4)
+    question = LoginQuestion("ana", PASSWORD, "198.51.100.9", 4)
 
     async def run() -> None:
         async with open_checks(settings) as checks:
@@ -161,7 +161,7 @@ def test_one_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, dsn: str) -
     asyncio.run(run())
 
 
-async def ask_until_answered(checks: Checks, question: Question) -> User | None:
+async def ask_until_answered(checks: Checks, question: LoginQuestion) -> User | None:
     deadline = asyncio.get_running_loop().time() + 60
     while asyncio.get_running_loop().time() < deadline:
         try:

@@ -24,7 +24,7 @@ from publications.watch.checks import CheckKind, check_view
 from publications.watch.road import View, Watch
 from tests.fix_fed import FedRoad, SgpProcess
 from tests.fix_road import ROLE_PASSWORD
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.jobs.credentials import CredentialsJob
 from thumbnail_worker.jobs.fingerprints import PublishedJob
 from thumbnail_worker.jobs.revocations import RevocationsJob
@@ -35,10 +35,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.time
 KEYS = CredentialKeys("k1", {"k1": b"k" * 40})
 
 
-def session(fed: FedRoad, listen: str) -> Session:
+def session(fed: FedRoad, listen: str) -> JobConnection:
     conninfo = fed.road.servers.clusters["vitrine"].conninfo("vitrine")
     given = make_conninfo(conninfo, user="ponte_worker", password=ROLE_PASSWORD)
-    return Session("vitrine", SecretStr(given), on_open=read_blocks("thumbnail_worker", "queries")[listen])
+    return JobConnection(
+        "vitrine", SecretStr(given), on_open=read_blocks("thumbnail_worker", "queries")[listen]
+    )
 
 
 def hash_password(password: str) -> str:

@@ -174,9 +174,9 @@ def test_a_program_that_is_not_there_is_an_error_at_once() -> None:
 RENDERING = """
 import sys, time
 from pathlib import Path
-from thumbnail_worker.photos.messages import Limits, Task
+from thumbnail_worker.photos.messages import PhotoLimits, Task
 from thumbnail_worker.photos.pool import RenderPool
-pool = RenderPool(1, Limits(Path(sys.argv[1]), 2**26, 89_478_485, 1536, 60))
+pool = RenderPool(1, PhotoLimits(Path(sys.argv[1]), 2**26, 89_478_485, 1536, 60))
 pool.make(Task(1, "a.jpg", (640,)))
 print(pool._renderers[0]._process.pid, flush=True)
 time.sleep(600)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from db.contract import Motivo
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from tests.fix_clusters import Servers
-from thumbnail_worker.connection import Session
-from thumbnail_worker.errors import Motivo
-from thumbnail_worker.photos.queue import LEASE_S, Backlog, Claim
+from thumbnail_worker.connection import JobConnection
+from thumbnail_worker.photos.queue import LEASE_S, Claim, PhotoQueue
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.photos.render import Rendered
 
@@ -30,17 +30,17 @@ class Queue:
     def __init__(self, conn: Connection, conninfo: str) -> None:
         self.conn = conn
         self._conninfo = conninfo
-        self._open: list[Backlog] = []
+        self._open: list[PhotoQueue] = []
         self.one, self.other = self.open("one"), self.open("other")
 
-    def open(self, worker: str, recipe: Recipe = RECIPE) -> Backlog:
-        backlog = Backlog(Session("vitrine", SecretStr(self._conninfo)), recipe, worker=worker)
-        self._open.append(backlog)
-        return backlog
+    def open(self, worker: str, recipe: Recipe = RECIPE) -> PhotoQueue:
+        queue = PhotoQueue(JobConnection("vitrine", SecretStr(self._conninfo)), recipe, worker=worker)
+        self._open.append(queue)
+        return queue
 
     def close(self) -> None:
-        for backlog in self._open:
-            backlog.close()
+        for queue in self._open:
+            queue.close()
 
     def land(self, *ids: int, path: str = "p.jpg") -> None:
         """Have photos arrive: landed, shown and queued."""
@@ -157,7 +157,7 @@ def test_nobody_writes_down_anything_of_anothers_claim(queue: Queue) -> None:
 def test_a_turn_that_came_again_meanwhile_stays(queue: Queue) -> None:
     queue.land(1)
     [claim] = queue.one.claim(1)
-    assert queue.one.queue([1]) == 1
+    assert queue.one.put([1]) == 1
     again = queue.row(1, "next_at")[0]
     queue.one.settle(claim, seen=None)
     assert queue.row(1, "next_at, claimed_by") == (again, None)
@@ -184,7 +184,7 @@ def test_a_verdict_that_is_the_same_writes_nothing_and_any_other_does(queue: Que
 
     def written(**changes: Any) -> bool:
         before = queue.run("SELECT versao FROM vitrine.miniaturas")
-        queue.one.queue([1])
+        queue.one.put([1])
         announce(queue, **changes)
         return queue.run("SELECT versao FROM vitrine.miniaturas") != before
 
@@ -213,7 +213,7 @@ def test_a_condemned_content_is_not_tried_again_by_the_same_recipe(
     assert queue.verdict(1) == ("falhou", motivo.value, None, "aa", None, None, None, codificador)
     assert queue.one.read_condemned() == [(1, "p.jpg", "1:2")]
     assert queue.one.queue_other_recipes() == 0
-    queue.one.queue([1])
+    queue.one.put([1])
     [claim] = queue.one.claim(1)
     assert (claim.condemned, claim.announced) == ("aa", None)
     queue.one.release()
@@ -284,9 +284,9 @@ def test_while_one_table_is_copied_anew_nothing_of_its_photos_is_swept(queue: Qu
 def test_what_is_queued_is_queued_anew_or_added(queue: Queue) -> None:
     queue.land(1)
     queue.run("UPDATE worker.photos SET next_at = NULL, attempts = 4")
-    assert queue.one.queue([1, 2]) == 2
+    assert queue.one.put([1, 2]) == 2
     assert queue.run("SELECT imagem_id, attempts FROM worker.photos ORDER BY 1") == [(1, 0), (2, 0)]
-    assert queue.one.queue([]) == 0
+    assert queue.one.put([]) == 0
 
 
 def test_how_the_photos_stand_is_counted(queue: Queue) -> None:
@@ -310,7 +310,7 @@ def test_what_the_storage_lacks_is_withdrawn_unless_it_changed_meanwhile(queue: 
     for one in (3, 2, 1):
         announce(queue, one, chave=f"{one}/aa-w1-640.webp")
     assert queue.reconcile("count_announced") == [(3,)]
-    queue.one.queue([2])
+    queue.one.put([2])
     assert queue.reconcile("count_announced") == [(2,)]
     lost = {"imagem_ids": [1, 2, 3], "chaves": ["1/aa-w1-640.webp", "2/aa-w1-640.webp", "3/bb-w1-640.webp"]}
     assert queue.reconcile("withdraw_verdicts", **lost) == [(1,)]

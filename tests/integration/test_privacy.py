@@ -19,7 +19,7 @@ from db.credentials import CredentialKeys
 from infra.devstack.seed import CANARIES, ITEM_CANARIES, insert_order
 from tests.fix_clusters import PASSWORD
 from tests.fix_road import ROLE_PASSWORD, Road
-from thumbnail_worker.connection import Session as WorkerSession
+from thumbnail_worker.connection import JobConnection as WorkerConnection
 from thumbnail_worker.jobs.credentials import CredentialsJob
 from thumbnail_worker.sgp import SgpServer
 
@@ -82,8 +82,8 @@ def busy_road(mended_road: Road) -> Road:
     road = mended_road
     sgp, vitrine = (SecretStr(road.servers.clusters[name].conninfo(name)) for name in ("sgp", "vitrine"))
     job = CredentialsJob(
-        SgpServer(WorkerSession("sgp", sgp)),
-        WorkerSession("vitrine", vitrine),
+        SgpServer(WorkerConnection("sgp", sgp)),
+        WorkerConnection("vitrine", vitrine),
         keys=CredentialKeys("k1", {"k1": CREDENTIAL_KEY.encode()}),
     )
     job.run(threading.Event())

@@ -197,3 +197,13 @@ def test_a_large_city_enters_a_filter_whole(road: Road) -> None:
     road.wait_arrival()
     assert road.run("vps", "SELECT cidade_cliente FROM vitrine.pedidos WHERE id = 7") == [(city,)]
     road.apply()
+
+
+def test_a_gap_on_the_way_from_sgp_names_the_tables_in_which_it_shows(road: Road) -> None:
+    gone = lose_changes(road, *HOPS["intake"])
+    named = {error.fact.split(" is not what sgp has")[0] for error in road.read().findings}
+    assert "vitrine's public.user" in named
+    assert "vitrine's public.pedido_imagens" not in named
+    road.apply()
+    assert_in_step(road)
+    assert not is_there(road, "vps", gone)

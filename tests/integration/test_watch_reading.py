@@ -8,12 +8,13 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
+from rich.console import Console
 
 from db.engines import Connection, connect
 from db.errors import SettingsError
@@ -37,8 +38,10 @@ from publications.watch.history import (
     thin,
     write_measurement,
 )
+from publications.watch.link_settings import LinkSettings
 from publications.watch.road import View, look_once
 from publications.watch.slots import Forecast
+from publications.watch.tailnet import parse_status
 from tests.fix_clusters import PORTS
 from tests.fix_road import Road
 from tests.fix_watch import watch_dsns
@@ -66,15 +69,20 @@ FORBIDDEN = {
     "sgp": [
         "SELECT * FROM public.pedidos",
         'SELECT password_hash FROM public."user"',
-        'SELECT username FROM public."user"',
+        'SELECT password_plain FROM public."user"',
+        'SELECT created_at FROM public."user"',
+        "SELECT obs_pagamento FROM public.pedidos",
+        "SELECT token FROM public.revoked_tokens",
         "UPDATE ponte.heartbeat SET beat = 0",
         "SELECT pg_drop_replication_slot('slot_intake')",
     ],
     "vitrine": [
-        "SELECT cliente FROM vitrine.pedidos",
-        "SELECT filename FROM public.pedido_imagens",
-        "SELECT username FROM vitrine.usuarios",
         "SELECT digest FROM vitrine.credenciais",
+        "SELECT salt FROM vitrine.credenciais",
+        "SELECT key FROM projection.dead_letters",
+        "SELECT key FROM projection.quarantine",
+        "SELECT imagem_id FROM worker.photos",
+        "UPDATE vitrine.pedidos SET cliente = ''",
         "UPDATE watch.measurements SET state = 'fresh'",
         "DELETE FROM watch.measurements",
         "DELETE FROM vitrine.heartbeat",
@@ -82,6 +90,8 @@ FORBIDDEN = {
     "vps": [
         "SELECT * FROM vitrine.pedidos",
         "SELECT digest FROM vitrine.credenciais",
+        "SELECT key FROM guard.quarantine",
+        "SELECT chave FROM guard.mudancas",
         "SELECT subconninfo FROM pg_subscription",
         "ALTER SUBSCRIPTION sub_vps DISABLE",
         "UPDATE vitrine.heartbeat SET beat = 0",
@@ -90,7 +100,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("endpoint", FORBIDDEN)
-def test_who_watches_sees_no_row_of_the_shops(mended_road: Road, endpoint: str) -> None:
+def test_who_watches_reads_what_travels_and_nothing_else(mended_road: Road, endpoint: str) -> None:
     dsn = watch_dsns(PORTS["vps"], mended_road.servers)[endpoint]
     with connect(dsn.get_secret_value()) as conn:
         conn.execute("SET default_transaction_read_only = off")
@@ -125,7 +135,8 @@ def test_every_metric_that_can_have_a_value_has_one(view: View) -> None:
     }
     since_18 = {metrics.CONFLICTS.name.removesuffix("_total")}
     rates = {metrics.WAL_RATE.name, metrics.AS_APPLIED.name}
-    assert empty <= unknown | counts | since_18 | rates
+    no_tailnet_here = {metrics.KEY_LEFT.name, metrics.RELAYED.name}
+    assert empty <= unknown | counts | since_18 | rates | no_tailnet_here
 
 
 def test_json_and_a_plugins_line_say_the_same(view: View) -> None:
@@ -373,7 +384,7 @@ def test_with_nothing_reachable_nothing_is_ok(mended_road: Road) -> None:
     seen = look_once(mended_road.declaration, dsns)
     found = seen.measure("vps")
     assert (found.state, found.cause) == (FreshnessState.SILENT, Cause.WINDOW_DOWN)
-    assert {Cause.LINK_DOWN, Cause.SGP_DOWN} <= set(found.causes)
+    assert {Cause.VPS_DOWN, Cause.SGP_DOWN} <= set(found.causes)
     assert find_worst(check_view(seen)) is Level.CRITICAL
     assert "age unknown" in to_nagios(seen, check_view(seen))
 
@@ -387,3 +398,23 @@ def test_the_panel_tells_of_a_full_disk_only_when_it_is_near(view: View, left_h:
     }
     page = make_page(Polled(replace(view, subscribers=subscribers), time.time(), time.monotonic()))
     assert any("enche" in one for one in (*page.alarms, *page.failed)) is said
+
+
+def test_what_the_tailnet_says_stands_on_every_face(view: View) -> None:
+    relayed = {"HostName": "ponte-vps", "Online": True, "Active": True, "CurAddr": "", "Relay": "loja"}
+    ends_at = (datetime.now(UTC) + timedelta(days=20, hours=1)).isoformat()
+    own = {"HostName": "intranet-sgp", "KeyExpiry": ends_at}
+    told = parse_status({"BackendState": "Running", "Self": own, "Peer": {"a": relayed}}, LinkSettings())
+    seen = replace(view, tailnet=told)
+    page = make_page(Polled(seen, time.time(), time.monotonic()))
+    assert page.notes == (
+        "A chave de intranet-sgp na rede Tailscale vence em 20 dia(s)",
+        "A ligação com ponte-vps passa por um intermediário (loja): funciona, mais devagar",
+    )
+    assert not {*page.notes} & {*page.failed, *page.alarms}
+    checks = check_view(seen)
+    facts = {one["kind"]: one["fact"] for one in json.loads(to_json(seen, checks))["checks"]}
+    assert facts["key_left"] == "the tailnet's key of intranet-sgp expires in 20 days"
+    with Console(record=True, width=240) as console:
+        console.print(to_renderable(seen, checks))
+    assert "the link to ponte-vps is relayed by loja: it works, slower" in console.export_text()

@@ -81,38 +81,38 @@ def test_a_verdict_tells_content_and_recipe_and_comes_to_the_vps(shop: Shop) -> 
 
 
 def test_an_arriving_photo_wakes_whoever_waits(shop: Shop) -> None:
-    backlog = shop.backlog()
-    assert backlog.count().waiting == 0
+    queue = shop.queue()
+    assert queue.count().waiting == 0
     heard: list[bool] = []
-    waiting = Thread(target=lambda: heard.append(backlog.wait(60)))
+    waiting = Thread(target=lambda: heard.append(queue.wait(60)))
     waiting.start()
     imagem_id = shop.add(draw_jpeg(2))
     waiting.join(60)
     assert heard == [True]
-    [claim] = backlog.claim(5)
+    [claim] = queue.claim(5)
     assert claim.imagem_id == imagem_id
-    backlog.release()
-    backlog.close()
+    queue.release()
+    queue.close()
     shop.make_all()
 
 
 def test_the_newest_come_first_and_nobody_gets_anothers(shop: Shop) -> None:
     ids = [shop.add(draw_jpeg(number)) for number in range(5)]
     shop.wait_queued(*ids)
-    one, other = shop.backlog(), shop.backlog()
+    one, other = shop.queue(), shop.queue()
     assert [claim.imagem_id for claim in one.claim(2)] == [ids[4], ids[3]]
     assert [claim.imagem_id for claim in other.claim(10)] == [ids[2], ids[1], ids[0]]
     assert one.claim(10) == []
-    for backlog in (one, other):
-        backlog.release()
-        backlog.close()
+    for queue in (one, other):
+        queue.release()
+        queue.close()
     shop.make_all()
 
 
 def test_a_worker_that_slept_through_its_lease_writes_nothing(shop: Shop) -> None:
     imagem_id = shop.add(draw_jpeg(6))
     shop.wait_queued(imagem_id)
-    sleeper, other = shop.backlog(), shop.backlog()
+    sleeper, other = shop.queue(), shop.queue()
     [old] = sleeper.claim(1)
     shop.road.run("vitrine", "UPDATE worker.photos SET claimed_until = now() WHERE imagem_id = %s", imagem_id)
     [new] = other.claim(1)
@@ -128,13 +128,13 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(shop: Shop) -> Non
 def test_a_turn_that_comes_again_meanwhile_is_not_lost(shop: Shop) -> None:
     imagem_id = shop.add(draw_jpeg(7))
     shop.wait_queued(imagem_id)
-    backlog = shop.backlog()
-    [claim] = backlog.claim(1)
-    backlog.queue([imagem_id])
-    backlog.settle(claim, seen=None)
-    assert [one.imagem_id for one in backlog.claim(1)] == [imagem_id]
-    backlog.release()
-    backlog.close()
+    queue = shop.queue()
+    [claim] = queue.claim(1)
+    queue.put([imagem_id])
+    queue.settle(claim, seen=None)
+    assert [one.imagem_id for one in queue.claim(1)] == [imagem_id]
+    queue.release()
+    queue.close()
     shop.make_all()
 
 
@@ -171,9 +171,9 @@ def test_a_miniatura_outlives_its_file(shop: Shop) -> None:
     shop.make_all()
     before = shop.verdict(imagem_id)
     (shop.media_root / "pedidos/1/some.jpg").unlink()
-    backlog = shop.backlog()
-    backlog.queue([imagem_id])
-    backlog.close()
+    queue = shop.queue()
+    queue.put([imagem_id])
+    queue.close()
     shop.make_all()
     assert shop.verdict(imagem_id) == before
 
@@ -192,7 +192,7 @@ def test_further_renditions_come_after_the_announced_one(shop: Shop) -> None:
 
     recipe = Recipe((640, 1600))
     with shop.job(storage=Watched(shop.folder), recipe=recipe) as job:
-        job._backlog.queue_other_recipes = lambda: 0  # type: ignore[method-assign]  # the others' turn is below
+        job._queue.queue_other_recipes = lambda: 0  # type: ignore[method-assign]  # the others' turn is below
         job.run(Event())
     verdict = shop.verdict(imagem_id)
     assert verdict is not None
@@ -320,18 +320,18 @@ def test_the_queues_trigger_never_stops_apply(shop: Shop) -> None:
 
 def answer_with(job: MiniaturasJob, answer: Callable[[Task, Reply], Reply]) -> None:
     """Have each photo read and made, and something else said of it."""
-    pool = job._darkroom.pool
+    pool = job._maker.pool
     make = pool.make
     pool.make = lambda task: answer(task, make(task))  # type: ignore[method-assign]
 
 
 def leave_recipes(job: MiniaturasJob) -> None:
-    job._backlog.queue_other_recipes = lambda: 0  # type: ignore[method-assign]  # the others' turn is elsewhere
+    job._queue.queue_other_recipes = lambda: 0  # type: ignore[method-assign]  # the others' turn is elsewhere
 
 
 def out_of_time(_: Task, reply: Reply) -> Reply:
     assert isinstance(reply, Made)
-    return Rejected(Motivo.TEMPO_ESGOTADO, reply.read.digest, reply.read.seen)
+    return Rejected(Motivo.TEMPO_ESGOTADO, reply.original.digest, reply.original.seen)
 
 
 def make_due(shop: Shop) -> None:
@@ -346,7 +346,7 @@ def test_a_further_rendition_that_fails_takes_nothing_away(shop: Shop) -> None:
         assert isinstance(reply, Made)
         if task.long_edges == (640,):
             return reply
-        return Rejected(Motivo.TRUNCADA, reply.read.digest, reply.read.seen)
+        return Rejected(Motivo.TRUNCADA, reply.original.digest, reply.original.seen)
 
     with shop.job(recipe=Recipe((640, 1600))) as job:
         leave_recipes(job)
@@ -366,16 +366,16 @@ def test_how_long_a_photo_waits_is_told_however_often_it_is_put_off(shop: Shop) 
         "UPDATE worker.photos SET queued_at = now() - interval '3 h' WHERE imagem_id = %s",
         imagem_id,
     )
-    backlog = shop.backlog()
-    [claim] = backlog.claim(1)
-    backlog.postpone(claim, 300)
-    assert backlog.count().oldest_waiting_seconds == pytest.approx(3 * 3600, abs=60)
+    queue = shop.queue()
+    [claim] = queue.claim(1)
+    queue.postpone(claim, 300)
+    assert queue.count().oldest_waiting_seconds == pytest.approx(3 * 3600, abs=60)
     make_due(shop)
     shop.make_all()
-    assert backlog.count().oldest_waiting_seconds == 0
-    backlog.queue([imagem_id])
-    assert backlog.count().oldest_waiting_seconds < 60
-    backlog.close()
+    assert queue.count().oldest_waiting_seconds == 0
+    queue.put([imagem_id])
+    assert queue.count().oldest_waiting_seconds < 60
+    queue.close()
     shop.make_all()
 
 
@@ -385,7 +385,7 @@ def test_a_long_round_looks_around(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     shop.wait_queued(*ids)
     shown: list[float] = []
     with shop.job() as job:
-        job._backlog.claim = lambda _, claim=job._backlog.claim: claim(1)  # type: ignore[misc,method-assign]
+        job._queue.claim = lambda _, claim=job._queue.claim: claim(1)  # type: ignore[misc,method-assign]
         object.__setattr__(job._metrics, "show", lambda tally: shown.append(tally.waiting))
         job.run(Event())
     assert max(shown) == len(ids)
@@ -411,9 +411,9 @@ def test_what_the_storage_will_not_take_stops_no_other(shop: Shop) -> None:
     ]
     shop.make_all()
     assert (shop.verdict(ids[1]) or ())[:1] == ("falhou",), "tried again without a reason"
-    backlog = shop.backlog()
-    assert backlog.queue_refused() == 1
-    backlog.close()
+    queue = shop.queue()
+    assert queue.queue_refused() == 1
+    queue.close()
     shop.make_all()
     assert (shop.verdict(ids[1]) or ())[:2] == ("pronta", None)
 
@@ -435,16 +435,16 @@ def test_a_limit_that_is_raised_helps_what_it_refused(shop: Shop) -> None:
 def test_a_photo_is_condemned_at_its_own_third_strike(shop: Shop, dies: bool) -> None:
     imagem_id = shop.add(draw_jpeg(97 if dies else 98))
     shop.wait_queued(imagem_id)
-    backlog = shop.backlog()
+    queue = shop.queue()
     for _ in range(4):
         make_due(shop)
-        [claim] = backlog.claim(1)
-        backlog.postpone(claim, 0.0)  # the storage was away, say
-    backlog.close()
+        [claim] = queue.claim(1)
+        queue.postpone(claim, 0.0)  # the storage was away, say
+    queue.close()
 
     def die(_: Task, reply: Reply) -> Reply:
         assert isinstance(reply, Made)
-        raise RenderDiedError(reply.read)
+        raise RenderDiedError(reply.original)
 
     for strike in range(1, 4):
         assert shop.verdict(imagem_id) is None, f"condemned before strike {strike}"

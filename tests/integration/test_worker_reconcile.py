@@ -13,7 +13,7 @@ from rich.progress import Progress
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import MAX_BYTES, ONE_SIZE, Shop, draw_jpeg, worker_dsn
 from tests.fix_road import Road
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.errors import MediaRootError, StorageError, StorageInDoubtError
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.recipe import Recipe
@@ -34,8 +34,8 @@ def shop(mended_road: Road, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 def open_reconciler(shop: Shop, *, storage: Storage | None = None, recipe: Recipe = ONE_SIZE) -> Reconciler:
     return Reconciler(
-        Session("vitrine", SecretStr(worker_dsn(shop.road))),
-        shop.backlog(recipe=recipe),
+        JobConnection("vitrine", SecretStr(worker_dsn(shop.road))),
+        shop.queue(recipe=recipe),
         Media(shop.media_root, max_bytes=MAX_BYTES),
         storage or FilesystemStorage(shop.folder),
         recipe,
@@ -247,11 +247,11 @@ def test_what_was_made_again_meanwhile_is_still_announced(shop: Shop, reconciler
     (shop.folder / its).unlink()
     found = find(reconciler)
     (shop.media_root / "pedidos/1/refeita.jpg").write_bytes(draw_jpeg(115))
-    backlog = shop.backlog()
-    backlog.queue([imagem_id])
+    queue = shop.queue()
+    queue.put([imagem_id])
     shop.make_all()
-    backlog.queue([other])
-    backlog.close()
+    queue.put([other])
+    queue.close()
     after = shop.verdict(imagem_id)
     assert reconciler.heal(found).queued == 0
     assert shop.verdict(imagem_id) == after

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from vps_readapi.front.every_answer import EdgeMiddleware
+from vps_readapi.front.every_answer import EveryAnswer
 from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.sql import Clock
@@ -32,5 +32,5 @@ def test_what_is_heard_while_an_answer_is_made_does_not_move_its_cursor() -> Non
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {"memory": memory}}
-    asyncio.run(EdgeMiddleware(answer)(scope, receive, send))
+    asyncio.run(EveryAnswer(answer)(scope, receive, send))
     assert dict(sent[0]["headers"])[b"sync-cursor"] == b"e.1"

@@ -13,7 +13,7 @@ import pytest
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.feed import Feed
 from vps_readapi.memory.listing import Listing
-from vps_readapi.memory.memory import Memory
+from vps_readapi.memory.memory import Answers, Memory
 from vps_readapi.memory.wanted import Wanted
 from vps_readapi.pedidos.visibility import NOTHING
 
@@ -44,6 +44,7 @@ def read_list(*, forgotten: int, pedidos: int = 2) -> bytes | None:
             return range(pedidos)
 
         memory = Memory.__new__(Memory)
+        memory.answers = Answers()
         memory.feed = cast("Feed", SimpleNamespace(confirmed=confirmed))
         memory._loading = {}
         memory._bodies = OrderedDict()

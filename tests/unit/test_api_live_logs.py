@@ -13,7 +13,7 @@ import pytest
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.live.access import LivePolicy
 from vps_readapi.live.asking import Asking, LiveAnswer, Source
-from vps_readapi.live.following import WINDOW, Follower, LogsFeed
+from vps_readapi.live.following import WINDOW, LogFollower, LogsFeed
 from vps_readapi.live.settings import LiveSettings
 from vps_readapi.memory.people import People
 from vps_readapi.pedidos.visibility import VisibilityPolicy
@@ -53,12 +53,12 @@ def show(feed: LogsFeed, *ids: int) -> None:
     feed._take(LiveAnswer(json.dumps(logs).encode(), Source.LIVE))
 
 
-def join(feed: LogsFeed, *, since: int | None = None, printer_id: int | None = None) -> Follower:
+def join(feed: LogsFeed, *, since: int | None = None, printer_id: int | None = None) -> LogFollower:
     token = Verified(Claims(1, "ana"), 2**40, 0, 0, b"")
     return feed.join(token, printer_id=printer_id, since=since)
 
 
-def told(follower: Follower) -> list[Any]:
+def told(follower: LogFollower) -> list[Any]:
     """Return what waits, and take it: ids of logs, or an event's name."""
     found: list[Any] = []
     for _, frame in follower.stream.queue:

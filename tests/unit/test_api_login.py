@@ -7,24 +7,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import bcrypt
 import pytest
+from starlette.requests import Request
 
 from db import credentials
 from db.credentials import CredentialKeys, SealedPassword, seal
 from db.offline import OfflineTrust, measure_offline_trust
-from vps_readapi.auth import messages as wire
+from vps_readapi.auth import messages
 from vps_readapi.auth import passwords as module
-from vps_readapi.auth.attempts import Attempt, Ledger, find_network
+from vps_readapi.auth.attempts import Attempt, Attempts, find_network
 from vps_readapi.auth.checker import Account, Checker
-from vps_readapi.auth.checks import ChecksAwayError, Question, Refused, Verdict
+from vps_readapi.auth.checks import ChecksAwayError, LoginAnswer, LoginQuestion, Refused
 from vps_readapi.auth.login import MAX_WAITING, Login
 from vps_readapi.auth.metrics import logins_refused
 from vps_readapi.auth.passwords import NOBODY, PasswordPool
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
-from vps_readapi.errors import ProblemError
+from vps_readapi.errors import InvalidInputError, ProblemError
+from vps_readapi.routes.auth import _read_request
 from vps_readapi.schemas import LoginJson, LoginRequest
 
 pytestmark = pytest.mark.unit
@@ -49,7 +51,7 @@ KNOWN = Account(
 
 
 @dataclass
-class CountingLedger:
+class CountingAttempts:
     """Says how long to wait, and notes what was counted; the real one is tested on PostgreSQL."""
 
     wait_s: float = 0.0
@@ -75,8 +77,8 @@ def pool() -> Iterator[PasswordPool]:
 
 
 @pytest.fixture
-def ledger() -> CountingLedger:
-    return CountingLedger()
+def attempts() -> CountingAttempts:
+    return CountingAttempts()
 
 
 @dataclass
@@ -85,12 +87,14 @@ class Relay:
 
     checker: Checker
 
-    async def check(self, question: Question) -> Verdict:
-        number, read = wire.read_question(wire.write_question(3, question))
-        reply = wire.read_reply(wire.write_reply(wire.Reply(number, await self.checker.check(read))))
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
+        number, read = messages.read_question(messages.write_question(3, question))
+        reply = messages.read_reply(
+            messages.write_reply(messages.Reply(number, await self.checker.check(read)))
+        )
         assert (number, reply.number, reply.away) == (3, 3, False)
-        assert reply.verdict is not None
-        return reply.verdict
+        assert reply.answer is not None
+        return reply.answer
 
     def give_up(self) -> None:
         raise NotImplementedError
@@ -99,7 +103,7 @@ class Relay:
 @dataclass
 class Door:
     pool: PasswordPool
-    ledger: CountingLedger
+    attempts: CountingAttempts
 
     def log_in(
         self, account: Account | None, given: str = "segredo", *, trust: OfflineTrust = HEARD
@@ -108,7 +112,7 @@ class Door:
             return account
 
         async def run() -> LoginJson:
-            checker = Checker(keys=KEYS, ledger=cast("Ledger", self.ledger), pool=self.pool, find=find)
+            checker = Checker(keys=KEYS, attempts=cast("Attempts", self.attempts), pool=self.pool, find=find)
             login = Login(TOKENS, Relay(checker), concurrency=1)
             asked = LoginRequest(username="Zé", password=given)
             return await login.open_session(asked, host="192.0.2.1", cost=4, trust=trust)
@@ -117,8 +121,8 @@ class Door:
 
 
 @pytest.fixture
-def door(pool: PasswordPool, ledger: CountingLedger) -> Door:
-    return Door(pool, ledger)
+def door(pool: PasswordPool, attempts: CountingAttempts) -> Door:
+    return Door(pool, attempts)
 
 
 @pytest.fixture
@@ -145,7 +149,7 @@ def test_a_session_is_what_sgp_gives(door: Door) -> None:
         "message": "Login realizado com sucesso",
     }
     assert TOKENS.verify(session.session_token) == Claims(user_id=7, username="Zé")
-    assert door.ledger.settled == door.ledger.taken
+    assert door.attempts.settled == door.attempts.taken
 
 
 def test_a_session_names_the_password_that_opened_it(door: Door) -> None:
@@ -190,7 +194,7 @@ def test_every_refusal_checks_a_password_and_says_the_same(
     assert caught.value.status == 401
     assert (checked[-1].digest == NOBODY.digest) is checks_nobody
     assert checked[-1].salt.startswith("$2b$04$"), "not at the usual cost"
-    assert (len(door.ledger.taken), door.ledger.settled) == (1, [])
+    assert (len(door.attempts.taken), door.attempts.settled) == (1, [])
 
 
 @pytest.mark.parametrize("given", ["x" * 73, "ã" * 37, "a\0b", ""])
@@ -212,7 +216,7 @@ def test_nobody_has_sgps_cost_and_a_salt_that_bcrypt_reads() -> None:
 
 
 class Away:
-    async def check(self, question: Question) -> Verdict:
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
         raise ChecksAwayError(question.username)
 
     def give_up(self) -> None:
@@ -248,7 +252,7 @@ def test_while_nobody_can_check_the_sentence_says_so() -> None:
 def test_who_tries_too_often_is_told_how_long_to_wait(
     door: Door, checked: Sequence[SealedPassword], wait_s: float, said: str
 ) -> None:
-    door.ledger.wait_s = wait_s
+    door.attempts.wait_s = wait_s
     with pytest.raises(ProblemError, match=f"tente de novo em {said}$") as caught:
         door.log_in(KNOWN)
     assert caught.value.status == 429
@@ -267,7 +271,7 @@ def test_without_word_from_the_intranet_nobody_logs_in(door: Door, age_s: float 
         door.log_in(KNOWN, trust=measure_offline_trust(age_s, max_offline_h=72))
     assert caught.value.status == 503
     assert counter._value.get() == before + 1
-    assert door.ledger.taken == []
+    assert door.attempts.taken == []
 
 
 @pytest.mark.parametrize(
@@ -293,3 +297,16 @@ def test_the_bound_is_exact_and_an_unknown_age_is_beyond_it(
 )
 def test_an_address_is_counted_as_its_network(host: str, network: str) -> None:
     assert find_network(host) == network
+
+
+def test_half_a_login_whose_sender_is_gone_is_none() -> None:
+    pieces: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"username":"ana","password":"x"}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return pieces.pop(0)
+
+    with pytest.raises(InvalidInputError):
+        asyncio.run(_read_request(Request({"type": "http"}, receive)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from db.contract import Item
-from vps_readapi.pedidos.match_photos import Photo, match_photos
+from vps_readapi.pedidos.match_photos import OrderPhoto, match_photos
 
 pytestmark = pytest.mark.unit
 
@@ -21,11 +21,11 @@ def item(indice: int, *, id_: int | None = None, imagem_id: int | None = None) -
     )
 
 
-def photo(id_: int, *, index: int | None = None, ident: str | None = None) -> Photo:
-    return Photo(id=id_, item_index=index, item_identificador=ident, chave=None)
+def photo(id_: int, *, index: int | None = None, ident: str | None = None) -> OrderPhoto:
+    return OrderPhoto(id=id_, item_index=index, item_identificador=ident, chave=None)
 
 
-def match(items: list[Item], *photos: Photo) -> list[int | None]:
+def match(items: list[Item], *photos: OrderPhoto) -> list[int | None]:
     forward = [found.id if found else None for found in match_photos(items, photos)]
     backward = [found.id if found else None for found in match_photos(items, photos[::-1])]
     assert forward == backward, "the order of the rows must not matter"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 
-from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
+from vps_readapi.auth.tokens import Claims, TokenError, TokenKeys, Tokens, Verified
+from vps_readapi.auth.verifier import NoTokenError, TokenVerifier
 from vps_readapi.front.request import Requests, choose_coding, read_etags, read_max_age
 from vps_readapi.limits import Limits
 from vps_readapi.memory.bodies import BROTLI, GZIP, IDENTITY, ZSTD, Body
@@ -22,7 +25,7 @@ AUTHORIZATION = f"Authorization: Bearer {TOKEN}"
 
 def read(*lines: str, first: str = "GET /pedidos/12 HTTP/1.1", host: str = "Host: x") -> Wanted | None:
     request = "\r\n".join((first, host, *lines)) + "\r\n\r\n"
-    return Requests(TOKENS, cors_origins=["*"]).read_bytes(request.encode("latin-1"))
+    return Requests(TokenVerifier(TOKENS), cors_origins=["*"]).read_bytes(request.encode("latin-1"))
 
 
 def test_an_order_and_the_list_are_understood() -> None:
@@ -80,16 +83,63 @@ def test_anything_unusual_is_left_to_the_servers_parser(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["x: y", "Authorization: Bearer abc", f"Authorization: Basic {TOKEN}"])
-def test_without_a_good_token_there_is_no_plan(line: str) -> None:
+def test_without_a_good_token_memory_has_no_answer(line: str) -> None:
     assert read(line) is None
 
 
 def test_a_request_with_more_behind_it_is_not_whole() -> None:
-    requests = Requests(TOKENS, cors_origins=["*"])
+    requests = Requests(TokenVerifier(TOKENS), cors_origins=["*"])
     request = f"GET /pedidos/1 HTTP/1.1\r\nhost: x\r\n{AUTHORIZATION}\r\n\r\n".encode()
     assert requests.read_bytes(request) is not None
-    assert requests.recall(request) is not None
+    assert requests.read_bytes(request) is requests.read_bytes(request)  # read once
     assert requests.read_bytes(request + request) is requests.read_bytes(request[:-1]) is None
+
+
+class CountedTokens(Tokens):
+    """Counts the signatures that are checked."""
+
+    checked: ClassVar[list[str]] = []
+
+    def read(self, token: str) -> Verified:
+        self.checked.append(token)
+        return super().read(token)
+
+
+def test_a_token_is_checked_once_whoever_asks() -> None:
+    tokens = CountedTokens(TOKENS.keys, TOKENS.lifetime)
+    verifier = TokenVerifier(tokens)
+    requests = Requests(verifier, cors_origins=["*"])
+    for number in (1, 2):
+        request = f"GET /pedidos/{number} HTTP/1.1\r\nhost: x\r\n{AUTHORIZATION}\r\n\r\n".encode()
+        assert requests.read_bytes(request) is not None
+    assert verifier.verify(f"Bearer {TOKEN}".encode()).claims.user_id == 7
+    assert tokens.checked == [TOKEN]
+
+
+def test_a_token_that_ended_since_it_was_checked_is_no_good() -> None:
+    verifier = TokenVerifier(TOKENS)
+    verified = verifier.verify(f"bearer {TOKEN}".encode())
+    verifier._verified[f"bearer {TOKEN}".encode()] = replace(verified, expires_at=1)
+    with pytest.raises(TokenError):
+        verifier.verify(f"bearer {TOKEN}".encode())
+
+
+def test_no_token_and_a_bad_one_are_told_apart() -> None:
+    verifier = TokenVerifier(TOKENS)
+    with pytest.raises(NoTokenError):
+        verifier.verify(b"Basic abc")
+    with pytest.raises(TokenError) as refused:
+        verifier.verify(b"Bearer abc")
+    assert not isinstance(refused.value, NoTokenError)
+
+
+def test_fields_are_not_looked_at_where_the_target_is_none_of_memorys() -> None:
+    tokens = CountedTokens(TOKENS.keys, TOKENS.lifetime)
+    tokens.checked.clear()
+    requests = Requests(TokenVerifier(tokens), cors_origins=["*"])
+    request = f"GET /eventos HTTP/1.1\r\nhost: x\r\n{AUTHORIZATION}\r\n\r\n".encode()
+    assert requests.read_bytes(request) is None
+    assert tokens.checked == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from db.freshness import Arrival
-from vps_readapi.pedidos.match_photos import Photo
+from vps_readapi.pedidos.match_photos import OrderPhoto
 from vps_readapi.pedidos.rendering import encode_list, encode_pedido, render_sincronizacao
 
 pytestmark = pytest.mark.unit
@@ -71,14 +71,14 @@ SAMPLE = json.loads(
  "data_criacao":"2026-01-11T10:00:00","ultima_atualizacao":"2026-01-11T10:00:00"}
 """
 )
-PHOTO = Photo(id=3, item_index=0, item_identificador=None, chave="3.webp")
+PHOTO = OrderPhoto(id=3, item_index=0, item_identificador=None, chave="3.webp")
 
 
 def link(chave: str | None) -> str | None:
     return chave and f"https://h/{chave}"
 
 
-def render(*photos: Photo, **changed: Any) -> dict[str, Any]:
+def render(*photos: OrderPhoto, **changed: Any) -> dict[str, Any]:
     encoded = encode_pedido({**ROW, **changed}, photos, link)
     assert encoded is not None
     decoded: dict[str, Any] = json.loads(encoded)
@@ -97,7 +97,7 @@ def test_renders_the_agreed_sample() -> None:
 
 def test_an_item_without_a_miniatura_has_a_null_link() -> None:
     assert render()["items"][0]["imagem_url"] is None
-    waiting = Photo(id=3, item_index=0, item_identificador=None, chave=None)
+    waiting = OrderPhoto(id=3, item_index=0, item_identificador=None, chave=None)
     assert render(waiting)["items"][0]["imagem_url"] is None
 
 

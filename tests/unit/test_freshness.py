@@ -16,8 +16,8 @@ from db.freshness import (
     WAITING_S,
     Arrival,
     Cause,
+    Fault,
     FreshnessState,
-    HopState,
     Observation,
     diagnose,
     measure_freshness,
@@ -45,22 +45,17 @@ def test_well_is_ok() -> None:
     ("change", "cause"),
     [
         ({"unpolled_s": POLL_STALE_S + 0.1}, Cause.POLL_DIED),
-        ({"vitrine_answers": False}, Cause.WINDOW_DOWN),
-        ({"export": HopState.LOST}, Cause.SLOT_LOST),
-        ({"intake": HopState.LOST}, Cause.SLOT_LOST),
+        *(({"faults": (Fault(cause),)}, cause) for cause in Cause),
         ({"changes_lost": True}, Cause.CHANGES_LOST),
-        ({"vps_answers": False}, Cause.LINK_DOWN),
-        ({"export": HopState.CUT}, Cause.LINK_DOWN),
-        ({"export": HopState.STOPPED}, Cause.APPLY_STOPPED),
-        ({"intake": HopState.STOPPED}, Cause.APPLY_STOPPED),
-        ({"intake": HopState.CUT}, Cause.INTAKE_CUT),
-        ({"intake": HopState.UNKNOWN, "sgp_answers": False}, Cause.SGP_DOWN),
-        ({"sgp_answers": False}, Cause.SGP_DOWN),
         ({"beatless_s": None}, Cause.SGP_IDLE),
         ({"beatless_s": BEATLESS_S + 1}, Cause.SGP_IDLE),
         ({"beatless_s": ABSENT_S + 0.1, "worker_waits_s": WAITING_S + 0.1}, Cause.SGP_IDLE),
         ({"beatless_s": None, "worker_connected": False}, Cause.WORKER_DEAD),
         ({"beatless_s": ABSENT_S + 0.1, "worker_connected": False}, Cause.WORKER_DEAD),
+        (
+            {"beatless_s": ABSENT_S + 0.1, "worker_connected": False, "worker_elsewhere": True},
+            Cause.WORKER_SHUT_OUT,
+        ),
         ({"skew_s": 6.0}, Cause.CLOCK_SKEWED),
         ({"skew_s": -6.0}, Cause.CLOCK_SKEWED),
         ({"arrival": arrival(age_s=-60)}, Cause.CLOCK_SKEWED),
@@ -81,14 +76,15 @@ def test_each_trouble_has_its_cause_and_is_never_ok(change: dict[str, object], c
 
 
 def test_the_gravest_cause_comes_first_and_the_others_are_told() -> None:
-    found = diagnose(replace(WELL, vps_answers=False, export=HopState.LOST, skew_s=9.0, copying=True))
+    faults = (Fault(Cause.LINK_DOWN), Fault(Cause.SLOT_LOST, "vitrine"))
+    found = diagnose(replace(WELL, faults=faults, skew_s=9.0, copying=True))
     assert found.causes == (Cause.SLOT_LOST, Cause.LINK_DOWN, Cause.CLOCK_SKEWED, Cause.COPYING)
 
 
 @pytest.mark.parametrize("away_s", [0.0, 3.0, FRESH_S, FRESH_S + 1, LAGGING_S + 1])
 def test_out_of_reach_the_age_goes_on_as_the_vps_itself_counts_it(away_s: float) -> None:
     """The VPS tells its own readers the same state; only the intranet knows that the link is down."""
-    away = diagnose(replace(WELL, vps_answers=False, unread_s=away_s))
+    away = diagnose(replace(WELL, faults=(Fault(Cause.LINK_DOWN),), unread_s=away_s))
     given = arrival()
     there = measure_freshness(
         beat_at=given.beat_at, received_at=given.received_at, now=NOW + timedelta(seconds=away_s)

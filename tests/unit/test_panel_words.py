@@ -7,16 +7,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.contract import Motivo
-from db.freshness import Cause, Freshness, FreshnessState, HopState, Measurement
-from publications.faces.terminal import FACTS, describe_check, describe_road
+from db.freshness import Cause, Fault, Freshness, FreshnessState, HopState, Measurement
+from publications.faces.causes import DETAILS as ENGLISH_DETAILS
+from publications.faces.causes import FACTS, describe_faults
+from publications.faces.causes import LOSSES as ENGLISH_LOSSES
 from publications.faces.terminal import SENTENCES as ENGLISH
+from publications.faces.terminal import describe_check, describe_road
 from publications.panel.chart import PIECES, draw
 from publications.panel.words import (
     CAUSES,
+    DETAILS,
     HOPS,
+    LOSSES,
     MOTIVOS,
     SENTENCES,
     say_age,
+    say_causes,
     say_check,
     say_headline,
     say_size,
@@ -79,11 +85,38 @@ def test_sizes_have_the_shops_comma() -> None:
 
 def test_everything_that_can_be_found_has_words_in_both_languages() -> None:
     assert set(CAUSES) == set(FACTS) == set(Cause)
+    assert set(LOSSES) == set(ENGLISH_LOSSES)
+    assert set(DETAILS) <= set(ENGLISH_DETAILS)
     assert set(HOPS) == set(HopState)
     assert set(MOTIVOS) == set(Motivo)
     others = set(CheckKind) - {CheckKind.ROAD}
     assert set(ENGLISH) == others
     assert set(SENTENCES) == others - {CheckKind.RECORDING}
+
+
+def test_what_is_known_of_a_cause_stands_beside_it_in_both_languages() -> None:
+    held = {"pid": "77", "who": "idle in transaction of ana in vps, for 9 s"}
+    lost = Fault(Cause.SLOT_LOST, "vitrine", {"slot": "slot_vps", "reason": "idle_timeout"})
+    found = Measurement(
+        Freshness(LAGGING, NOW, 20.0),
+        (Cause.SLOT_LOST, Cause.NOTIFY_FULL),
+        (lost, Fault(Cause.NOTIFY_FULL, "vps", held)),
+    )
+    assert "SELECT pg_terminate_backend(77)" in describe_faults(found, Cause.NOTIFY_FULL)
+    assert "idle_replication_slot_timeout" in describe_faults(found, Cause.SLOT_LOST)
+    assert [why.split(" (")[1] for why, _ in say_causes(found)] == [
+        "vitrine, slot_vps: parada por mais que idle_replication_slot_timeout).",
+        "vps, processo 77).",
+    ]
+
+
+def test_a_log_that_cannot_be_read_is_said_to_have_the_error() -> None:
+    said = {"subscription": "sub_vps", "said": ""}
+    found = Measurement(
+        Freshness(LAGGING, NOW, 20.0), (Cause.APPLY_FAILING,), (Fault(Cause.APPLY_FAILING, "vps", said),)
+    )
+    assert describe_faults(found, Cause.APPLY_FAILING) == " (on vps: that server's log says why)"
+    assert say_causes(found)[0][0].endswith(" (vps).")
 
 
 def test_a_sentence_for_one_and_for_many() -> None:

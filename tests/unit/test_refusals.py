@@ -321,8 +321,8 @@ def test_a_column_that_was_renamed_is_known_by_the_publications_list() -> None:
         (
             "RenamedColumnError",
             "sgp has renamed public.user.setor to area; apply stands still since the next change",
-            "rename it back with ALTER TABLE public.user RENAME COLUMN area TO setor, or rename it in the"
-            " landing table, the projection and the declaration",
+            "rename it back with ALTER TABLE public.user RENAME COLUMN area TO setor, or take setor out of"
+            " the declaration; then run 'ponte apply': it renews the slot and copies over what is there",
         )
     ]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from publications.watch.slots import SlotState, WalSample, forecast
+from publications.watch.slots import BY_BYTES, BY_CLOCK, SlotState, WalSample, forecast
 
 pytestmark = pytest.mark.unit
 
@@ -111,3 +113,29 @@ def test_a_burst_that_is_soon_confirmed_does_not_hold_a_slot(passed: int) -> Non
         for at in range(passed + 1)
     ]
     assert not forecast(given, slot(None), disk_free_bytes=1000 * MB).held
+
+
+def idle(left_s: float, safe_bytes: int | None = None) -> SlotState:
+    return replace(slot(safe_bytes), idle_s=100.0, idle_limit_s=100.0 + left_s)
+
+
+def test_a_slot_that_nobody_reads_is_lost_by_the_clock_however_little_is_written() -> None:
+    found = forecast([], idle(3600.0), disk_free_bytes=None)
+    assert (found.slot_left_s, found.killer) == (3600.0, BY_CLOCK)
+    assert forecast([], idle(-5.0), disk_free_bytes=None).slot_left_s == 0.0
+    assert forecast([], replace(idle(5.0), active=True), disk_free_bytes=None).slot_left_s is None
+
+
+def test_the_limit_that_comes_first_is_named() -> None:
+    busy = samples(MB, kept=1)
+    first = forecast(busy, idle(3600.0, 100 * MB), disk_free_bytes=None)
+    assert first.slot_left_s == pytest.approx(100)
+    assert first.killer == BY_BYTES
+    later = forecast(busy, idle(50.0, 100 * MB), disk_free_bytes=None)
+    assert (later.slot_left_s, later.killer) == (50.0, BY_CLOCK)
+    assert forecast(busy, slot(-1), disk_free_bytes=None).killer == BY_BYTES
+
+
+def test_why_a_slot_was_lost_is_postgresqls_own_word() -> None:
+    assert replace(slot(None), invalidation_reason="idle_timeout").loss_reason == "idle_timeout"
+    assert slot(None, "lost").loss_reason == "wal_removed"

@@ -50,6 +50,13 @@ def test_a_tool_is_made_once(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert (folder / "toy-1" / "notes").read_text() == "ab"
 
 
+def test_a_tool_of_another_system_is_not_made(capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = MadeTool("toy", "1", "to play with", "notes", lambda _: [note("a")], only_on="plan9")
+    assert bring(elsewhere) == 0
+    assert capsys.readouterr().err == "toy: not for this system (to play with)\n"
+    assert elsewhere.find(os.environ) is None
+
+
 def test_another_version_is_another_tool(folder: Path) -> None:
     assert bring(tool(note("a"))) == 0
     later = MadeTool("toy", "2", "to play with", "notes", lambda _: [note("c")])

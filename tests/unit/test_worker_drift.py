@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from thumbnail_worker.reconcile.compare import HEALED, Drift, Finding, Photo, compare, count, is_unlikely
+from thumbnail_worker.reconcile.compare import HEALED, Drift, Finding, PhotoState, compare, count, is_unlikely
 
 DIGEST = "0123456789abcdef"
 KEY, LARGE = f"7/{DIGEST}-w1-640.webp", f"7/{DIGEST}-w1-1600.webp"
-GOOD = Photo(7, "p\\a.jpg", row=True, waiting=False, seen="1:2", estado="pronta", chave=KEY, size=5)
+GOOD = PhotoState(7, "p\\a.jpg", row=True, waiting=False, seen="1:2", estado="pronta", chave=KEY, size=5)
 OBJECTS = {KEY: 5, LARGE: 9}
 
 
 def differ(
-    *photos: Photo,
+    *photos: PhotoState,
     mark: str | None = "1:2",
     objects: Mapping[str, int] = OBJECTS,
     files: tuple[str, ...] = ("p/a.jpg",),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from db.contract import Motivo
 from tests.fix_photos import draw_jpeg
-from thumbnail_worker.errors import Motivo
-from thumbnail_worker.photos.messages import Limits, Made, Rejected, RootAway, Task, Unchanged
+from thumbnail_worker.photos.messages import Made, PhotoLimits, Rejected, RootAway, Task, Unchanged
 from thumbnail_worker.photos.pool import RenderDiedError, RenderPool
 
 pytestmark = pytest.mark.unit
@@ -29,8 +29,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def limits(root: Path, *, seconds: float = 60, memory_mb: int = 1536) -> Limits:
-    return Limits(root, 2**20 * 40, 89_478_485, memory_mb, seconds)
+def limits(root: Path, *, seconds: float = 60, memory_mb: int = 1536) -> PhotoLimits:
+    return PhotoLimits(root, 2**20 * 40, 89_478_485, memory_mb, seconds)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_photo_is_made_in_every_size_that_is_asked_for(pool: RenderPool) -> No
     reply = pool.make(Task(1, "a.jpg", (640, 100)))
     assert isinstance(reply, Made)
     assert [one.largura for one in reply.renditions] == [640, 100]
-    assert reply.read.seen.startswith(f"{reply.read.size}@")
+    assert reply.original.seen.startswith(f"{reply.original.size}@")
 
 
 def test_a_bad_one_is_rejected_with_its_digest(pool: RenderPool) -> None:

@@ -10,15 +10,17 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.test_worker_darkroom import DIGEST, READ, claim
-from thumbnail_worker.errors import Motivo, PhotosStoppedError
+from db.contract import Motivo
+from tests.unit.test_worker_maker import DIGEST, READ, claim
+from thumbnail_worker.errors import PhotosStoppedError
 from thumbnail_worker.photos import job as miniaturas
-from thumbnail_worker.photos.darkroom import Darkroom, Delayed, Outcome, Stored
-from thumbnail_worker.photos.job import MiniaturasJob, choose_delay_s
+from thumbnail_worker.photos import round as round_
+from thumbnail_worker.photos.job import MiniaturasJob
+from thumbnail_worker.photos.maker import Delayed, Outcome, Part, PhotoMaker, Stored
 from thumbnail_worker.photos.messages import Rejected, Unchanged
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from thumbnail_worker.photos.originals import Media
-from thumbnail_worker.photos.queue import Backlog, Claim, Tally
+from thumbnail_worker.photos.queue import Claim, PhotoQueue, Tally
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.photos.render import Rendered
 
@@ -54,8 +56,8 @@ class Queue:
         self.told.append(("postpone", one.imagem_id, strike))
         self.delays_s.append(seconds)
 
-    def queue(self, ids: Iterable[int]) -> int:
-        self.told.append(("queue", *ids))
+    def put(self, ids: Iterable[int]) -> int:
+        self.told.append(("put", *ids))
         return 1
 
     def claim(self, most: int) -> list[Claim]:
@@ -87,8 +89,8 @@ class Queue:
         self.told.append(("close",))
 
 
-class Room:
-    """A darkroom whose outcomes are given."""
+class Maker:
+    """A maker whose outcomes are given."""
 
     processes = 1
 
@@ -96,14 +98,14 @@ class Room:
         self.recipe = recipe
         self.pool = self
         self.outcomes = list(outcomes)
-        self.asked: list[tuple[int, bool]] = []
+        self.asked: list[tuple[int, Part]] = []
 
     def start(self) -> None: ...
 
     def close(self) -> None: ...
 
-    def develop(self, one: Claim, *, first: bool) -> Outcome:
-        self.asked.append((one.imagem_id, first))
+    def make(self, one: Claim, part: Part) -> Outcome:
+        self.asked.append((one.imagem_id, part))
         return self.outcomes.pop(0)
 
 
@@ -137,19 +139,19 @@ class Work:
         self, recipe: Recipe = ONE, *outcomes: Outcome, queue: Queue | None = None, **marks: str
     ) -> None:
         self.queue = queue or Queue()
-        self.room = Room(recipe, *outcomes)
+        self.maker = Maker(recipe, *outcomes)
         self.metrics = WorkerMetrics()
-        self.reports: list[int] = []
+        self.verdicts: list[int] = []
         self.job = MiniaturasJob(
-            cast("Backlog", self.queue),
-            cast("Darkroom", self.room),
+            cast("PhotoQueue", self.queue),
+            cast("PhotoMaker", self.maker),
             cast("Media", Files(**marks)),
             self.metrics,
-            report=lambda: self.reports.append(1),
+            on_verdict=lambda: self.verdicts.append(1),
         )
 
-    def record(self, outcome: Outcome, *, first: bool = True, **changes: Any) -> Claim | None:
-        return self.job.record(claim(**changes), outcome, first=first)
+    def record(self, outcome: Outcome, part: Part = Part.FIRST, **changes: Any) -> Claim | None:
+        return self.job._verdicts.record(claim(**changes), outcome, part)
 
     def number(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"ponte_worker_{name}", labels) or 0.0
@@ -160,7 +162,7 @@ def test_the_only_rendition_is_announced_and_the_photo_settled(caplog: pytest.Lo
     assert work.record(replace(STORED, seconds=0.12345)) is None
     assert told(caplog) == [("miniatura_made", logging.INFO, {"imagem_id": 7, "seconds": 0.123})]
     assert work.queue.told == [("announce", 7, RENDERED, STORED.chave, DIGEST), ("settle", 7, "12:34")]
-    assert work.reports == [1]
+    assert work.verdicts == [1]
     assert work.number("photos_made_total") == 1
     assert work.number("stored_bytes_total") == 4
     assert work.number("photo_seconds_sum") == 0.12345
@@ -169,9 +171,9 @@ def test_the_only_rendition_is_announced_and_the_photo_settled(caplog: pytest.Lo
 def test_the_first_of_several_is_announced_and_the_claim_goes_on_with_it() -> None:
     work = Work(TWO)
     given = claim()
-    assert work.job.record(given, STORED, first=True) == replace(given, announced=DIGEST)
+    assert work.record(STORED) == replace(given, announced=DIGEST)
     assert work.queue.told == [("announce", 7, RENDERED, STORED.chave, DIGEST)]
-    assert work.reports == []
+    assert work.verdicts == []
 
 
 @pytest.mark.parametrize("recipe", [ONE, TWO], ids=["one size", "two"])
@@ -187,17 +189,17 @@ def test_who_lost_the_claim_meanwhile_goes_on_with_nothing(
 
 def test_the_last_rendition_settles_the_photo() -> None:
     work = Work(TWO)
-    assert work.record(STORED, first=False, announced=DIGEST) is None
+    assert work.record(STORED, Part.FURTHER, announced=DIGEST) is None
     assert work.queue.told == [("settle", 7, "12:34")]
     assert work.number("stored_bytes_total") == 4
     assert work.number("photos_made_total") == 0
-    assert work.reports == [1]
+    assert work.verdicts == [1]
 
 
 def test_a_file_that_was_replaced_between_two_renditions_is_made_again() -> None:
     work = Work(TWO)
-    work.record(STORED, first=False, announced="e" * 64)
-    assert work.queue.told == [("queue", 7), ("settle", 7, "12:34")]
+    work.record(STORED, Part.FURTHER, announced="e" * 64)
+    assert work.queue.told == [("put", 7), ("settle", 7, "12:34")]
 
 
 REFUSED = Rejected(Motivo.TRUNCADA, DIGEST, "12:34", "take it anew")
@@ -213,7 +215,7 @@ def test_a_bad_photo_is_condemned_and_settled(
     assert work.queue.told == [("condemn", 7, Motivo.TRUNCADA, DIGEST), ("settle", 7, "12:34")]
     assert work.number("photos_failed_total", motivo="truncada") == 1
     assert told(caplog) == [("miniatura_failed", logging.WARNING, SAID)]
-    assert work.reports == [1]
+    assert work.verdicts == [1]
 
 
 @pytest.mark.parametrize("digest", [None, DIGEST], ids=["file gone", "same content"])
@@ -238,7 +240,7 @@ def test_a_content_that_was_condemned_before_is_settled_without_a_word() -> None
     work = Work()
     work.record(Unchanged(READ))
     assert work.queue.told == [("settle", 7, "12:34")]
-    assert work.reports == [1]
+    assert work.verdicts == [1]
 
 
 @pytest.mark.parametrize("strike", [True, False])
@@ -250,23 +252,14 @@ def test_what_passes_puts_the_photo_off(strike: bool, caplog: pytest.LogCaptureF
     assert 4 <= work.queue.delays_s[0] <= 8
     assert work.queue.told == [("postpone", 7, strike)]
     assert work.number("photos_postponed_total", cause="render_slow") == 1
-    assert work.reports == [1]
+    assert work.verdicts == [1]
 
 
-def test_a_photo_without_its_row_waits_for_it() -> None:
-    work = Work(ONE, STORED)
-    assert work.job.develop(claim(landed=False), True) == Delayed("not_landed")
-    assert work.room.asked == []
-    assert work.job.develop(claim(), True) == STORED
-    assert work.job.claim(0) == []
-
-
-def test_the_delay_doubles_up_to_five_minutes_and_is_never_twice_the_same() -> None:
-    for attempts, longest in ((0, 1), (1, 2), (2, 4), (8, 256), (9, 300), (20, 300), (10**6, 300)):
-        delays = [choose_delay_s(attempts) for _ in range(200)]
-        assert longest / 2 <= min(delays) < longest * 0.6
-        assert longest * 0.9 < max(delays) <= longest
-        assert len(set(delays)) > 1
+def test_who_failed_often_is_left_alone_for_five_minutes_at_most() -> None:
+    for attempts in (9, 20, 10**6):
+        work = Work()
+        work.record(Delayed("render_slow", 5, strike=False), attempts=attempts)
+        assert 150 <= work.queue.delays_s[0] <= 300
 
 
 @pytest.fixture
@@ -283,14 +276,14 @@ def test_condemned_photos_are_looked_at_again_each_minute_and_swept_each_quarter
     work.queue.condemned = [(1, "same", "1:1"), (2, "other", "1:1"), (3, "gone", "1:1"), (4, "gone", None)]
     work.queue.swept = 5
     work.job.look_around()
-    assert work.queue.told == [("queue", 2, 3), ("sweep",)]
+    assert work.queue.told == [("put", 2, 3), ("sweep",)]
     assert told(caplog) == [
         ("photos_changed", logging.INFO, {"queued": 1}),
         ("photos_swept", logging.INFO, {"rows": 5}),
     ]
     assert (work.number("photos_waiting"), work.number("photos_ready")) == (3, 2)
     assert work.number("photos_condemned", motivo="vazio") == 4
-    for passed_s, due in ((14.9, []), (0.1, ["sweep"]), (44.9, ["sweep"]), (0.1, ["queue"])):
+    for passed_s, due in ((14.9, []), (0.1, ["sweep"]), (44.9, ["sweep"]), (0.1, ["put"])):
         work.queue.told.clear()
         clock[0] += passed_s
         work.job.look_around()
@@ -314,9 +307,11 @@ def test_a_round_makes_every_photo_and_further_renditions_of_each() -> None:
     claims = [replace(BEGAN, imagem_id=one) for one in range(1, 6)]
     work = Work(TWO, *[STORED] * 10, queue=Queue(waiting=claims))
     run(work)
-    assert sorted(work.room.asked) == [(one, first) for one in range(1, 6) for first in (False, True)]
+    assert sorted(work.maker.asked, key=lambda one: (one[0], one[1].value)) == [
+        (one, part) for one in range(1, 6) for part in Part
+    ]
     assert [one for one in work.queue.told if one[0] == "queue_other_recipes"] == [("queue_other_recipes",)]
-    assert len(work.reports) == 5
+    assert len(work.verdicts) == 5
     assert [one for one in work.queue.asked if not 1 <= one <= 3] == [], "more than can be made at once"
     work.queue.told.clear()
     run(work)
@@ -330,15 +325,15 @@ def test_what_all_need_ends_the_round_and_says_so() -> None:
     with pytest.raises(PhotosStoppedError, match="it is away") as stopped:
         run(work)
     assert stopped.value.hint == "bring it back"
-    assert 1 <= len(work.room.asked) <= 3, "claimed on while nothing could be stored"
-    assert [one[0] for one in work.queue.told[1:]] == ["postpone"] * len(work.room.asked)
+    assert 1 <= len(work.maker.asked) <= 3, "claimed on while nothing could be stored"
+    assert [one[0] for one in work.queue.told[1:]] == ["postpone"] * len(work.maker.asked)
 
 
 def test_what_is_in_the_way_of_one_photo_stops_no_other() -> None:
     claims = [replace(BEGAN, imagem_id=one) for one in (1, 2, 3)]
     work = Work(ONE, Delayed("TimeoutError"), STORED, STORED, queue=Queue(waiting=claims))
     run(work)
-    assert len(work.room.asked) == 3
+    assert len(work.maker.asked) == 3
     assert sorted(one[0] for one in work.queue.told if one[0] in {"postpone", "announce"}) == [
         "announce", "announce", "postpone",
     ]  # fmt: skip
@@ -358,21 +353,21 @@ def test_a_closed_job_starts_anew(caplog: pytest.LogCaptureFixture) -> None:
 def test_what_is_under_way_when_somebody_stops_is_let_go_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(miniaturas, "_GRACE_S", 0.3)
-    monkeypatch.setattr(miniaturas, "LEASE_S", 0.0)
+    monkeypatch.setattr(round_, "_GRACE_S", 0.3)
+    monkeypatch.setattr(round_, "LEASE_S", 0.0)
     claims = [replace(BEGAN, imagem_id=one) for one in (1, 2, 3, 4)]
     work = Work(ONE, *[STORED] * 4, queue=Queue(waiting=claims))
     stop, ended = Event(), Event()
-    develop = work.room.develop
+    make = work.maker.make
 
-    def hang(one: Claim, *, first: bool) -> Outcome:
+    def hang(one: Claim, part: Part) -> Outcome:
         stop.set()
         if one.imagem_id > 1:
             ended.wait(30)
-        return develop(one, first=first)
+        return make(one, part)
 
-    work.room.develop = hang  # type: ignore[method-assign]
-    work.room.close = ended.set  # type: ignore[method-assign]
+    work.maker.make = hang  # type: ignore[method-assign]
+    work.maker.close = ended.set  # type: ignore[method-assign]
     work.job._next_sweep = work.job._next_recheck = float("inf")
     work.job.run(stop)
     assert ended.is_set(), "the processes were left at it"

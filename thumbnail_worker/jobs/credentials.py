@@ -14,7 +14,7 @@ from threading import Event
 from db.credentials import CredentialKeys, SealedPassword, is_bcrypt, is_other_password
 from db.engines import Connection
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session, wait_for_notice
+from thumbnail_worker.connection import JobConnection, wait_for_notice
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.job import Job
 from thumbnail_worker.sgp import Sgp
@@ -68,8 +68,8 @@ class CredentialsJob(Job):
 
     name = "credentials"
 
-    def __init__(self, sgp: Sgp, vitrine: Session, *, keys: CredentialKeys) -> None:
-        """vitrine: a session that listens to the users' channel as soon as it is open."""
+    def __init__(self, sgp: Sgp, vitrine: JobConnection, *, keys: CredentialKeys) -> None:
+        """vitrine: a connection that listens to the users' channel as soon as it is open."""
         self.interval_s = sgp.seconds
         self._sgp = sgp
         self._vitrine = vitrine

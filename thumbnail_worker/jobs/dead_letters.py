@@ -6,7 +6,7 @@ import logging
 from threading import Event
 
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.job import Job
 
@@ -19,7 +19,7 @@ class DeadLettersJob(Job):
     name = "dead_letters"
     interval_s = 15.0
 
-    def __init__(self, vitrine: Session) -> None:
+    def __init__(self, vitrine: JobConnection) -> None:
         self._vitrine = vitrine
         self._sql = read_blocks("thumbnail_worker", "queries")
 

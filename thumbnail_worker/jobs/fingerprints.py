@@ -6,7 +6,7 @@ import logging
 from threading import Event
 
 from db.published import read_fingerprint, write_seen
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.job import Job
 
@@ -17,18 +17,18 @@ class PublishedJob(Job):
     name = "published"
     interval_s = 15.0
 
-    def __init__(self, sgp: Session | None, vitrine: Session) -> None:
+    def __init__(self, sgp: JobConnection | None, vitrine: JobConnection) -> None:
         """sgp: none where SGP is a file, which publishes nothing."""
-        self._sessions = {"sgp": sgp, "vitrine": vitrine} if sgp else {"vitrine": vitrine}
+        self._connections = {"sgp": sgp, "vitrine": vitrine} if sgp else {"vitrine": vitrine}
 
     def run(self, stop: Event) -> None:  # noqa: ARG002 - four short statements
         """Look once; a difference is logged each time until it is gone."""
-        vitrine = self._sessions["vitrine"].connection()
-        for endpoint, session in self._sessions.items():
-            if not write_seen(vitrine, endpoint, read_fingerprint(session.connection())):
+        vitrine = self._connections["vitrine"].connection()
+        for endpoint, one in self._connections.items():
+            if not write_seen(vitrine, endpoint, read_fingerprint(one.connection())):
                 log("published_differs", level=logging.ERROR, endpoint=endpoint, hint="run 'ponte plan'")
 
     def close(self) -> None:
         """Let go of both connections."""
-        for session in self._sessions.values():
-            session.close()
+        for one in self._connections.values():
+            one.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event
 
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.errors import HeartbeatRowError
 from thumbnail_worker.jobs.job import Job
 
@@ -15,7 +15,7 @@ class HeartbeatJob(Job):
 
     name = "heartbeat"
 
-    def __init__(self, sgp: Session, *, interval_s: float) -> None:
+    def __init__(self, sgp: JobConnection, *, interval_s: float) -> None:
         self.interval_s = interval_s
         self._sgp = sgp
         self._sql = read_blocks("thumbnail_worker", "queries")

@@ -8,7 +8,7 @@ from hashlib import sha256
 from threading import Event
 
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session, wait_for_notice
+from thumbnail_worker.connection import JobConnection, wait_for_notice
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.job import Job
 from thumbnail_worker.sgp import Sgp
@@ -40,8 +40,8 @@ class RevocationsJob(Job):
     name = "revocations"
     interval_s = 30.0
 
-    def __init__(self, sgp: Sgp, vitrine: Session) -> None:
-        """vitrine: a session that listens to the revocations' channel as soon as it is open."""
+    def __init__(self, sgp: Sgp, vitrine: JobConnection) -> None:
+        """vitrine: a connection that listens to the revocations' channel as soon as it is open."""
         self._sgp = sgp
         self._vitrine = vitrine
         self._sql = read_blocks("thumbnail_worker", "queries")

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from thumbnail_worker.errors import MediaRootError, Motivo, PhotoError
+from db.contract import Motivo
+from thumbnail_worker.errors import MediaRootError, PhotoError
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.render import Rendered, render
 
 
 @dataclass(frozen=True)
-class Limits:
+class PhotoLimits:
     """What one photo may cost, and where photos lie."""
 
     media_root: Path
@@ -42,8 +43,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Read:
-    """The first half of an answer: the file was read, and this is what it is."""
+class OriginalState:
+    """The first half of an answer: the original was read, and this is what it is."""
 
     digest: str
     seen: str
@@ -54,7 +55,7 @@ class Read:
 class Made:
     """The renditions, in the order in which they were asked for."""
 
-    read: Read
+    original: OriginalState
     renditions: tuple[Rendered, ...]
 
 
@@ -73,7 +74,7 @@ class Rejected:
 class Unchanged:
     """The content is the one that was condemned before."""
 
-    read: Read
+    original: OriginalState
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,12 @@ class RootAway:
 Reply = Made | Rejected | Unchanged | Unreadable | RootAway
 
 
-def read_photo(media: Media, task: Task) -> tuple[Read, bytes] | Reply:
+def read_photo(media: Media, task: Task) -> tuple[OriginalState, bytes] | Reply:
     """Read the photo, or say why not."""
     try:
-        original = media.read_original(task.path)
-        digest = sha256(original.content).hexdigest()
-        return Read(digest, original.seen, len(original.content)), original.content
+        found = media.read_original(task.path)
+        digest = sha256(found.content).hexdigest()
+        return OriginalState(digest, found.seen, len(found.content)), found.content
     except PhotoError as error:
         return Rejected(error.motivo, None, media.look(task.path))
     except MediaRootError as error:
@@ -109,11 +110,11 @@ def read_photo(media: Media, task: Task) -> tuple[Read, bytes] | Reply:
         return Unreadable(type(error).__name__, error.errno)
 
 
-def make_renditions(task: Task, read: Read, content: bytes) -> Reply:
+def make_renditions(task: Task, original: OriginalState, content: bytes) -> Reply:
     """Render what was read."""
-    if read.digest == task.condemned:
-        return Unchanged(read)
+    if original.digest == task.condemned:
+        return Unchanged(original)
     try:
-        return Made(read, tuple(render(content, edge) for edge in task.long_edges))
+        return Made(original, tuple(render(content, edge) for edge in task.long_edges))
     except PhotoError as error:
-        return Rejected(error.motivo, read.digest, read.seen)
+        return Rejected(error.motivo, original.digest, original.seen)

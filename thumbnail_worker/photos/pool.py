@@ -14,8 +14,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from db import lifetime
-from thumbnail_worker.errors import Motivo
-from thumbnail_worker.photos.messages import Limits, Read, Rejected, Reply, Task, Unreadable
+from db.contract import Motivo
+from thumbnail_worker.photos.messages import OriginalState, PhotoLimits, Rejected, Reply, Task, Unreadable
 
 _START_S = 60.0
 _END_S = 5.0
@@ -25,18 +25,18 @@ _END_S = 5.0
 class RenderDiedError(Exception):
     """The process ended in the middle of a photo.
 
-    read: what it was about, None if the file had not been read yet.
+    original: what it was about, None if the file had not been read yet.
     """
 
-    def __init__(self, read: Read | None) -> None:
+    def __init__(self, original: OriginalState | None) -> None:
         super().__init__("the rendering process ended")
-        self.read = read
+        self.original = original
 
 
 class RenderPool:
     """Some processes; as many threads may have a photo made at the same time."""
 
-    def __init__(self, processes: int, limits: Limits) -> None:
+    def __init__(self, processes: int, limits: PhotoLimits) -> None:
         """Start nothing yet: each process starts with its first photo."""
         self.processes = processes
         self._renderers = [_Renderer(limits) for _ in range(processes)]
@@ -71,7 +71,7 @@ class RenderPool:
 class _Renderer:
     """One process, started when it is needed."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: PhotoLimits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
         self._process: lifetime.Child | None = None
@@ -83,7 +83,7 @@ class _Renderer:
             self._open()
 
     def make(self, task: Task) -> Reply:
-        read: Read | None = None
+        original: OriginalState | None = None
         try:
             with self._lock:
                 line = self._open()
@@ -91,18 +91,18 @@ class _Renderer:
                 raise RenderDiedError(None)
             line.send(task)
             said = self._receive(line)
-            if isinstance(said, Read):
-                read = said
+            if isinstance(said, OriginalState):
+                original = said
                 said = self._receive(line)
         except (EOFError, OSError) as error:
             self.kill()
-            raise RenderDiedError(read) from error
-        if said is not None and not isinstance(said, Read):
+            raise RenderDiedError(original) from error
+        if said is not None and not isinstance(said, OriginalState):
             return said
         self.kill()
-        if read is None:
+        if original is None:
             return Unreadable("TimeoutError")
-        return Rejected(Motivo.TEMPO_ESGOTADO, read.digest, read.seen)
+        return Rejected(Motivo.TEMPO_ESGOTADO, original.digest, original.seen)
 
     def kill(self) -> None:
         with self._lock:
@@ -134,9 +134,9 @@ class _Renderer:
             self._ready = line.recv() == "ready"
         return self._ready
 
-    def _receive(self, line: Connection) -> Reply | Read | None:
+    def _receive(self, line: Connection) -> Reply | OriginalState | None:
         """Return what the process says next, None if it takes too long."""
         if not line.poll(self._limits.seconds):
             return None
-        said: Reply | Read = line.recv()
+        said: Reply | OriginalState = line.recv()
         return said

@@ -9,9 +9,10 @@ from datetime import datetime
 from psycopg import Cursor
 from psycopg.rows import TupleRow
 
+from db.contract import Motivo
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session
-from thumbnail_worker.errors import BY_LIMIT, Motivo
+from thumbnail_worker.connection import JobConnection
+from thumbnail_worker.errors import BY_LIMIT
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.photos.render import Rendered
 
@@ -50,11 +51,11 @@ class Tally:
     """Photos without a miniatura, by reason."""
 
 
-class Backlog:
+class PhotoQueue:
     """`worker.photos` and `vitrine.miniaturas`."""
 
-    def __init__(self, vitrine: Session, recipe: Recipe, *, worker: str) -> None:
-        """vitrine: a session that listens to the photos' channel; worker: a name of its own."""
+    def __init__(self, vitrine: JobConnection, recipe: Recipe, *, worker: str) -> None:
+        """vitrine: a connection that listens to the photos' channel; worker: a name of its own."""
         self._vitrine = vitrine
         self._worker = worker
         self._codificador = recipe.codificador
@@ -122,7 +123,7 @@ class Backlog:
         """Return id, path and marks of the photos without a miniatura."""
         return [(row[0], row[1], row[2]) for row in self._run("read_condemned")]
 
-    def queue(self, imagem_ids: Iterable[int]) -> int:
+    def put(self, imagem_ids: Iterable[int]) -> int:
         """Have photos made, from anew."""
         return self._run("queue_photos", {"imagem_ids": list(imagem_ids)}).rowcount
 

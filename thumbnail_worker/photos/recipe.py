@@ -16,7 +16,7 @@ VERSION = "w1"
 class Recipe:
     """long_edges: in the order in which they are made; the first is announced.
 
-    bounds: what one photo may cost (`Limits.bounds`).
+    bounds: what one photo may cost (`PhotoLimits.bounds`).
     """
 
     long_edges: tuple[int, ...]

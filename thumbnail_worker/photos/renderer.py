@@ -8,7 +8,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from db import lifetime
-from thumbnail_worker.photos.messages import Limits, Task, make_renditions, read_photo
+from thumbnail_worker.photos.messages import PhotoLimits, Task, make_renditions, read_photo
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.render import arm_pixel_guard
 
@@ -17,7 +17,7 @@ def main() -> None:
     """Serve until the other end of the line is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's matter
     with contextlib.suppress(EOFError, OSError), lifetime.take_line(int(sys.argv[1])) as line:
-        limits: Limits = line.recv()
+        limits: PhotoLimits = line.recv()
         _limit_memory(limits.memory_mb)
         arm_pixel_guard(limits.max_pixels)
         media = Media(limits.media_root, max_bytes=limits.max_bytes)
@@ -29,9 +29,9 @@ def main() -> None:
 def _serve(line: Connection, media: Media, task: Task) -> None:
     got = read_photo(media, task)
     if isinstance(got, tuple):
-        read, content = got
-        line.send(read)
-        got = make_renditions(task, read, content)
+        original, content = got
+        line.send(original)
+        got = make_renditions(task, original, content)
     line.send(got)
 
 

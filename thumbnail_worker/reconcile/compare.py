@@ -34,7 +34,7 @@ _BELIEVED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Photo:
+class PhotoState:
     """A photo as the databases know it."""
 
     imagem_id: int
@@ -61,7 +61,7 @@ class Finding:
 
 
 def compare(
-    photos: Iterable[Photo],
+    photos: Iterable[PhotoState],
     *,
     originals: Mapping[int, str | None],
     files: Iterable[str],
@@ -89,7 +89,7 @@ def compare(
     return found + [Finding(Drift.ORIGINAL_WITHOUT_ROW, path) for path in sorted(set(files) - paths)]
 
 
-def _judge(photo: Photo, mark: str | None, keys: list[str], objects: Mapping[str, int]) -> Drift | None:
+def _judge(photo: PhotoState, mark: str | None, keys: list[str], objects: Mapping[str, int]) -> Drift | None:
     if not photo.row:
         return Drift.MANIFEST_WITHOUT_ROW if photo.estado else None
     if photo.waiting:
@@ -101,7 +101,9 @@ def _judge(photo: Photo, mark: str | None, keys: list[str], objects: Mapping[str
     return None if mark is None else _judge_original(photo, mark, keys, objects)
 
 
-def _judge_original(photo: Photo, mark: str, keys: list[str], objects: Mapping[str, int]) -> Drift | None:
+def _judge_original(
+    photo: PhotoState, mark: str, keys: list[str], objects: Mapping[str, int]
+) -> Drift | None:
     """Tell what there is to make anew of a file that is there."""
     if mark != photo.seen:
         return Drift.MANIFEST_OF_ANOTHER_ORIGINAL

@@ -12,13 +12,13 @@ from psycopg.rows import TupleRow
 from rich.progress import Progress
 
 from db.sqlfile import read_blocks
-from thumbnail_worker.connection import Session
+from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.errors import StorageError, StorageInDoubtError
 from thumbnail_worker.events import log
 from thumbnail_worker.photos.originals import Media
-from thumbnail_worker.photos.queue import Backlog
+from thumbnail_worker.photos.queue import PhotoQueue
 from thumbnail_worker.photos.recipe import Recipe
-from thumbnail_worker.reconcile.compare import Drift, Finding, Photo, compare, is_unlikely
+from thumbnail_worker.reconcile.compare import Drift, Finding, PhotoState, compare, is_unlikely
 from thumbnail_worker.storage import Storage
 
 GRACE_S = 3600.0
@@ -29,7 +29,7 @@ _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", "
 
 
 @dataclass(frozen=True)
-class Report:
+class Reconciliation:
     """What was found and what was done."""
 
     findings: tuple[Finding, ...]
@@ -43,10 +43,10 @@ class Reconciler:
     """Reads all four, and heals."""
 
     def __init__(
-        self, vitrine: Session, backlog: Backlog, media: Media, storage: Storage, recipe: Recipe
+        self, vitrine: JobConnection, queue: PhotoQueue, media: Media, storage: Storage, recipe: Recipe
     ) -> None:
         self._vitrine = vitrine
-        self._backlog = backlog
+        self._queue = queue
         self._media = media
         self._storage = storage
         self._recipe = recipe
@@ -68,7 +68,9 @@ class Reconciler:
             photos, originals=originals, files=files, objects=objects, long_edges=self._recipe.long_edges
         )
 
-    def heal(self, findings: Sequence[Finding], *, grace_s: float = GRACE_S, force: bool = False) -> Report:
+    def heal(
+        self, findings: Sequence[Finding], *, grace_s: float = GRACE_S, force: bool = False
+    ) -> Reconciliation:
         """Bring together what can be; what an object's fate depends on is read again just before.
 
         Raise StorageInDoubtError, with nothing touched, if unlikely much is missing; force: believe it.
@@ -76,20 +78,20 @@ class Reconciler:
         lost = [one for one in findings if one.drift is Drift.MANIFEST_WITHOUT_OBJECT]
         if not force:
             self._doubt(len(lost))
-        self._backlog.sweep()
-        queued = self._backlog.queue([*self._withdraw(lost), *_pick_stale(findings)])
-        queued += self._backlog.queue_refused()
+        self._queue.sweep()
+        queued = self._queue.put([*self._withdraw(lost), *_pick_stale(findings)])
+        queued += self._queue.queue_refused()
         keys = [str(one.what) for one in findings if one.drift is Drift.OBJECT_WITHOUT_MANIFEST]
         deleted, undeleted = self._delete_leftovers(keys, grace_s)
         log(
             "photos_reconciled", queued=queued, deleted=deleted, undeleted=undeleted, found=len(findings)
         )  # fmt: skip
-        return Report(tuple(findings), queued, deleted, undeleted)
+        return Reconciliation(tuple(findings), queued, deleted, undeleted)
 
     def close(self) -> None:
         """Let go of connections."""
         self._vitrine.close()
-        self._backlog.close()
+        self._queue.close()
         self._storage.close()
 
     def _doubt(self, lost: int) -> None:
@@ -136,8 +138,8 @@ class Reconciler:
         self._run("forget_leftover", {"key": key})
         return True
 
-    def _read_photos(self) -> list[Photo]:
-        return [Photo(*row) for row in self._run("read_photos", {}).fetchall()]
+    def _read_photos(self) -> list[PhotoState]:
+        return [PhotoState(*row) for row in self._run("read_photos", {}).fetchall()]
 
     def _run(self, name: str, given: Mapping[str, object]) -> Cursor[TupleRow]:
         return self._vitrine.connection().execute(self._sql[name], given)

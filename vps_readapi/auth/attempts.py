@@ -1,4 +1,4 @@
-"""What the API writes: failed logins and logouts, in the VPS's own schema `auth`.
+"""Failed logins, which are counted in the VPS's own schema `auth`.
 
 Names and addresses are written as keyed digests: a dump of the database tells neither.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-from vps_readapi.auth.queries import revoke_token, settle_attempt, take_attempt
-from vps_readapi.auth.tokens import Verified
+from vps_readapi.auth.queries import settle_attempt, take_attempt
 from vps_readapi.database import Database
 
 _PURPOSE = b"ponte failed logins"
@@ -28,8 +26,8 @@ class Attempt:
     address: bytes
 
 
-class Ledger:
-    """Counts attempts and ends sessions, by functions that can do nothing else."""
+class Attempts:
+    """Counts attempts, by functions that can do nothing else."""
 
     def __init__(self, database: Database, *, key: bytes) -> None:
         """database: through the role `ponte_auth`."""
@@ -48,11 +46,6 @@ class Ledger:
     async def settle(self, attempt: Attempt) -> None:
         """The password was right: forget the account's failures."""
         await self._database.fetch(settle_attempt(attempt.account, attempt.address))
-
-    async def revoke(self, token: Verified) -> None:
-        """End a session in every process; each hears of it before its next answer."""
-        ends = datetime.fromtimestamp(token.expires_at, UTC)
-        await self._database.fetch(revoke_token(token.digest, ends))
 
     def _digest(self, kind: str, text: str) -> bytes:
         return hmac.digest(self._key, f"{kind}:{text}".encode("utf-8", "surrogatepass"), sha256)

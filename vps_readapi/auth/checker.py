@@ -12,14 +12,14 @@ from math import ceil
 
 from db.alchemy import async_engine
 from db.credentials import CredentialKeys, SealedPassword
-from vps_readapi.auth.attempts import Ledger
-from vps_readapi.auth.checks import Question, Refused, User, Verdict
+from vps_readapi.auth.attempts import Attempts
+from vps_readapi.auth.checks import LoginAnswer, LoginQuestion, Refused, User
 from vps_readapi.auth.passwords import PasswordPool
 from vps_readapi.auth.queries import find_login
 from vps_readapi.database import Database
 
 POOL_SIZE = 2
-"""Sessions for each role: every statement takes a millisecond."""
+"""Connections for each role: every statement takes a millisecond."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,7 +29,7 @@ class CheckerSettings:
 
     dsn: str
     auth_dsn: str
-    ledger_key: str
+    attempts_key: str
     current_key_id: str
     keys: dict[str, str]
     concurrency: int
@@ -65,28 +65,28 @@ class Checker:
     """Counts the attempt, finds the account, checks the password."""
 
     def __init__(
-        self, *, keys: CredentialKeys, ledger: Ledger, pool: PasswordPool, find: FindAccount
+        self, *, keys: CredentialKeys, attempts: Attempts, pool: PasswordPool, find: FindAccount
     ) -> None:
         self._keys = keys
-        self._ledger = ledger
+        self._attempts = attempts
         self._pool = pool
         self._find = find
 
-    async def check(self, question: Question) -> Verdict:
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
         """Answer. Raise what the database raises."""
-        attempt = self._ledger.describe(question.username, question.host)
-        wait_s = ceil(await self._ledger.take(attempt))
+        attempt = self._attempts.describe(question.username, question.host)
+        wait_s = ceil(await self._attempts.take(attempt))
         if wait_s:
-            return Verdict(refused=Refused.THROTTLED, wait_s=wait_s)
+            return LoginAnswer(refused=Refused.THROTTLED, wait_s=wait_s)
         account = await self._find(question.username)
         sealed, key = self._find_sealed(account)
         right = await self._pool.is_right(question.password, sealed, key, cost=question.cost)
         if not right or account is None:
-            return Verdict(refused=Refused.WRONG)
-        await self._ledger.settle(attempt)
+            return LoginAnswer(refused=Refused.WRONG)
+        await self._attempts.settle(attempt)
         if not account.is_active:
-            return Verdict(refused=Refused.INACTIVE)
-        return Verdict(
+            return LoginAnswer(refused=Refused.INACTIVE)
+        return LoginAnswer(
             User(account.id, account.username, account.is_admin, account.setor, account.credential_at)
         )
 
@@ -111,7 +111,7 @@ async def open_checker(settings: CheckerSettings) -> AsyncIterator[Checker]:
     try:
         yield Checker(
             keys=CredentialKeys(settings.current_key_id, keys),
-            ledger=Ledger(Database(written), key=settings.ledger_key.encode()),
+            attempts=Attempts(Database(written), key=settings.attempts_key.encode()),
             pool=pool,
             find=partial(find_account, Database(read)),
         )

@@ -20,7 +20,7 @@ class Refused(StrEnum):
 
 
 @dataclass(frozen=True)
-class Question:
+class LoginQuestion:
     """Somebody's name and password. host: where they come from; cost: what bcrypt usually takes here."""
 
     username: str
@@ -42,7 +42,7 @@ class User:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LoginAnswer:
     """The answer: either a user, or why not."""
 
     user: User | None = None
@@ -58,7 +58,7 @@ class ChecksAwayError(Exception):
 class Checks(Protocol):
     """Checks logins."""
 
-    async def check(self, question: Question) -> Verdict:
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
         """Answer. Raise ChecksAwayError."""
 
     def give_up(self) -> None:

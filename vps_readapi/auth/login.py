@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from math import ceil
 
 from db.offline import OfflineTrust
-from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Refused, User
+from vps_readapi.auth.checks import Checks, ChecksAwayError, LoginQuestion, Refused, User
 from vps_readapi.auth.metrics import logins, logins_refused
 from vps_readapi.auth.tokens import Claims, Tokens
 from vps_readapi.errors import ProblemError, UnauthorizedError
@@ -44,19 +44,19 @@ class Login:
             raise _refuse(Refused.OFFLINE, 503, explain_offline(trust), OFFLINE_RETRY_S)
         with self.hold_place():
             try:
-                verdict = await self._checks.check(Question(asked.username, asked.password, host, cost))
+                answer = await self._checks.check(LoginQuestion(asked.username, asked.password, host, cost))
             except ChecksAwayError:
                 detail = "O login não está disponível no momento; tente de novo em instantes"
                 raise _refuse(Refused.AWAY, 503, detail, AWAY_RETRY_S) from None
-        if verdict.refused is Refused.THROTTLED:
-            raise _refuse(Refused.THROTTLED, 429, explain_wait(verdict.wait_s), verdict.wait_s)
-        if verdict.refused is Refused.INACTIVE:
+        if answer.refused is Refused.THROTTLED:
+            raise _refuse(Refused.THROTTLED, 429, explain_wait(answer.wait_s), answer.wait_s)
+        if answer.refused is Refused.INACTIVE:
             raise _refuse(Refused.INACTIVE, 403, "Usuário inativo")
-        if verdict.user is None:
+        if answer.user is None:
             logins_refused.labels(Refused.WRONG).inc()
             raise UnauthorizedError("Usuário ou senha inválidos")
         logins.inc()
-        return self._answer(verdict.user)
+        return self._answer(answer.user)
 
     def give_up(self) -> None:
         """Refuse whoever still waits, in time for the answer to be sent."""

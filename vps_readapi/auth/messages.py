@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vps_readapi.auth.checker import CheckerSettings
-from vps_readapi.auth.checks import Question, Refused, User, Verdict
+from vps_readapi.auth.checks import LoginAnswer, LoginQuestion, Refused, User
 
 LINE_BYTES = 256 * 1024
 """A login's body has 16 KiB; each of its bytes may take six as JSON."""
@@ -15,10 +15,10 @@ LINE_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Reply:
-    """A verdict on the question of that number, or None, and then whether the database is away."""
+    """The answer to the question of that number, or None, and then whether the database is away."""
 
     number: int
-    verdict: Verdict | None
+    answer: LoginAnswer | None
     away: bool = False
 
 
@@ -32,15 +32,15 @@ def read_settings(line: bytes) -> CheckerSettings:
     return CheckerSettings(**json.loads(line))
 
 
-def write_question(number: int, question: Question) -> bytes:
+def write_question(number: int, question: LoginQuestion) -> bytes:
     """Return a line to the checker."""
     return _line({"number": number, **asdict(question)})
 
 
-def read_question(line: bytes) -> tuple[int, Question]:
+def read_question(line: bytes) -> tuple[int, LoginQuestion]:
     """Read what `write_question` wrote."""
     fields = json.loads(line)
-    return fields.pop("number"), Question(**fields)
+    return fields.pop("number"), LoginQuestion(**fields)
 
 
 def write_reply(reply: Reply) -> bytes:
@@ -51,14 +51,16 @@ def write_reply(reply: Reply) -> bytes:
 def read_reply(line: bytes) -> Reply:
     """Read what `write_reply` wrote."""
     fields = json.loads(line)
-    return Reply(fields["number"], _read_verdict(fields["verdict"]), away=fields["away"])
+    return Reply(fields["number"], _read_answer(fields["answer"]), away=fields["away"])
 
 
-def _read_verdict(fields: dict[str, Any] | None) -> Verdict | None:
+def _read_answer(fields: dict[str, Any] | None) -> LoginAnswer | None:
     if fields is None:
         return None
     user, refused = fields["user"], fields["refused"]
-    return Verdict(User(**user) if user else None, Refused(refused) if refused else None, fields["wait_s"])
+    return LoginAnswer(
+        User(**user) if user else None, Refused(refused) if refused else None, fields["wait_s"]
+    )
 
 
 def _line(fields: dict[str, Any]) -> bytes:

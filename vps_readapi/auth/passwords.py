@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from db.credentials import SealedPassword, check, with_cost
-from vps_readapi.auth.niceness import Courtesy
 
 NOBODY = SealedPassword(salt="$2b$12$PonteNinguemPonteNingu", digest=bytes(32))
 """What no password opens: checked where there is nobody to check."""
 
 
 class PasswordPool:
-    """A few threads that let reads go first; bcrypt lets go of the interpreter while it works."""
+    """A few threads; bcrypt lets go of the interpreter while it works."""
 
     def __init__(self, *, concurrency: int) -> None:
-        self._own = threading.local()
-        self._threads = ThreadPoolExecutor(concurrency, "password", initializer=self._begin)
+        self._threads = ThreadPoolExecutor(concurrency, "password")
 
     async def is_right(self, password: str, sealed: SealedPassword | None, key: bytes, *, cost: int) -> bool:
         """Tell whether the password is the sealed one; without one, in the time of that bcrypt cost."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._check, password, sealed, key, cost)
+        return await loop.run_in_executor(self._threads, check_or_pretend, password, sealed, key, cost)
 
     def close(self) -> None:
         """Drop what waits and end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _begin(self) -> None:
-        self._own.courtesy = Courtesy()
-
-    def _check(self, password: str, sealed: SealedPassword | None, key: bytes, cost: int) -> bool:
-        with self._own.courtesy.last_in_line():
-            return check_or_pretend(password, sealed, key, cost)
 
 
 def check_or_pretend(password: str, sealed: SealedPassword | None, key: bytes, cost: int) -> bool:

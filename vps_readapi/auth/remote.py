@@ -19,7 +19,7 @@ from db.backoff import choose_pause_s
 from db.logs import log_event
 from db.settings import PREFIX
 from vps_readapi.auth.checker import CheckerSettings, open_checker
-from vps_readapi.auth.checks import Checks, ChecksAwayError, Question, Verdict
+from vps_readapi.auth.checks import Checks, ChecksAwayError, LoginAnswer, LoginQuestion
 from vps_readapi.auth.messages import LINE_BYTES, read_reply, write_question, write_settings
 
 HUNG_S = 45.0
@@ -44,17 +44,17 @@ class RemoteChecker:
     def __init__(self, settings: CheckerSettings) -> None:
         self._settings = settings
         self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[Verdict]] = {}
+        self._waiting: dict[int, asyncio.Future[LoginAnswer]] = {}
         self._heard_at = 0.0
         """When it answered last, or was first asked since everybody had an answer."""
         self._writer: asyncio.StreamWriter | None = None
 
-    async def check(self, question: Question) -> Verdict:
+    async def check(self, question: LoginQuestion) -> LoginAnswer:
         """Answer. Raise ChecksAwayError, CheckFailedError."""
         if self._writer is None:
             raise ChecksAwayError
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Verdict] = loop.create_future()
+        answer: asyncio.Future[LoginAnswer] = loop.create_future()
         if not self._waiting:
             self._heard_at = loop.time()
         number = next(self._numbers)
@@ -125,8 +125,8 @@ class RemoteChecker:
         answer = self._waiting.get(reply.number)
         if answer is None or answer.done():
             return  # whoever asked is gone
-        if reply.verdict is not None:
-            answer.set_result(reply.verdict)
+        if reply.answer is not None:
+            answer.set_result(reply.answer)
         else:
             answer.set_exception(ChecksAwayError() if reply.away else CheckFailedError())
 

@@ -22,7 +22,7 @@ PREFLIGHT_MAX_AGE_S = 7200
 """Chromium keeps a preflight no longer than this."""
 
 
-class CorsMiddleware:
+class Cors:
     """Answer preflights and add the headers to everything else.
 
     origins: those that may read; `*` among them is any.

@@ -30,7 +30,7 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = logging.getLogger("vps_readapi.request")
 
 
-class EdgeMiddleware:
+class EveryAnswer:
     """Stand around everything that takes the long way."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vps_readapi.errors import render_error
+from vps_readapi.errors import ProblemError, render_error
 from vps_readapi.front.answer import is_unchanged
+from vps_readapi.front.once import is_confirmed
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
-from vps_readapi.memory.wanted import Wanted
+from vps_readapi.memory.wanted import LIST, Wanted
+
+MISSING = "Pedido não encontrado"
 
 
 class MemoryLayer:
@@ -34,45 +35,27 @@ class MemoryLayer:
         await answer(scope, receive, send)
 
 
-class ShortLayer:
-    """Answer what one route alone is for, without looking for it among all; hand on everything else."""
-
-    def __init__(self, app: ASGIApp, route: APIRoute) -> None:
-        """route: its function takes the request and gives the response."""
-        self._app = app
-        self._route = route
-        self._asked = {(method, route.path) for method in route.methods or ()}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or (scope["method"], scope["path"]) not in self._asked:
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = self._route
-        try:
-            answer = await self._route.endpoint(Request(scope, receive))
-        except ClientDisconnect:
-            return
-        except Exception as error:  # noqa: BLE001  # logged and answered
-            answer = render_error(error)
-        await answer(scope, receive, send)
-
-
 async def _find(scope: Scope) -> tuple[Wanted | None, Body | None]:
-    """Return what is asked and what answers it. Raise ProblemError (429): he asks the database too often."""
-    memory = scope.get("state", {}).get("memory")
+    """Return what is asked and what answers it.
+
+    Raise ProblemError: 404 if there is no such order, 429 if he asks the database too often.
+    """
+    state = scope.get("state", {})
+    memory = state.get("memory")
     if not isinstance(memory, Memory) or scope["query_string"]:
         return None, None
-    wanted = scope["state"]["requests"].read(
+    wanted = state["requests"].read(
         method=scope["method"].encode(), target=scope["path"].encode(), fields=scope["headers"]
     )
-    person = memory.admit(wanted) if wanted is not None and await memory.feed.confirmed() else None
-    scope["state"]["cursor"] = memory.clock.cursor  # what is read from here on is not older
+    person = memory.admit(wanted) if wanted is not None and await is_confirmed(state, memory) else None
     if wanted is None or person is None:
         return None, None
     if memory.recall(wanted, person.hidden) is None:
-        scope["state"]["limits"].count(scope["state"], wanted.token.claims.user_id)
-    return wanted, await memory.read(wanted, person.hidden)
+        state["limits"].count(state, wanted.token.claims.user_id)
+    body = await memory.read(wanted, person.hidden)
+    if body is None and wanted.target != LIST:
+        raise ProblemError(404, MISSING)
+    return wanted, body
 
 
 async def _answer(wanted: Wanted, body: Body, send: Send) -> None:

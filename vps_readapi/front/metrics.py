@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
-
 from db.metrics import MetricSpec
 
 REQUESTS = MetricSpec(
-    "ponte_api_requests_total", "requests that the memory did not answer", ("route", "status")
+    "ponte_api_requests_total",
+    "requests that took the long way, through the server's parser",
+    ("route", "status"),
 )
 
-requests_total = Counter(REQUESTS.name, REQUESTS.meaning, REQUESTS.labels)
+requests_total = REQUESTS.counter()

@@ -6,18 +6,16 @@ Clients that keep a connection open send the same bytes over and over; those are
 from __future__ import annotations
 
 import re
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
-from vps_readapi.auth.tokens import MAX_TOKEN_CHARS, TokenError, Tokens, Verified
+from vps_readapi.auth.tokens import TokenError
+from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.front.cors import cors_fields
 from vps_readapi.memory.bodies import BROTLI, GZIP, IDENTITY, ZSTD
 from vps_readapi.memory.wanted import LIST, Wanted
 
 Fields = Sequence[tuple[bytes, bytes]]
-Value = TypeVar("Value")
 
 MAX_REQUESTS = 4096
 MAX_REQUEST_BYTES = 4096
@@ -35,79 +33,67 @@ _REFUSED = frozenset(
 class Requests:
     """Reads requests, and remembers those that it has read."""
 
-    def __init__(self, tokens: Tokens, *, cors_origins: Sequence[str]) -> None:
-        self._tokens = tokens
+    def __init__(self, verifier: TokenVerifier, *, cors_origins: Sequence[str]) -> None:
+        self._verifier = verifier
         self._origins = frozenset(cors_origins)
-        self._known: OrderedDict[bytes, Wanted | None] = OrderedDict()
-        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
-        self.recall = self._known.get
+        self._known: OrderedDict[bytes, Wanted] = OrderedDict()
 
     def read_bytes(self, request: bytes) -> Wanted | None:
         """Understand a whole request without a body; None means that somebody else must."""
-        if len(request) > MAX_REQUEST_BYTES:
-            return None
-        if request in self._known:
-            return self._known[request]
-        wanted = self._parse(request)
-        if wanted is not None:  # what memory can't answer is not kept: junk would push out the others
-            _keep(self._known, request, wanted)
+        wanted = self._known.get(request)
+        if wanted is None and len(request) <= MAX_REQUEST_BYTES:
+            wanted = self._parse(request)
+            if wanted is not None:  # what memory can't answer is not kept: junk would push out the others
+                self._known[request] = wanted
+                if len(self._known) > MAX_REQUESTS:
+                    self._known.popitem(last=False)
         return wanted
 
     def read(self, *, method: bytes, target: bytes, fields: Fields) -> Wanted | None:
         """Understand a request that is parsed already; names are in lower case."""
-        asked = _TARGET.fullmatch(target)
-        if asked is None or method not in {b"GET", b"HEAD"}:
-            return None
+        asked = read_target(method, target)
+        return None if asked is None else self._read_fields(asked, fields, is_head=method == b"HEAD")
+
+    def _read_fields(self, target: int, fields: Fields, *, is_head: bool) -> Wanted | None:
         found = dict(fields)
         if len(found) != len(fields) and _has_doubled(fields):
             return None
-        verified = self._verify(found.get(b"authorization", b""))
-        if verified is None:
+        try:
+            token = self._verifier.verify(found.get(b"authorization", b""))
+        except TokenError:
             return None
         return Wanted(
-            target=int(asked[1]) if asked[1] else LIST,
-            token=verified,
+            target=target,
+            token=token,
             coding=choose_coding(found.get(b"accept-encoding", b"")),
             etags=read_etags(found.get(b"if-none-match", b"")),
             max_age_s=read_max_age(found.get(b"sync-max-age")),
-            is_head=method == b"HEAD",
+            is_head=is_head,
             cors=b"".join(b"%s: %s\r\n" % one for one in cors_fields(self._origins, found.get(b"origin"))),
         )
 
     def _parse(self, request: bytes) -> Wanted | None:
         """Read the strictest form of HTTP/1.1 only; everything else is for the server's own parser."""
-        if not request.endswith(b"\r\n\r\n") or request.find(b"\r\n\r\n") != len(request) - 4:
-            return None
-        first, *lines = request[:-4].split(b"\r\n")
-        words = first.split(b" ")
-        if len(words) != 3 or words[2] != b"HTTP/1.1":  # noqa: PLR2004
+        first, _, rest = request.partition(b"\r\n")
+        method, _, target = first.removesuffix(b" HTTP/1.1").partition(b" ")
+        asked = read_target(method, target) if first.endswith(b" HTTP/1.1") else None
+        if asked is None or not rest.endswith(b"\r\n\r\n") or rest.find(b"\r\n\r\n") != len(rest) - 4:
             return None
         fields = []
-        for line in lines:
+        for line in rest[:-4].split(b"\r\n"):
             name, colon, value = line.partition(b":")
             if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
                 return None
             fields.append((name.lower(), value.strip(b" \t")))
-        return None if _is_unusual(fields) else self.read(method=words[0], target=words[1], fields=fields)
-
-    def _verify(self, authorization: bytes) -> Verified | None:
-        verified = self._verified.get(authorization)
-        if verified is None:
-            scheme, _, token = authorization.partition(b" ")
-            if scheme.lower() != b"bearer" or len(token) > MAX_TOKEN_CHARS:
-                return None
-            try:
-                verified = self._tokens.read(token.strip().decode("latin-1"))
-            except TokenError:
-                return None
-            _keep(self._verified, authorization, verified)
-        return verified if verified.expires_at > time.time() else None
+        return None if _is_unusual(fields) else self._read_fields(asked, fields, is_head=method == b"HEAD")
 
 
-def _keep(known: OrderedDict[bytes, Value], key: bytes, value: Value) -> None:
-    known[key] = value
-    if len(known) > MAX_REQUESTS:
-        known.popitem(last=False)
+def read_target(method: bytes, target: bytes) -> int | None:
+    """Return the order that is read, or LIST; None if it is neither: then nobody need look at the fields."""
+    asked = _TARGET.fullmatch(target) if method in {b"GET", b"HEAD"} else None
+    if asked is None:
+        return None
+    return int(asked[1]) if asked[1] else LIST
 
 
 def _is_unusual(fields: Fields) -> bool:

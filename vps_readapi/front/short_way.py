@@ -16,13 +16,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from vps_readapi.errors import DETAILS
 from vps_readapi.front.answer import write_answer
+from vps_readapi.front.once import CONFIRMED
 from vps_readapi.front.request import Requests
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.wanted import Wanted
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_URL_BYTES = 8 * 1024
-MAX_BACKLOG_BYTES = 64 * 1024
+MAX_HELD_BACK_BYTES = 64 * 1024
 MAX_MESSAGE_S = 30.0
 """How long a whole request, its body included, may take to arrive."""
 MAX_UNHEARD_MS = 45_000
@@ -30,7 +31,7 @@ MAX_UNHEARD_MS = 45_000
 _PROBLEM = b'{"type":"about:blank","title":"%s","status":%s,"detail":"%s"}'
 
 
-class HotProtocol(HttpToolsProtocol):
+class ShortWayProtocol(HttpToolsProtocol):
     """uvicorn's connection with the short way in front, limits on what may be sent, and one idle timer."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -38,7 +39,7 @@ class HotProtocol(HttpToolsProtocol):
         self._memory = cast("Memory", self.app_state["memory"])
         self._requests = cast("Requests", self.app_state["requests"])
         self._pending: tuple[Wanted, bytes] | None = None
-        self._backlog = b""
+        self._held_back = b""
         self._reads_message = False
         self._head_bytes = 0
         self._active_at = 0.0
@@ -61,7 +62,7 @@ class HotProtocol(HttpToolsProtocol):
             self._wait(data)
             return
         if self._is_at_rest and not self._reads_message:
-            wanted = self._requests.recall(data, None) or self._requests.read_bytes(data)
+            wanted = self._requests.read_bytes(data)
             if wanted is not None and not self.flow.write_paused:
                 self._pending = (wanted, data)
                 self._memory.feed.confirm(self._answer)
@@ -80,19 +81,22 @@ class HotProtocol(HttpToolsProtocol):
         body = memory.recall(wanted, person.hidden) if person is not None else None
         if body is not None and body.is_ready(body.choose(wanted.coding)):
             self.server_state.total_requests += 1
+            memory.answers.kept += 1
             write_answer(self.transport.write, wanted, body, memory.clock.block())
             if self._stopping:
                 self.transport.close()
         else:
-            self._take_long_way(data)
-        if self._backlog:
-            backlog, self._backlog = self._backlog, b""
+            each, self.app_state = self.app_state, {**self.app_state, CONFIRMED: known}
+            self._take_long_way(data)  # where this request need not be confirmed again
+            self.app_state = each
+        if self._held_back:
+            held_back, self._held_back = self._held_back, b""
             self.flow.resume_reading()
-            self.data_received(backlog)
+            self.data_received(held_back)
 
     def _wait(self, data: bytes) -> None:
-        self._backlog += data
-        if len(self._backlog) > MAX_BACKLOG_BYTES:
+        self._held_back += data
+        if len(self._held_back) > MAX_HELD_BACK_BYTES:
             self.flow.pause_reading()
 
     # ------------------------------------------------------------------ the long way, and its limits

@@ -17,11 +17,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from db.logs import log_event
 from db.outage import Outage
 from db.reasons import explain
 from db.signing import SignatureError, Verifier
+from vps_readapi.ingest.folder import MiniaturaFolder
 from vps_readapi.ingest.settings import IngestSettings
-from vps_readapi.ingest.shelf import Shelf
 from vps_readapi.pictures.links import PATH, is_chave
 
 PAGE = 1000
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 def create_ingest(settings: IngestSettings) -> Starlette:
     """Return the application."""
     ingest = _Ingest(settings)
-    ingest.shelf.prepare()
-    ingest.shelf.sweep_leftovers()
+    ingest.folder.prepare()
+    ingest.folder.sweep_leftovers()
     return Starlette(
         routes=[
             Route(f"{PATH}/{{chave:path}}", ingest.put, methods=["PUT"]),
@@ -45,7 +46,7 @@ def create_ingest(settings: IngestSettings) -> Starlette:
 
 class _Ingest:
     def __init__(self, settings: IngestSettings) -> None:
-        self.shelf = Shelf(settings.media_dir)
+        self.folder = MiniaturaFolder(settings.media_dir)
         self._verifier = Verifier(settings.key.get_secret_value().encode())
         self._max_bytes = settings.max_bytes
         self._folder = Outage()
@@ -65,7 +66,7 @@ class _Ingest:
             raise HTTPException(422)
         with self._telling():
             await run_in_threadpool(self._keep, chave, bytes(content))
-        log.info("miniatura_taken", extra={"fields": {"bytes": len(content)}})
+        log_event(log, "miniatura_taken", bytes=len(content))
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
@@ -73,7 +74,7 @@ class _Ingest:
         self._verify(request)
         chave = _read_chave(request)
         with self._telling():
-            await run_in_threadpool(self.shelf.delete, chave)
+            await run_in_threadpool(self.folder.delete, chave)
         return Response(status_code=204)
 
     async def list(self, request: Request) -> Response:
@@ -81,7 +82,7 @@ class _Ingest:
         self._verify(request)
         after = request.query_params.get("depois", "")
         with self._telling():
-            return JSONResponse(await run_in_threadpool(self.shelf.list_after, after, PAGE))
+            return JSONResponse(await run_in_threadpool(self.folder.list_after, after, PAGE))
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -95,14 +96,14 @@ class _Ingest:
             if self._folder.fails(error.errno):
                 told = explain(error)
                 fields = {"fact": told.fact, "hint": told.hint, "failures": self._folder.failures}
-                log.warning("folder_lost", extra={"fields": fields})
+                log_event(log, "folder_lost", level=logging.WARNING, **fields)
             raise HTTPException(503) from error
         lasted_s = self._folder.works()
         if lasted_s is not None:
-            log.info("folder_back", extra={"fields": {"after_s": round(lasted_s, 1)}})
+            log_event(log, "folder_back", after_s=round(lasted_s, 1))
 
     def _keep(self, chave: str, content: bytes) -> None:
-        with self.shelf.receive(chave) as file:
+        with self.folder.receive(chave) as file:
             file.write(content)
 
     def _verify(self, request: Request) -> str:
@@ -114,8 +115,8 @@ class _Ingest:
             return self._verifier.verify(request.method, target, fields)
         except SignatureError as error:
             if self._refusals.fails(str(error)):
-                told = {"fact": f"a request is {error}", "hint": HINT}
-                log.warning("request_refused", extra={"fields": told | {"failures": self._refusals.failures}})
+                told = {"fact": f"a request is {error}", "hint": HINT, "failures": self._refusals.failures}
+                log_event(log, "request_refused", level=logging.WARNING, **told)
             raise HTTPException(401) from None
 
 

@@ -18,8 +18,8 @@ _MONEY = "valor"
 """How the names of amounts begin."""
 
 
-class Asking(Protocol):
-    """Somebody, by what decides: an asker of a request, or a person of the memory."""
+class Somebody(Protocol):
+    """An asker of a request, or a person of the memory, by what decides."""
 
     @property
     def setor(self) -> str: ...  # noqa: D102
@@ -53,12 +53,12 @@ class LivePolicy:
             withheld=(WITHHELD - frozenset(settings.live_reveal)) | frozenset(settings.live_hide),
         )
 
-    def allows(self, group: Group, person: Asking) -> bool:
+    def allows(self, group: Group, person: Somebody) -> bool:
         """Tell whether somebody may ask that."""
         setores = self.setores.get(group)
         return setores is not None and (person.is_admin or ANY in setores or person.setor in setores)
 
-    def need_access(self, group: Group, person: Asking) -> None:
+    def need_access(self, group: Group, person: Somebody) -> None:
         """Raise ProblemError: 404 for what is not offered, 403 for what somebody may not ask."""
         if group not in self.setores:
             raise ProblemError(404, NOT_OFFERED)

@@ -23,7 +23,7 @@ Log = dict[str, Any]
 
 
 @dataclass(eq=False)
-class Follower:
+class LogFollower:
     """One listener."""
 
     stream: Stream
@@ -59,20 +59,20 @@ class LogsFeed:
         self._poll_s = poll_s
         self._max_streams = max_streams
         self._max_of_user = max_of_user
-        self._followers: set[Follower] = set()
+        self._followers: set[LogFollower] = set()
         self._looking: asyncio.Task[None] | None = None
         self._window: dict[int, Log] = {}
         self._source: Source | None = None
         self._closed = False
 
-    def join(self, token: Verified, *, printer_id: int | None, since: int | None) -> Follower:
+    def join(self, token: Verified, *, printer_id: int | None, since: int | None) -> LogFollower:
         """Take a place, which must be left. Raise FullError or UserFullError if there is none."""
         if self._closed or len(self._followers) >= self._max_streams:
             raise FullError
         user_id = token.claims.user_id
         if sum(one.stream.token.claims.user_id == user_id for one in self._followers) >= self._max_of_user:
             raise UserFullError
-        follower = Follower(Stream(token, ""), printer_id, since)
+        follower = LogFollower(Stream(token, ""), printer_id, since)
         self._followers.add(follower)
         if self._looking is None:
             self._window, self._source = {}, None
@@ -81,7 +81,7 @@ class LogsFeed:
             self._catch_up(follower)
         return follower
 
-    def leave(self, follower: Follower) -> None:
+    def leave(self, follower: LogFollower) -> None:
         """Give the place back; the last one ends the looking."""
         self._followers.discard(follower)
         if not self._followers and self._looking is not None:
@@ -94,7 +94,7 @@ class LogsFeed:
         for one in self._followers:
             one.stream.woken.set()
 
-    async def follow(self, follower: Follower) -> AsyncIterator[bytes]:
+    async def follow(self, follower: LogFollower) -> AsyncIterator[bytes]:
         """Yield frames until the client goes, its session or its right ends, or the process stops."""
         stream = follower.stream
         yield b"retry: 2000\n\n" + self._pulse()
@@ -144,7 +144,7 @@ class LogsFeed:
             elif new:
                 one.push(new, newest=max(newest, one.since))
 
-    def _catch_up(self, follower: Follower) -> None:
+    def _catch_up(self, follower: LogFollower) -> None:
         """Tell a follower what came after the last log that it has, if that is still known."""
         newest = max(self._window, default=0)
         since = newest if follower.since is None else follower.since
@@ -154,7 +154,7 @@ class LogsFeed:
             missed = [self._window[one] for one in sorted(self._window) if one > since]
             follower.push(missed, newest=max(newest, since))
 
-    def _begin_again(self, follower: Follower) -> None:
+    def _begin_again(self, follower: LogFollower) -> None:
         follower.since = max(self._window, default=0)
         follower.stream.push(str(follower.since), write_frame("recomece", {}, str(follower.since)))
 

@@ -1,4 +1,4 @@
-"""One session with the database that says, for all requests of the process, what changed.
+"""One connection to the database that says, for all requests of the process, what changed.
 
 Who wants to answer from memory asks `confirm`: it calls back when the database has said, after the
 question, that everything visible there is known here. Questions that come while one is under way share
@@ -10,27 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
-from psycopg import pq
 
 from vps_readapi.losses import Losses
 from vps_readapi.memory.connection import (
+    Connection,
+    FeedConnection,
     FeedLostError,
-    Session,
     begin,
-    open_session,
+    open_connection,
     read_people,
     read_snapshot,
 )
-from vps_readapi.memory.notice import Told, is_visible, read_notice
+from vps_readapi.memory.notice import Told, find_untold
 from vps_readapi.memory.sql import Changes, forget_since, read_xmin
-
-if TYPE_CHECKING:
-    from psycopg.pq.abc import PGconn
+from vps_readapi.memory.stages import ASKED, Owed, Stage
+from vps_readapi.memory.waiting import Confirmed, Waiting
 
 ANSWER_TIMEOUT_S = 2.0
 """How long a request waits for the database, reconnecting included, before it is told to come back."""
@@ -40,9 +39,7 @@ TICK_S = 0.25
 MAX_GATHERING = 16
 """Turns of the loop, each some microseconds, that a question may wait for others to join it."""
 LIFE_TICKS = 8
-"""After so many a session is asked whether it still lives."""
-
-Confirmed = Callable[[bool], None]
+"""After so many a connection is asked whether it still lives."""
 
 
 class Feed:
@@ -64,29 +61,22 @@ class Feed:
         self._replace_people = replace_people
         self._flush = flush
         self._name = name
-        self._told: frozenset[Told] = frozenset()
-        self._waiting: list[Confirmed] = []
-        self._asked: list[Confirmed] = []
-        self._pgconn: PGconn | None = None
-        self._descriptor: int | None = None
-        self._busy = False
-        self._scheduled = False
-        self._asked_since = 0.0
-        self._waiting_since = 0.0
-        self._down_since = float("-inf")
-        self._people_due = False
-        self._begins_again = False
-        self._lost = asyncio.Event()
-        self._why: Exception | None = None
         self._loop = asyncio.get_running_loop()
+        self._waiting = Waiting(self._loop)
+        self._stage = Stage.AWAY
+        self._owed = Owed.NOTHING
+        self._told: frozenset[Told] = frozenset()
+        self._connection: FeedConnection | None = None
+        self._asked_at = 0.0
+        self._away_since = float("-inf")
         self.snapshot = ""
         self.epoch = ""
         self.horizon = 0
 
     @property
     def connected(self) -> bool:
-        """Tell whether there is a session."""
-        return self._pgconn is not None
+        """Tell whether there is a connection."""
+        return self._stage is not Stage.AWAY
 
     @property
     def xmin(self) -> int:
@@ -95,15 +85,12 @@ class Feed:
 
     def confirm(self, done: Confirmed) -> None:
         """Call `done(True)` when all that was visible before this call is known; False if it can't be."""
-        if not self._waiting:
-            self._waiting_since = self._loop.time()
-            if self._pgconn is None and self._waiting_since - self._down_since > ANSWER_TIMEOUT_S:
-                self._loop.call_soon(done, False)
-                return
-        self._waiting.append(done)
-        if not self._busy and not self._scheduled and self._pgconn is not None:
-            self._scheduled = True
-            self._loop.call_soon(self._gather, len(self._waiting), 0)
+        if self._stage is Stage.AWAY and self._loop.time() - self._away_since > ANSWER_TIMEOUT_S:
+            self._loop.call_soon(done, False)
+            return
+        self._waiting.join(done)
+        if self._stage is Stage.IDLE:
+            self._gather_soon()
 
     async def confirmed(self) -> bool:
         """Wait for `confirm`."""
@@ -111,212 +98,179 @@ class Feed:
         self.confirm(lambda known: None if future.done() else future.set_result(known))
         return await future
 
+    # ------------------------------------------------------------------ a connection's life
+
     async def run(self) -> None:
-        """Keep a session until cancelled."""
-        self._down_since = self._loop.time()
+        """Keep a connection until cancelled."""
+        self._away_since = self._loop.time()
         ticking = asyncio.create_task(self._tick())
         pause_s = RETRY_S
         try:
             while True:
                 try:
-                    await self._serve_session()
+                    await self._serve_connection()
                 except (psycopg.Error, OSError, TimeoutError, FeedLostError, ValueError) as error:
                     self._losses.lost(error)
-                lived = self._loop.time() - self._down_since < ANSWER_TIMEOUT_S
+                lived = self._loop.time() - self._away_since < ANSWER_TIMEOUT_S
                 pause_s = RETRY_S if lived else min(2 * pause_s, MAX_RETRY_S)
                 await asyncio.sleep(pause_s)
         finally:
             ticking.cancel()
 
-    async def _serve_session(self) -> None:
-        connection = await open_session(self._conninfo)
+    async def _serve_connection(self) -> None:
+        connection = await open_connection(self._conninfo)
         try:
             await asyncio.wait_for(self._prepare(connection), ANSWER_TIMEOUT_S * 2)
-            connection.pgconn.nonblocking = 1
-            self._pgconn = connection.pgconn
-            self._lost.clear()
-            self._descriptor = connection.pgconn.socket
-            self._loop.add_reader(self._descriptor, self._read)
+            self._connection = heard = FeedConnection(connection.pgconn, self._hear)
             self._losses.back()
             self._ask()
-            await self._lost.wait()
-            raise self._why or FeedLostError("the session ended")
+            raise await heard.wait_lost()
         finally:
-            if self._pgconn is not None:
-                self._pgconn = None
-                self._down_since = self._loop.time()
-            self._stop_reading()
-            self._busy = False
-            self._scheduled = False
-            self._told = frozenset()
-            self._waiting, self._asked = self._asked + self._waiting, []
-            self._waiting_since = self._loop.time()
+            self._lose()
             await connection.close()
 
-    async def _prepare(self, session: Session) -> None:
-        life = await begin(session)
+    async def _prepare(self, connection: Connection) -> None:
+        life = await begin(connection)
         if life.epoch != self.epoch or self.xmin < life.horizon or not self.snapshot:
-            await self._start_over(session)
-        elif self._people_due:
-            self._take_people(await read_people(session))
+            await self._start_over(connection)
+        elif Owed.PEOPLE in self._owed:
+            self._take_people(await read_people(connection))
         self.epoch, self.horizon = life.epoch, life.horizon
 
-    async def _start_over(self, session: Session) -> None:
-        """Remember nothing; the snapshot comes first, so what changes meanwhile is seen as a change.
-
-        What changed before can't be told, so the next answer counts as a change of every order.
-        """
+    async def _start_over(self, connection: Connection) -> None:
+        """Remember nothing; the snapshot comes first, so what changes meanwhile is seen as a change."""
         self._flush()
-        self._begins_again = True
-        snapshot = await read_snapshot(session)
-        self._take_people(await read_people(session))
+        self._owed |= Owed.ORDERS
+        snapshot = await read_snapshot(connection)
+        self._take_people(await read_people(connection))
         self.snapshot = forget_since(snapshot)
 
-    def _take_people(self, found: object) -> None:
-        self._replace_people(found if isinstance(found, dict) else None)
-        self._people_due = False
-
     async def _tick(self) -> None:
-        """Let nobody wait for ever, and see whether a quiet session still lives."""
+        """Let nobody wait for ever, and see whether a quiet connection still lives."""
         ticks = 0
         while True:
             await asyncio.sleep(TICK_S)
             ticks += 1
-            now = self._loop.time()
-            if self._busy and now - self._asked_since > ANSWER_TIMEOUT_S:
-                self._fail(self._asked)
+            if self._stage in ASKED and self._loop.time() - self._asked_at > ANSWER_TIMEOUT_S:
+                self._waiting.end(False)
                 self._lose(TimeoutError())
-            if self._waiting and now - self._waiting_since > ANSWER_TIMEOUT_S:
-                self._fail(self._waiting)
-            if ticks % LIFE_TICKS == 0 and self._pgconn is not None:
+            self._waiting.give_up_late(ANSWER_TIMEOUT_S)
+            if ticks % LIFE_TICKS == 0 and self._stage is not Stage.AWAY:
                 self.confirm(_ignore)
 
-    def _fail(self, waiting: list[Confirmed]) -> None:
-        late = waiting.copy()
-        waiting.clear()
-        self._tell(late, False)
+    def _lose(self, why: Exception | None = None) -> None:
+        """Have the connection end, and hear no more of it."""
+        if self._connection is not None:
+            self._connection.lose(why)
+            self._connection = None
+            self._away_since = self._loop.time()
+        self._stage = Stage.AWAY
+        self._told = frozenset()
+        self._waiting.ask_again()
 
-    def _tell(self, waiting: list[Confirmed], known: bool) -> None:
-        for done in waiting:
-            try:
-                done(known)
-            except Exception as error:  # noqa: BLE001  # the others must not wait for ever
-                context = {"message": "a confirmation was not taken", "exception": error}
-                self._loop.call_exception_handler(context)
+    # ------------------------------------------------------------------ asking
+
+    def _gather_soon(self) -> None:
+        self._stage = Stage.GATHERING
+        self._loop.call_soon(self._gather, len(self._waiting), 0)
 
     def _gather(self, seen: int, rounds: int) -> None:
         """Ask once a turn of the loop brought no further question: one answer then serves them all."""
+        if self._stage is not Stage.GATHERING:  # asked already, or lost
+            return
         waiting = len(self._waiting)
         if rounds < MAX_GATHERING and (rounds == 0 or waiting > seen):
             self._loop.call_soon(self._gather, waiting, rounds + 1)
-            return
-        self._scheduled = False
-        self._ask()
+        else:
+            self._ask()
 
     def _ask(self) -> None:
-        if self._busy or self._pgconn is None:
-            return
-        self._busy = True
-        self._asked, self._waiting = self._waiting, []
-        self._send(b"ponte_confirm", [self.snapshot.encode()])
+        self._waiting.begin()
+        self._send(Stage.ASKING, b"ponte_confirm", self.snapshot.encode())
 
-    def _send(self, name: bytes, parameters: list[bytes | None]) -> None:
-        if self._pgconn is None:
+    def _send(self, stage: Stage, name: bytes, *parameters: bytes) -> None:
+        if self._connection is None:
             return
+        self._stage, self._asked_at = stage, self._loop.time()
         try:
-            self._asked_since = self._loop.time()
-            self._pgconn.send_query_prepared(name, parameters)
-            self._pgconn.flush()
+            self._connection.ask(name, *parameters)
         except psycopg.Error as error:
             self._lose(error)
 
-    def _read(self) -> None:
-        pgconn = self._pgconn
-        if pgconn is None:
+    # ------------------------------------------------------------------ hearing
+
+    def _hear(self) -> None:
+        """Take what has arrived: answers, then notifications."""
+        connection = self._connection
+        if connection is None:
             return
         try:
-            pgconn.consume_input()
-            while self._busy and not pgconn.is_busy():
-                result = pgconn.get_result()
-                if result is None:
-                    break
-                self._take(result)
-            notices = []
-            while (notice := pgconn.notifies()) is not None:  # after the results: libpq reads only to one
-                notices.append(read_notice(notice.extra))
-            if pgconn.status != pq.ConnStatus.OK:
-                raise FeedLostError
+            connection.read()
+            while self._stage in ASKED and (row := connection.take_answer()) is not None:
+                self._take(row)
+            notices = connection.take_notices()
         except (psycopg.Error, FeedLostError, ValueError) as error:
             self._lose(error)
             return
         if notices:
-            named = self._name_at_once(notices)
-            self._waiting_since = self._waiting_since if self._waiting else self._loop.time()
-            self._waiting.append(_ignore)
-            if named and not self._scheduled:  # streams are served first: who answers takes our core
-                self._scheduled = True
-                self._loop.call_soon(self._gather, len(self._waiting), 0)
-            else:
-                self._ask()  # at once: no question is worth waiting for while streams wait for the answer
+            self._look_soon(notices)
 
-    def _name_at_once(self, notices: Sequence[Told | None]) -> bool:
+    def _look_soon(self, notices: Collection[Told | None]) -> None:
+        """Ask what changed, without anybody's request."""
+        named = self._name_at_once(notices)
+        self._waiting.join(_ignore)
+        if self._stage in ASKED:
+            return  # the next question is due as soon as this one is answered
+        if named:  # streams are served first: who answers takes our core
+            self._gather_soon()
+        else:
+            self._ask()  # no question is worth waiting for while streams wait for the answer
+
+    def _name_at_once(self, notices: Collection[Told | None]) -> bool:
         """Tell of orders that are named, unless something is under way that must be known before.
 
         The question that follows finds them in the log, where they then count as told.
         """
-        named = {one for one in notices if one is not None}
-        unknown = self._busy or self._waiting or self._begins_again or self._people_due
-        if unknown or len(named) < len(set(notices)):
+        if self._stage is not Stage.IDLE or self._owed:
             return False
-        # A question that was asked between the commit and its notification has told of it already.
-        self._told = frozenset(one for one in named if not is_visible(one[1], self.snapshot))
+        self._told = find_untold(notices, self.snapshot)
         if self._told:
             self._name(sorted({pedido_id for pedido_id, _ in self._told}))
         return bool(self._told)
 
-    def _take(self, result: pq.abc.PGresult) -> None:
+    def _take(self, row: list[bytes | None]) -> None:
         """Take one answer: what changed, or who may read."""
-        if result.status != pq.ExecStatus.TUPLES_OK or self._pgconn is None:
-            raise FeedLostError
-        while self._pgconn.get_result() is not None:  # ends the command
-            pass
-        if result.nfields == 1:
-            self._take_people(json.loads(result.get_value(0, 0) or b"null"))
-            self._finish()
-            return
-        snapshot, changed = result.get_value(0, 0), result.get_value(0, 1)
-        told, self._told = self._told, frozenset()
-        if changed is not None and snapshot is not None:
-            changes = Changes.read(json.loads(changed), told)
-            if self._begins_again:
-                changes, self._begins_again = replace(changes, pedidos=None), False
-            self.snapshot = snapshot.decode()
-            self._people_due |= changes.sessoes
-            self._apply(changes)
-        if self._people_due:
-            self._send(b"ponte_people", [])
+        if self._stage is Stage.ASKING_PEOPLE:
+            self._take_people(json.loads(row[0] or b"null"))
+        else:
+            self._take_changes(*row)
+        if Owed.PEOPLE in self._owed:
+            self._send(Stage.ASKING_PEOPLE, b"ponte_people")
         else:
             self._finish()
 
+    def _take_people(self, found: object) -> None:
+        self._replace_people(found if isinstance(found, dict) else None)
+        self._owed &= ~Owed.PEOPLE
+
+    def _take_changes(self, snapshot: bytes | None, changed: bytes | None) -> None:
+        told, self._told = self._told, frozenset()
+        if changed is None or snapshot is None:
+            return
+        changes = Changes.read(json.loads(changed), told)
+        if Owed.ORDERS in self._owed:
+            changes = replace(changes, pedidos=None)
+            self._owed &= ~Owed.ORDERS
+        self.snapshot = snapshot.decode()
+        if changes.sessoes:
+            self._owed |= Owed.PEOPLE
+        self._apply(changes)
+
     def _finish(self) -> None:
-        self._busy = False
-        asked, self._asked = self._asked, []
-        self._tell(asked, True)
-        if self._waiting and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._gather, len(self._waiting), 0)
-
-    def _lose(self, why: Exception | None = None) -> None:
-        """Have the session end, and hear no more of it."""
-        self._why = why
-        self._lost.set()
-        self._stop_reading()
-
-    def _stop_reading(self) -> None:
-        """Take the reader away, once: the socket may be closed by now, and its number another's."""
-        if self._descriptor is not None:
-            self._loop.remove_reader(self._descriptor)
-            self._descriptor = None
+        self._stage = Stage.IDLE
+        self._waiting.end(True)
+        if self._waiting and self._stage is Stage.IDLE:
+            self._gather_soon()
 
 
 def _ignore(_: bool) -> None:

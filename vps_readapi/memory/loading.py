@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from vps_readapi.database import Database
 from vps_readapi.memory.bodies import Body
 from vps_readapi.pedidos.keyset import find_place
-from vps_readapi.pedidos.match_photos import Photo
+from vps_readapi.pedidos.match_photos import OrderPhoto
 from vps_readapi.pedidos.queries import find_pedidos, list_ids, list_photos
 from vps_readapi.pedidos.rendering import encode_pedido
 from vps_readapi.pedidos.visibility import hide
@@ -53,12 +53,14 @@ class Loader:
             encoded.append(encode_pedido(row._asdict(), photos.get(row.id, ()), self.media.link))
         return [hide(one, hidden) for one in encoded if one is not None]
 
-    async def read_photos(self, pedido_ids: Sequence[int]) -> dict[int, list[Photo]]:
+    async def read_photos(self, pedido_ids: Sequence[int]) -> dict[int, list[OrderPhoto]]:
         """Return the photos of some orders, by order."""
-        photos: defaultdict[int, list[Photo]] = defaultdict(list)
+        photos: defaultdict[int, list[OrderPhoto]] = defaultdict(list)
         if pedido_ids:
             for row in await self.database.fetch(list_photos(pedido_ids)):
-                photos[row.pedido_id].append(Photo(row.id, row.item_index, row.item_identificador, row.chave))
+                photos[row.pedido_id].append(
+                    OrderPhoto(row.id, row.item_index, row.item_identificador, row.chave)
+                )
         return photos
 
     async def read_ids(self, limit: int) -> Sequence[int]:

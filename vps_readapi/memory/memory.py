@@ -41,6 +41,18 @@ class _Loading:
     stale: bool = False
 
 
+@dataclass
+class Answers:
+    """How reads of one order and of the list were answered, since the process began."""
+
+    kept: int = 0
+    """By a body that was there."""
+    read: int = 0
+    """By one that had to be read from the database, or joined anew."""
+    absent: int = 0
+    """By none: there is no such order, or the list is longer than what is kept."""
+
+
 class Memory:
     """Answers from memory what it can, and loads what it may keep."""
 
@@ -55,6 +67,7 @@ class Memory:
     ) -> None:
         self.people = people
         self.clock = FreshnessClock()
+        self.answers = Answers()
         self.observers: list[Observer] = []
         self.early_observers: list[Callable[[Collection[int]], None]] = []
         """Called with orders that have changed, before it is known what else has."""
@@ -109,6 +122,17 @@ class Memory:
 
     async def read(self, wanted: Wanted, hidden: int) -> Body | None:
         """Return what answers it, loading it if need be; None if it can't be kept, or there is none."""
+        kept = self.recall(wanted, hidden) is not None
+        body = await self._read(wanted, hidden)
+        if body is None:
+            self.answers.absent += 1
+        elif kept:
+            self.answers.kept += 1
+        else:
+            self.answers.read += 1
+        return body
+
+    async def _read(self, wanted: Wanted, hidden: int) -> Body | None:
         try:
             body = await (self._read_list(hidden) if wanted.target == LIST else self._read_one(wanted.target))
         except (TooManyError, ForgottenError):

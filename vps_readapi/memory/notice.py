@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 Told = tuple[int, int]
 """An order, and the transaction that changed it."""
 
@@ -12,6 +14,17 @@ def read_notice(payload: bytes) -> Told | None:
     if table != b"pedidos" or len(numbers) != 2 or not all(number.isdigit() for number in numbers):  # noqa: PLR2004
         return None
     return int(numbers[0]), int(numbers[1])
+
+
+def find_untold(notices: Collection[Told | None], snapshot: str) -> frozenset[Told]:
+    """Return the changes that notifications name and a snapshot does not show yet.
+
+    Nothing if one of them names no order: what else has changed must then be known before.
+    """
+    if None in notices:
+        return frozenset()
+    # A question that was asked between the commit and its notification has told of it already.
+    return frozenset(one for one in notices if one is not None and not is_visible(one[1], snapshot))
 
 
 def is_visible(xid: int, snapshot: str) -> bool:

@@ -10,14 +10,14 @@ from typing import LiteralString
 from db.vps.changes import LOG_OF_CHANGES, ORDER_OF_CHANGE
 from vps_readapi.memory.notice import Told
 
-SET_UP_SESSION: LiteralString = """
+SET_UP_CONNECTION: LiteralString = """
 SET TIME ZONE 'UTC';
 SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
 SET jit = off
 """
-"""For the session of the two statements: planned anew for each change, as PostgreSQL would have it, the first
-takes 0.5 ms of its 0.7; and a plan made once must not take the log for small. Before 18 a
+"""For the connection of the two statements: planned anew for each change, as PostgreSQL would have it, the
+first takes 0.5 ms of its 0.7; and a plan made once must not take the log for small. Before 18 a
 scan that is ruled out costs so much in the planner's eyes that it would be compiled, at 0.1 s a time.
 """
 

@@ -9,7 +9,7 @@ from db.contract import Item
 
 
 @dataclass(frozen=True)
-class Photo:
+class OrderPhoto:
     """One image row of an order, with its miniatura's key where there is one to show."""
 
     id: int
@@ -18,13 +18,13 @@ class Photo:
     chave: str | None
 
 
-def match_photos(items: Sequence[Item], photos: Iterable[Photo]) -> list[Photo | None]:
+def match_photos(items: Sequence[Item], photos: Iterable[OrderPhoto]) -> list[OrderPhoto | None]:
     """Return each item's photo: the one it names, else the newest that says it is the item's.
 
     A photo goes to the items that name it, else to those whose id it carries, else to the one at its
     index, in SGP's order: an index alone may be stale, so it never takes a photo from its item.
     """
-    best: list[tuple[int, int, Photo] | None] = [None] * len(items)
+    best: list[tuple[int, int, OrderPhoto] | None] = [None] * len(items)
     for photo in photos:
         rank, places = _find_places(photo, items)
         for place in places:
@@ -34,7 +34,7 @@ def match_photos(items: Sequence[Item], photos: Iterable[Photo]) -> list[Photo |
     return [held[2] if held else None for held in best]
 
 
-def _find_places(photo: Photo, items: Sequence[Item]) -> tuple[int, list[int]]:
+def _find_places(photo: OrderPhoto, items: Sequence[Item]) -> tuple[int, list[int]]:
     """Return how well the photo is known to belong, and to which items."""
     named = [n for n, item in enumerate(items) if item.imagem_id == photo.id]
     if named:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from db.contract import ITEM_EXTRA_KEYS, Item, Prioridade, Status
 from db.freshness import Arrival, measure_freshness
-from vps_readapi.pedidos.match_photos import Photo, match_photos
+from vps_readapi.pedidos.match_photos import OrderPhoto, match_photos
 from vps_readapi.schemas import ItemJson, PedidoJson, SincronizacaoJson
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -34,7 +34,7 @@ _pedido_adapter = TypeAdapter(PedidoJson)
 log = logging.getLogger(__name__)
 
 
-def encode_pedido(row: Mapping[str, Any], photos: Sequence[Photo], link: Link) -> bytes | None:
+def encode_pedido(row: Mapping[str, Any], photos: Sequence[OrderPhoto], link: Link) -> bytes | None:
     """Return one order's JSON, or None if not even its id can be read."""
     pedido = render_pedido(row, photos, link)
     return None if pedido is None else _pedido_adapter.dump_json(pedido)
@@ -45,7 +45,7 @@ def encode_list(pedidos: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(pedidos) + b"]"
 
 
-def render_pedido(row: Mapping[str, Any], photos: Sequence[Photo], link: Link) -> PedidoJson | None:
+def render_pedido(row: Mapping[str, Any], photos: Sequence[OrderPhoto], link: Link) -> PedidoJson | None:
     """Check a row of the window and give it the names that the PWA reads; None if it can't be mended."""
     values = {
         **row,
@@ -61,7 +61,7 @@ def render_pedido(row: Mapping[str, Any], photos: Sequence[Photo], link: Link) -
     return pedido
 
 
-def render_items(items: Sequence[ItemJson], photos: Sequence[Photo], link: Link) -> list[ItemJson]:
+def render_items(items: Sequence[ItemJson], photos: Sequence[OrderPhoto], link: Link) -> list[ItemJson]:
     """Give each item the link to its photo."""
     return [
         item.model_copy(update={"imagem_url": link(photo.chave)}) if photo else item

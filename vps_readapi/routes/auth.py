@@ -8,9 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from db.offline import measure_offline_trust
 from vps_readapi.errors import DETAILS, PROBLEMS, RETRY_AFTER, InvalidInputError, ProblemError
+from vps_readapi.front.once import is_confirmed
 from vps_readapi.routes.session import BEARER, Session
 from vps_readapi.schemas import LoginJson, LoginRequest, LogoutJson, MeJson
 from vps_readapi.services import Used, get_services
@@ -37,7 +39,7 @@ async def log_in(request: Request) -> Response:
     services = await get_services(request)
     services.login.need_room()
     asked = await _read_request(request)
-    if not await services.memory.feed.confirmed():  # how old the data is would not be known
+    if not await is_confirmed(request.scope["state"], services.memory):  # else nobody knows the data's age
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
     session = await services.login.open_session(
         asked,
@@ -65,7 +67,7 @@ router.add_api_route(
 @router.post("/logout", responses=PROBLEMS, dependencies=[Depends(BEARER)])
 async def log_out(session: Session, services: Used) -> LogoutJson:
     """End the session whose token asks: nobody comes in with it any more."""
-    await services.ledger.revoke(session.token)
+    await services.revocations.add(session.token)
     return LogoutJson()
 
 
@@ -78,10 +80,13 @@ async def read_me(session: Session) -> MeJson:
 async def _read_request(request: Request) -> LoginRequest:
     """Read the body whatever it says it is, and no more of it than a login needs."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise ProblemError(413, DETAILS[413])
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BODY_BYTES:
+                raise ProblemError(413, DETAILS[413])
+    except ClientDisconnect:
+        raise InvalidInputError([]) from None  # half a login; nobody is there to hear it
     try:
         return LoginRequest.model_validate_json(body)
     except ValidationError as error:

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 
 from db.contract import Status
 from vps_readapi.errors import PROBLEMS, ProblemError
+from vps_readapi.front.from_memory import MISSING
 from vps_readapi.pedidos.difference import Difference, read_difference
 from vps_readapi.pedidos.keyset import MAX_INT4, PLACE, Place, find_place, read_place, write_place
 from vps_readapi.pedidos.paging import find_last, read_page, read_pages
@@ -146,7 +147,7 @@ async def read_one(
     known = 0 <= pedido_id <= MAX_INT4
     found = await services.loader.load([pedido_id]) if known else {}
     if pedido_id not in found:
-        raise ProblemError(404, "Pedido não encontrado")
+        raise ProblemError(404, MISSING)
     return _answer(found[pedido_id].view(session.hidden).identity)
 
 

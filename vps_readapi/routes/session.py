@@ -9,7 +9,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from vps_readapi.auth.tokens import TokenError, Verified
+from vps_readapi.auth.verifier import NoTokenError
 from vps_readapi.errors import DETAILS, RETRY_AFTER, ProblemError, UnauthorizedError
+from vps_readapi.front.once import is_confirmed
 from vps_readapi.services import Services, Used
 
 BEARER = HTTPBearer(auto_error=False)
@@ -37,9 +39,8 @@ async def read_session(request: Request, services: Used) -> Asker:
     asks too often.
     """
     token = _read_token(request, services)
-    if not await services.memory.feed.confirmed():
+    if not await is_confirmed(request.scope["state"], services.memory):
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
-    request.state.cursor = services.memory.clock.cursor  # what is read from here on is not older
     person = services.memory.people.find(token)
     if person is None:
         raise UnauthorizedError
@@ -55,11 +56,10 @@ async def read_session(request: Request, services: Used) -> Asker:
 
 
 def _read_token(request: Request, services: Services) -> Verified:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise UnauthorizedError("Não autenticado; entre para continuar")
     try:
-        return services.tokens.read(token.strip())
+        return services.verifier.verify(request.headers.get("authorization", "").encode("latin-1"))
+    except NoTokenError as error:
+        raise UnauthorizedError("Não autenticado; entre para continuar") from error
     except TokenError as error:
         raise UnauthorizedError from error
 

@@ -110,18 +110,59 @@ BEGIN
 END
 $$;
 
+-- What the window shows of an order. It alone knows: the trigger writes it, and who proves the window compares with it.
+CREATE OR REPLACE FUNCTION projection.shape_pedidos(landed record) RETURNS vitrine.pedidos
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  shown vitrine.pedidos;
+  known text := projection.parse_status(landed.status);
+  city text[] := projection.split_city(landed.cidade_cliente);
+  list record;
+BEGIN
+  list := projection.project_items(landed.items, landed.id);
+  shown.id := landed.id;
+  shown.numero := landed.numero;
+  shown.cliente := coalesce(landed.cliente, '');
+  shown.status := coalesce(known, 'pendente');
+  shown.prioridade := CASE WHEN upper(btrim(landed.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END;
+  shown.data_entrada := projection.parse_date(landed.data_entrada);
+  shown.data_entrega := projection.parse_date(landed.data_entrega);
+  shown.cidade_cliente := city[1];
+  shown.estado_cliente := city[2];
+  shown.telefone_cliente := landed.telefone_cliente;
+  shown.valor_total := projection.parse_money(landed.valor_total);
+  shown.valor_frete := projection.parse_money(landed.valor_frete);
+  shown.valor_itens := projection.parse_money(landed.valor_itens);
+  shown.observacao := landed.observacao;
+  shown.forma_envio := landed.forma_envio;
+  shown.financeiro := coalesce(landed.financeiro, false);
+  shown.conferencia := coalesce(landed.conferencia, false);
+  shown.sublimacao := coalesce(landed.sublimacao, false);
+  shown.costura := coalesce(landed.costura, false);
+  shown.expedicao := coalesce(landed.expedicao, false);
+  shown.pronto := coalesce(landed.pronto, false);
+  shown.sublimacao_maquina := landed.sublimacao_maquina;
+  shown.sublimacao_data_impressao := landed.sublimacao_data_impressao;
+  shown.items := list.items;
+  shown.data_criacao := projection.to_utc(landed.data_criacao);
+  shown.ultima_atualizacao := projection.to_utc(landed.ultima_atualizacao);
+  shown.avisos := array_remove(ARRAY[
+    CASE WHEN known IS NULL THEN 'status_desconhecido' END,
+    projection.unread('data_entrada', landed.data_entrada, shown.data_entrada),
+    projection.unread('data_entrega', landed.data_entrega, shown.data_entrega),
+    projection.unread('valor_total', landed.valor_total, shown.valor_total),
+    projection.unread('valor_frete', landed.valor_frete, shown.valor_frete),
+    projection.unread('valor_itens', landed.valor_itens, shown.valor_itens)
+  ], NULL) || list.avisos;
+  RETURN shown;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION projection.project_pedidos() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
-  city text[];
-  list record;
-  entrada date;
-  entrega date;
-  total numeric;
-  frete numeric;
-  itens numeric;
   known text;
-  words text[];
+  shown vitrine.pedidos;
 BEGIN
   IF projection.is_guarded() THEN
     PERFORM projection.project_guarded(TG_RELID, OLD.id, NEW.id);
@@ -175,35 +216,18 @@ BEGIN
       RETURN NULL;
     END IF;
   END IF;
-  city := projection.split_city(NEW.cidade_cliente);
-  list := projection.project_items(NEW.items, NEW.id);
-  entrada := projection.parse_date(NEW.data_entrada);
-  entrega := projection.parse_date(NEW.data_entrega);
-  total := projection.parse_money(NEW.valor_total);
-  frete := projection.parse_money(NEW.valor_frete);
-  itens := projection.parse_money(NEW.valor_itens);
-  words := array_remove(ARRAY[
-    CASE WHEN known IS NULL THEN 'status_desconhecido' END,
-    projection.unread('data_entrada', NEW.data_entrada, entrada),
-    projection.unread('data_entrega', NEW.data_entrega, entrega),
-    projection.unread('valor_total', NEW.valor_total, total),
-    projection.unread('valor_frete', NEW.valor_frete, frete),
-    projection.unread('valor_itens', NEW.valor_itens, itens)
-  ], NULL) || list.avisos;
+  shown := projection.shape_pedidos(NEW);
   INSERT INTO vitrine.pedidos AS held (
     id, numero, cliente, status, prioridade, data_entrada, data_entrega, cidade_cliente, estado_cliente,
     telefone_cliente, valor_total, valor_frete, valor_itens, observacao, forma_envio,
     financeiro, conferencia, sublimacao, costura, expedicao, pronto,
     sublimacao_maquina, sublimacao_data_impressao, items, data_criacao, ultima_atualizacao, avisos)
   VALUES (
-    NEW.id, NEW.numero, coalesce(NEW.cliente, ''), coalesce(known, 'pendente'),
-    CASE WHEN upper(btrim(NEW.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END,
-    entrada, entrega, city[1], city[2], NEW.telefone_cliente, total, frete, itens,
-    NEW.observacao, NEW.forma_envio,
-    coalesce(NEW.financeiro, false), coalesce(NEW.conferencia, false), coalesce(NEW.sublimacao, false),
-    coalesce(NEW.costura, false), coalesce(NEW.expedicao, false), coalesce(NEW.pronto, false),
-    NEW.sublimacao_maquina, NEW.sublimacao_data_impressao, list.items,
-    projection.to_utc(NEW.data_criacao), projection.to_utc(NEW.ultima_atualizacao), words)
+    shown.id, shown.numero, shown.cliente, shown.status, shown.prioridade, shown.data_entrada, shown.data_entrega,
+    shown.cidade_cliente, shown.estado_cliente, shown.telefone_cliente, shown.valor_total, shown.valor_frete,
+    shown.valor_itens, shown.observacao, shown.forma_envio, shown.financeiro, shown.conferencia, shown.sublimacao,
+    shown.costura, shown.expedicao, shown.pronto, shown.sublimacao_maquina, shown.sublimacao_data_impressao,
+    shown.items, shown.data_criacao, shown.ultima_atualizacao, shown.avisos)
   ON CONFLICT (id) DO UPDATE SET (
     numero, cliente, status, prioridade, data_entrada, data_entrega, cidade_cliente, estado_cliente,
     telefone_cliente, valor_total, valor_frete, valor_itens, observacao, forma_envio,
@@ -236,8 +260,27 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION projection.shape_pedido_imagens(landed record) RETURNS vitrine.imagens
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  shown vitrine.imagens;
+BEGIN
+  shown.id := landed.id;
+  shown.pedido_id := landed.pedido_id;
+  shown.item_index := landed.item_index;
+  shown.item_identificador := landed.item_identificador;
+  shown.filename := landed.filename;
+  shown.mime_type := landed.mime_type;
+  shown.tamanho := landed.tamanho;
+  shown.criado_em := projection.to_utc(landed.criado_em);
+  RETURN shown;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION projection.project_pedido_imagens() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  shown vitrine.imagens;
 BEGIN
   IF projection.is_guarded() THEN
     PERFORM projection.project_guarded(TG_RELID, OLD.id, NEW.id);
@@ -250,11 +293,12 @@ BEGIN
   IF TG_OP = 'DELETE' THEN
     RETURN NULL;
   END IF;
+  shown := projection.shape_pedido_imagens(NEW);
   INSERT INTO vitrine.imagens AS held (
     id, pedido_id, item_index, item_identificador, filename, mime_type, tamanho, criado_em)
   VALUES (
-    NEW.id, NEW.pedido_id, NEW.item_index, NEW.item_identificador, NEW.filename, NEW.mime_type,
-    NEW.tamanho, projection.to_utc(NEW.criado_em))
+    shown.id, shown.pedido_id, shown.item_index, shown.item_identificador, shown.filename, shown.mime_type,
+    shown.tamanho, shown.criado_em)
   ON CONFLICT (id) DO UPDATE SET (
     pedido_id, item_index, item_identificador, filename, mime_type, tamanho, criado_em
   ) = (
@@ -270,8 +314,24 @@ END
 $$;
 
 -- A NULL setor means 'geral'; who is not known to be active is not.
+CREATE OR REPLACE FUNCTION projection.shape_user(landed record) RETURNS vitrine.usuarios
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  shown vitrine.usuarios;
+BEGIN
+  shown.id := landed.id;
+  shown.username := coalesce(landed.username, '');
+  shown.is_admin := coalesce(landed.is_admin, false);
+  shown.setor := CASE WHEN projection.is_blank(landed.setor) THEN 'geral' ELSE landed.setor END;
+  shown.is_active := coalesce(landed.is_active, false);
+  RETURN shown;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION projection.project_user() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  shown vitrine.usuarios;
 BEGIN
   -- Also when only an unpublished column changed, such as the password: the worker looks.
   PERFORM pg_notify('ponte_user', '');
@@ -286,10 +346,9 @@ BEGIN
   IF TG_OP = 'DELETE' THEN
     RETURN NULL;
   END IF;
+  shown := projection.shape_user(NEW);
   INSERT INTO vitrine.usuarios AS held (id, username, is_admin, setor, is_active)
-  VALUES (NEW.id, coalesce(NEW.username, ''), coalesce(NEW.is_admin, false),
-          CASE WHEN projection.is_blank(NEW.setor) THEN 'geral' ELSE NEW.setor END,
-          coalesce(NEW.is_active, false))
+  VALUES (shown.id, shown.username, shown.is_admin, shown.setor, shown.is_active)
   ON CONFLICT (id) DO UPDATE SET (username, is_admin, setor, is_active)
     = (excluded.username, excluded.is_admin, excluded.setor, excluded.is_active)
   WHERE (held.username, held.is_admin, held.setor, held.is_active)

@@ -65,8 +65,8 @@ def _explain_missing(endpoint: str, table: TableName, column: str, new_name: str
         )
     return RenamedColumnError(
         f"{endpoint} has renamed {table}.{column} to {new_name}; apply stands still since the next change",
-        f"rename it back with ALTER TABLE {table} RENAME COLUMN {new_name} TO {column}, or rename it in the"
-        " landing table, the projection and the declaration",
+        f"rename it back with ALTER TABLE {table} RENAME COLUMN {new_name} TO {column}, or take {column} out"
+        " of the declaration; then run 'ponte apply': it renews the slot and copies over what is there",
     )
 
 

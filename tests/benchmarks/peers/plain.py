@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.alchemy import async_engine
 from db.vps.models import window
 from tests.fix_api import TOKEN_KEY
-from vps_readapi.pedidos.match_photos import Photo
+from vps_readapi.pedidos.match_photos import OrderPhoto
 from vps_readapi.pedidos.rendering import render_pedido
 from vps_readapi.pictures.links import MediaLinks
 from vps_readapi.schemas import PedidoJson
@@ -44,13 +44,15 @@ def make_app(engine: AsyncEngine) -> FastAPI:
             raise HTTPException(401)
 
     async def render(rows: Sequence[Row[Any]]) -> list[PedidoJson]:
-        photos: defaultdict[int, list[Photo]] = defaultdict(list)
+        photos: defaultdict[int, list[OrderPhoto]] = defaultdict(list)
         for one in await fetch(
             select(imagens, miniaturas.c.chave)
             .outerjoin(miniaturas, miniaturas.c.imagem_id == imagens.c.id)
             .where(imagens.c.pedido_id.in_([row.id for row in rows]))
         ):
-            photos[one.pedido_id].append(Photo(one.id, one.item_index, one.item_identificador, one.chave))
+            photos[one.pedido_id].append(
+                OrderPhoto(one.id, one.item_index, one.item_identificador, one.chave)
+            )
         found = (render_pedido(row._asdict(), photos[row.id], links.link) for row in rows)
         return [one for one in found if one is not None]
 

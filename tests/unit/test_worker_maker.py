@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from thumbnail_worker.errors import Motivo, StorageError, StorageRefusedError
-from thumbnail_worker.photos.darkroom import Darkroom, Delayed, Outcome, Stored
+from db.contract import Motivo
+from thumbnail_worker.errors import StorageError, StorageRefusedError
+from thumbnail_worker.photos.maker import Delayed, Outcome, Part, PhotoMaker, Stored
 from thumbnail_worker.photos.messages import (
     Made,
-    Read,
+    OriginalState,
     Rejected,
     Reply,
     RootAway,
@@ -27,8 +28,10 @@ from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.photos.render import Rendered
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
+NOWHERE = Path("/dev/null/nowhere")
+"""Where nobody can make a folder, root neither."""
 DIGEST = "d" * 64
-READ = Read(DIGEST, "12:34", 12)
+READ = OriginalState(DIGEST, "12:34", 12)
 RECIPE = Recipe((640, 1600, 320))
 KEYS = RECIPE.name_keys(7, DIGEST)
 BODIES = {640: b"small", 1600: b"much larger", 320: b"tiny"}
@@ -58,19 +61,19 @@ class Pool:
         )
 
 
-def develop(
-    pool: Pool, storage: FilesystemStorage | None = None, *, first: bool = True, **changes: Any
+def make(
+    pool: Pool, storage: FilesystemStorage | None = None, *, part: Part = Part.FIRST, **changes: Any
 ) -> Outcome:
-    room = Darkroom(cast("RenderPool", pool), storage or FilesystemStorage(Path("/nowhere")), RECIPE)
-    return room.develop(claim(**changes), first=first)
+    maker = PhotoMaker(cast("RenderPool", pool), storage or FilesystemStorage(NOWHERE), RECIPE)
+    return maker.make(claim(**changes), part)
 
 
 def test_the_first_rendition_is_made_and_stored_alone(tmp_path: Path) -> None:
     pool, storage = Pool(), FilesystemStorage(tmp_path)
-    outcome = develop(pool, storage, condemned="c")
+    outcome = make(pool, storage, condemned="c")
     assert pool.asked == [Task(7, "pedidos/1/a.jpg", (640,), "c")]
     assert isinstance(outcome, Stored)
-    assert (outcome.read, outcome.chave, outcome.size) == (READ, KEYS[0], len(BODIES[640]))
+    assert (outcome.original, outcome.chave, outcome.size) == (READ, KEYS[0], len(BODIES[640]))
     assert outcome.first == Rendered(BODIES[640], 640, 320)
     assert 0 <= outcome.seconds < 60
     assert {one.chave: one.size for one in storage.list_objects()} == {KEYS[0]: len(BODIES[640])}
@@ -79,7 +82,7 @@ def test_the_first_rendition_is_made_and_stored_alone(tmp_path: Path) -> None:
 
 def test_all_the_others_are_made_and_stored_together(tmp_path: Path) -> None:
     pool, storage = Pool(), FilesystemStorage(tmp_path)
-    outcome = develop(pool, storage, first=False)
+    outcome = make(pool, storage, part=Part.FURTHER)
     assert pool.asked == [Task(7, "pedidos/1/a.jpg", (1600, 320))]
     assert isinstance(outcome, Stored)
     assert (outcome.chave, outcome.size) == (KEYS[0], len(BODIES[1600]) + len(BODIES[320]))
@@ -94,7 +97,7 @@ class Broken(FilesystemStorage):
     """Takes nothing, for a reason."""
 
     def __init__(self, reason: StorageError) -> None:
-        super().__init__(Path("/nowhere"))
+        super().__init__(NOWHERE)
         self._reason = reason
 
     def put(self, key: str, body: bytes) -> None:  # noqa: ARG002 - it takes nothing
@@ -103,14 +106,14 @@ class Broken(FilesystemStorage):
 
 @pytest.mark.parametrize("strikes", [0, 2, 9])
 def test_a_storage_that_is_away_is_no_photos_fault_and_stops_all(strikes: int) -> None:
-    outcome = develop(Pool(), Broken(StorageError("it is away", "bring it back")), strikes=strikes)
+    outcome = make(Pool(), Broken(StorageError("it is away", "bring it back")), strikes=strikes)
     assert outcome == Delayed(
         "storage", stops_all=True, strike=False, fact="it is away", hint="bring it back"
     )
 
 
 def test_what_the_storage_will_not_take_is_said_of_that_photo_alone() -> None:
-    outcome = develop(Pool(), Broken(StorageRefusedError("too large", "raise the limit")))
+    outcome = make(Pool(), Broken(StorageRefusedError("too large", "raise the limit")))
     assert outcome == Rejected(Motivo.RECUSADA, DIGEST, "12:34", "raise the limit")
 
 
@@ -126,7 +129,7 @@ def test_what_the_storage_will_not_take_is_said_of_that_photo_alone() -> None:
     ids=lambda one: type(one).__name__,
 )
 def test_what_the_making_says_is_passed_on(reply: Reply, outcome: Outcome) -> None:
-    assert develop(Pool(reply), strikes=9) == outcome
+    assert make(Pool(reply), strikes=9) == outcome
 
 
 STRUCK: dict[str, tuple[RenderDiedError | Reply, str, Rejected]] = {
@@ -143,10 +146,16 @@ STRUCK: dict[str, tuple[RenderDiedError | Reply, str, Rejected]] = {
 def test_a_photo_is_condemned_at_its_third_strike_and_not_before(how: str) -> None:
     reply, cause, condemned = STRUCK[how]
     for strikes in (0, 1):
-        assert develop(Pool(reply), strikes=strikes) == Delayed(cause, strike=True)
+        assert make(Pool(reply), strikes=strikes) == Delayed(cause, strike=True)
     for strikes in (2, 3):
-        assert develop(Pool(reply), strikes=strikes) == condemned
+        assert make(Pool(reply), strikes=strikes) == condemned
 
 
 def test_a_process_that_ends_before_the_file_was_read_is_no_strike() -> None:
-    assert develop(Pool(RenderDiedError(None)), strikes=9) == Delayed("render_died", strike=False)
+    assert make(Pool(RenderDiedError(None)), strikes=9) == Delayed("render_died", strike=False)
+
+
+def test_a_photo_without_its_row_waits_for_it() -> None:
+    pool = Pool()
+    assert make(pool, landed=False) == Delayed("not_landed")
+    assert pool.asked == []

@@ -18,7 +18,7 @@ _LEFTOVER_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Shelf:
+class MiniaturaFolder:
     """Miniaturas by key; keys have been checked."""
 
     root: Path

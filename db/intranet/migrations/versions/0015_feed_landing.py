@@ -2,8 +2,8 @@
 
 from db.migrate import run_script
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 FEED = """
 CREATE TABLE projection.fed_rows (

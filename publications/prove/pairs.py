@@ -1,0 +1,102 @@
+"""What is compared with what: each table of a hop, by the columns and rows that are declared. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from publications.decide.wanted import HEARTBEAT, SEALED, VERSION, Filters, find_where, key_of
+from publications.declare.declaration import Declaration, Export, Intake
+from publications.declare.names import TableName
+
+
+@dataclass(frozen=True)
+class TablePair:
+    """One table at both ends of a hop."""
+
+    source: str
+    target: str
+    subscription: str
+    slot: str
+    table: TableName
+    key: str
+    columns: tuple[str, ...]
+    """Those that are sent, the key first."""
+    where: str | None = None
+    """Which of the source's rows are sent."""
+
+    @property
+    def versioned(self) -> bool:
+        """Each row carries a number that grows with each change, as all do on their way to a subscriber."""
+        return VERSION in self.columns
+
+    @property
+    def hop(self) -> str:
+        """Return such as `vitrine->vps`."""
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A landing table and the window's table that shows it, both on the window's server."""
+
+    endpoint: str
+    landing: TableName
+    table: TableName
+    key: str = "id"
+
+    @property
+    def hop(self) -> str:
+        """Return such as `public.pedidos->vitrine`."""
+        return f"{self.landing}->{self.endpoint}"
+
+
+SHOWN = {
+    TableName("public", "pedidos"): TableName("vitrine", "pedidos"),
+    TableName("public", "pedido_imagens"): TableName("vitrine", "imagens"),
+    TableName("public", "user"): TableName("vitrine", "usuarios"),
+}
+"""As `projection.window_of` has it; the heartbeat tells of itself."""
+
+
+def derive_pairs(declaration: Declaration, filters: Filters) -> list[TablePair]:
+    """Return every table that travels, but the heartbeats, which never stand still."""
+    return [pair for hop in declaration.hops for pair in _pair_hop(hop, filters)]
+
+
+def derive_compared(declaration: Declaration, hop: Intake | Export) -> list[TablePair | Shown]:
+    """Return all that is compared because of one hop."""
+    if not isinstance(hop, Intake):
+        return list(_pair_hop(hop, {}))
+    # What is fed has no second end that could be asked: the feeder compares it with the file all the time.
+    pairs = [] if hop.is_fed else _pair_hop(hop, {})
+    return [*pairs, *derive_shown(declaration)]
+
+
+def derive_watched(declaration: Declaration, hop: Intake | Export) -> list[TablePair | Shown]:
+    """Return the same, of what is sealed only keys and versions."""
+    return [
+        replace(one, columns=(one.key, VERSION))
+        if isinstance(one, TablePair) and one.table.name in SEALED
+        else one
+        for one in derive_compared(declaration, hop)
+    ]
+
+
+def derive_shown(declaration: Declaration) -> list[Shown]:
+    """Return every landing table that the window shows."""
+    intake = declaration.intake
+    landed = [table.name for table in intake.tables]
+    return [Shown(intake.target, name, SHOWN[name]) for name in landed if name in SHOWN]
+
+
+def _pair_hop(hop: Intake | Export, filters: Filters) -> Iterable[TablePair]:
+    for table in hop.tables:
+        name = table.name
+        if name.name == HEARTBEAT.name:
+            continue
+        key = key_of(name)
+        columns = (key, *(column for column in table.columns if column != key))
+        yield TablePair(
+            hop.source, hop.target, hop.subscription, hop.slot, name, key, columns, find_where(table, filters)
+        )
