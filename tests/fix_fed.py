@@ -97,6 +97,7 @@ class FedRoad:
     path: Path
     folder: Path
     declaration_file: Path
+    beat_seconds: float = 0.5
     feeders: list[lifetime.Child] = field(default_factory=list)
 
     def environment(self) -> Mapping[str, str]:
@@ -108,6 +109,7 @@ class FedRoad:
             "PONTE_DECLARATION": str(self.declaration_file),
             "PONTE_SGP_FILE": str(self.path),
             "PONTE_FEEDER_BEAT_SECONDS": "0.5",
+            "PONTE_FEEDER_BEAT_SECONDS": str(self.beat_seconds),
             "PONTE_FEEDER_VITRINE_DSN": make_conninfo(conninfo, user=role, password=ROLE_PASSWORD),
         }
 
