@@ -108,7 +108,6 @@ class FedRoad:
         return inherited | {
             "PONTE_DECLARATION": str(self.declaration_file),
             "PONTE_SGP_FILE": str(self.path),
-            "PONTE_FEEDER_BEAT_SECONDS": "0.5",
             "PONTE_FEEDER_BEAT_SECONDS": str(self.beat_seconds),
             "PONTE_FEEDER_VITRINE_DSN": make_conninfo(conninfo, user=role, password=ROLE_PASSWORD),
         }

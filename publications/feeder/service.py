@@ -178,13 +178,13 @@ def _pause_s(outage: Outage) -> float:
 def try_step(feeder: Feeder, outage: Outage) -> bool:
     """Step once and tell whether it went well; what fails again and again is logged at growing distance."""
     try:
-        feeder.step()
+        written = feeder.step()
     except SgpFileChangedError:
         return True  # looked at again at once
     except Exception as error:  # noqa: BLE001  # a feeder that meets a bug must not end
         _give_up(feeder, error, outage)
         return False
-    lasted_s = outage.works()
+    lasted_s = outage.works() if written else None  # where nothing was due nothing is proven
     if lasted_s is not None:
         log_event(log, "feeder_recovered", after_s=round(lasted_s, 1))
     return True

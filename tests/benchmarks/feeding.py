@@ -1,6 +1,6 @@
 """How soon SGP's commit to its SQLite file is on the VPS, and what SGP's writer feels of the feeder.
 
-Collected by `tests.benchmarks.feeder` alone: the road's fixtures are pytest's. An order has 4 KB, as the shop's.
+Collected by `tests.benchmarks.feeder` alone: the road's fixtures are pytest's. An order has 4 KB, as there.
 """
 
 from __future__ import annotations

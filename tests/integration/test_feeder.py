@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from infra.devstack.seed.dirt import DIRT, build_dirty_order
 from infra.devstack.seed.moments import DEFAULT_NOW
+from publications.cli import main
 from publications.commands.step_words import describe
+from publications.declare.declaration import STARTING_PATH
 from tests.fix_fed import ORDERS, FedRoad, SgpProcess, fill
 
 pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.timeout(600)]
@@ -297,3 +302,42 @@ def test_a_filled_file_is_landed_from_nothing(fed_road: FedRoad, wal_file: SgpPr
     fill(wal_file, 200)
     assert fed_road.feed_once().returncode == 0
     assert fed_road.ask(COUNT) == 200
+
+
+def test_it_starts_only_where_it_is_declared_and_told_where_the_file_is(
+    fed_road: FedRoad, wal_file: SgpProcess
+) -> None:
+    told = dict(fed_road.environment())
+    command = [sys.executable, "-m", "publications.feeder", "--once"]
+    for change, said in (
+        (
+            {"PONTE_DECLARATION": str(STARTING_PATH)},
+            "is of kind postgresql, which no feeder carries\nHINT: write",
+        ),
+        ({"PONTE_SGP_FILE": "sgp.db"}, "PONTE_SGP_FILE: value error, not an absolute path"),
+    ):
+        done = subprocess.run(command, env=told | change, capture_output=True, text=True, check=False)
+        assert (done.returncode, said in done.stderr, done.stdout) == (2, True, ""), done.stderr
+
+
+def test_ponte_reads_the_file_and_asks_for_no_database_of_sgp(
+    fed_road: FedRoad,
+    wal_file: SgpProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PONTE_DECLARATION", str(fed_road.declaration_file))
+    settings = fed_road.road.settings
+    for name, dsn in settings.dsns.items():
+        monkeypatch.setenv(f"PONTE_{name}_DSN".upper(), dsn.get_secret_value())
+    conninfo = make_conninfo("", **settings.conninfos["sub_vps"])
+    monkeypatch.setenv("PONTE_SUB_VPS_CONNINFO", conninfo)
+    assert main(["plan"]) == 2
+    assert "PONTE_SGP_FILE is not set" in capsys.readouterr().err
+    monkeypatch.setenv("PONTE_SGP_FILE", str(fed_road.path))
+    assert main(["plan"]) == 0, capsys.readouterr().err
+    wal_file.run("ALTER TABLE pedidos RENAME COLUMN numero TO nome")
+    assert main(["plan"]) == 1
+    assert "sgp has no column public.pedidos.numero" in capsys.readouterr().err
+    assert main(["migrate-helper", "release", "pedidos.numero"]) == 1
+    assert "nothing holds public.pedidos.numero" in capsys.readouterr().err
