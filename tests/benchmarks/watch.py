@@ -29,7 +29,8 @@ from publications.watch.road import Watch
 from tests.fix_watch import Heart
 from tests.ports import find_free_ports
 
-MODULES = (Path(__file__).with_name("naming.py"), Path(__file__).parents[1] / "acceptance" / "test_watch.py")
+WATCHED = Path(__file__).parents[1] / "acceptance/publications/watch/test_watch.py"
+MODULES = (Path(__file__).with_name("naming.py"), WATCHED)
 CHOSEN = "named or kill or skewed or poll_died"
 KEEP_MB = 480
 RATE_BYTES_PER_S = 24e6
