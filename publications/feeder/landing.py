@@ -14,7 +14,7 @@ from db.errors import PonteError
 from db.sgp_file import Signature
 from db.sqlfile import read_blocks
 from publications.declare.declaration import LandedTable
-from publications.feeder.look import Difference, Digests, Look, Row
+from publications.feeder.look import Difference, Look, Row, Unchanged
 from publications.feeder.values import READERS, Landed, UnreadValueError, read_value
 
 APPLICATION = "ponte-feeder"
@@ -39,10 +39,8 @@ class Held:
     counter: int | None
     gap: int | None
     """The newest note of lost changes; all rows are written anew to mend them."""
-
-    def of(self) -> Mapping[str, Digests]:
-        """Return the digests by landing table."""
-        return self.digests
+    unchanged: Unchanged = field(default_factory=dict)
+    """What spares looks their digests; it goes with what was read here."""
 
 
 @dataclass

@@ -85,7 +85,7 @@ class Feeder:
         began = time.monotonic()
         landing.mend()
         with open_sgp_file(self._settings.sgp_file) as conn:
-            found = look(conn, self._tables, landing.held.digests)
+            found = look(conn, self._tables, landing.held.digests, landing.held.unchanged)
         took_s = time.monotonic() - began
         self._check_doubt(landing, signature, found)
         elapsed_s = time.monotonic() - began

@@ -18,7 +18,7 @@ from db.sgp_file import (
 )
 from publications.decide.wanted import HEARTBEAT
 from publications.declare.declaration import STARTING_PATH, read_declaration
-from publications.feeder.look import look, read_key
+from publications.feeder.look import Unchanged, look, read_key
 from publications.feeder.values import UnreadValueError, read_value
 from tests.sgp_writer import SCHEMA
 
@@ -173,3 +173,29 @@ def test_a_file_at_rest_stays_alone(file: Path) -> None:
 
 def test_names_are_quoted() -> None:
     assert quote_name('a"b') == '"a""b"'
+
+
+def test_what_looks_remember_hides_no_change(file: Path) -> None:
+    """A row that is as it was costs no digest; one that came back, or was refused, is seen again."""
+    conn = sqlite3.connect(file)
+    conn.execute("INSERT INTO pedido_imagens VALUES (1, 1, 0, '', 'a', 'b', 'c', 1, 'd')")
+    conn.commit()
+    known: dict[str, dict[int, bytes | None]] = {str(table.name): {} for table in TABLES}
+    landed = known["public.pedido_imagens"]
+    unchanged: Unchanged = {}
+
+    def written(*, lands: bool = True) -> list[int]:
+        with open_sgp_file(file) as reader:
+            found = look(reader, TABLES, known, unchanged)
+        digests = {key: one for table in found.differences for key, one in table.digests.items()}
+        landed.update(digests if lands else {})
+        return list(digests)
+
+    assert [written(lands=False), written(), written(), written()] == [[1], [1], [], []]
+    for changed in (7, 0, 7):
+        conn.execute("UPDATE pedido_imagens SET item_index = ?", [changed])
+        conn.commit()
+        assert [written(lands=False), written(), written()] == [[1], [1], []]
+    landed[1] = None
+    assert written() == [1]
+    conn.close()
