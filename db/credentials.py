@@ -3,10 +3,13 @@
 The worker seals on the intranet, the VPS checks; both hold the key in their environment, neither in
 its database, so a dump of either window checks no password. While a key is being changed both ends
 hold the former one too: what is written with either can be read.
+
+Whether both ends hold the same key is told by its mark, which stands among the passwords under no user's id.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -20,6 +23,11 @@ _SALT_LENGTH = 29
 _COST = slice(4, 6)
 MAX_PASSWORD_BYTES = 72
 """What bcrypt reads; SGP's bcrypt 5 refuses longer ones, so no valid password is longer."""
+
+MARK_ID = 0
+"""No user has this id."""
+_MARK_COST = 2**14
+"""16 MB and about 50 ms: whoever has a dump shall not guess a weak key faster than a weak password."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,14 @@ class CredentialKeys:
     def seal(self, stored: str) -> SealedPassword:
         """Seal with the current key. Raise ValueError if the stored value is no bcrypt hash."""
         return seal(stored, self.by_id[self.current])
+
+    def mark(self) -> SealedPassword:
+        """Return what stands in the window for the current key: no password, and the key's mark."""
+        return SealedPassword("", _mark(self.current, self.by_id[self.current]))
+
+    def marks(self) -> list[bytes]:
+        """Return the marks of all keys, in an order of their own."""
+        return sorted(_mark(name, key) for name, key in self.by_id.items())
 
 
 def is_bcrypt(stored: str) -> bool:
@@ -80,6 +96,13 @@ def check(password: str, sealed: SealedPassword, key: bytes) -> bool:
         return False
     hashed = bcrypt.hashpw(given, sealed.salt.encode())
     return hmac.compare_digest(_digest(hashed, key), sealed.digest)
+
+
+def _mark(key_id: str, key: bytes) -> bytes:
+    """Return what tells whether two ends hold the same key under the same id, and not the key."""
+    return hashlib.scrypt(
+        key, salt=b"ponte credential key " + key_id.encode(), n=_MARK_COST, r=8, p=1, dklen=32
+    )
 
 
 def _digest(hashed: bytes, key: bytes) -> bytes:

@@ -134,7 +134,7 @@ def _make_role(conn: Connection) -> None:
     conn.execute("GRANT USAGE ON SCHEMA auth TO ponte_api, ponte_auth")
     conn.execute("GRANT SELECT ON auth.revoked TO ponte_api")
     conn.execute(
-        "GRANT EXECUTE ON FUNCTION auth.take, auth.settle, auth.tell_offline_bound,"
+        "GRANT EXECUTE ON FUNCTION auth.take, auth.settle, auth.tell_offline_bound, auth.tell_key_marks,"
         " auth.revoke(bytea, timestamptz) TO ponte_auth"
     )
 

@@ -19,6 +19,7 @@ from uuid import uuid4
 import pytest
 
 from db import lifetime
+from tests.fix_tools import need_tool
 from tests.netns_enter import enter_namespace
 
 CONTROL, INTRANET, VPS = "control", "intranet", "vps"
@@ -120,6 +121,7 @@ def make_wires() -> Iterator[Wires]:
     """Have the machines for the length of a block; skip where this is not possible."""
     if sys.platform != "linux" or os.geteuid() != 0 or not TUN.exists():
         pytest.skip("only root on a Linux with /dev/net/tun makes network namespaces and a tailnet in them")
+    need_tool("ip")
     wires = Wires(f"ponte-{uuid4().hex[:6]}")
     try:
         wires.make()

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from db.alchemy import async_engine
 from vps_readapi.auth.checker import CheckerSettings
 from vps_readapi.auth.login import Login
-from vps_readapi.auth.offline_bound import keep_told
 from vps_readapi.auth.remote import open_checks
 from vps_readapi.auth.revocations import Revocations
+from vps_readapi.auth.telling import LoginTerms, keep_told
 from vps_readapi.auth.tokens import TokenKeys, Tokens
 from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.database import Database
@@ -136,7 +136,8 @@ async def open_logins(settings: ApiSettings, tokens: Tokens) -> AsyncIterator[tu
     )
     written = Database(engine)
     losses = Losses("logins", settings.auth_dsn.get_secret_value(), source="PONTE_API_AUTH_DSN")
-    telling = asyncio.create_task(keep_told(written, settings.auth_max_offline * 3600, losses))
+    terms = LoginTerms(settings.auth_max_offline * 3600, settings.credential_keys().marks())
+    telling = asyncio.create_task(keep_told(written, terms, losses))
     try:
         async with open_checks(_checker_settings(settings)) as checks:
             yield Login(tokens, checks, concurrency=settings.login_concurrency), Revocations(written)

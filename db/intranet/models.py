@@ -181,6 +181,16 @@ photos = Table(
     schema="worker",
 )
 
+held_up = Table(
+    "held_up",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, server_default=text("1")),
+    Column("cause", Text, nullable=False),
+    Column("since", _INSTANT, nullable=False, server_default=text("clock_timestamp()")),
+    schema="worker",
+)
+"""One row, or none: since when no photo was made because of what stood in the way, and what that was."""
+
 leftovers = Table(
     "leftovers",
     metadata,

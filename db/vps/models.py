@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -101,6 +102,17 @@ offline_bound = Table(
     schema=AUTH,
 )
 """One row: for how long the API here lets people log in without word from the intranet."""
+
+key_marks = Table(
+    "key_marks",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, server_default=text("1")),
+    Column(
+        "marks", ARRAY(LargeBinary), CheckConstraint("cardinality(marks) BETWEEN 1 AND 2"), nullable=False
+    ),
+    schema=AUTH,
+)
+"""One row: the marks of the keys that the API here opens passwords with."""
 
 _pedidos = window["pedidos"].c
 NEWEST_FIRST = (_pedidos.data_criacao.desc().nulls_last(), _pedidos.id.desc())

@@ -135,6 +135,12 @@ PROMTOOL = SystemTool(
     program="promtool",
     package="prometheus",
 )
+IPROUTE2 = SystemTool(
+    name="ip",
+    purpose="makes the network namespaces in which a tailnet is tried",
+    program="/bin/ip",
+    package="iproute2",
+)
 NGINX = SystemTool(
     name="nginx",
     purpose="the proxy that stands before SGP",
@@ -160,6 +166,7 @@ TOOLS: Mapping[str, Tool] = {
         CLIENT_PACKAGES,
         CHROMIUM,
         PROMTOOL,
+        IPROUTE2,
         NGINX,
         POSTGRES_15,
     )

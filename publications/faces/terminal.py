@@ -48,6 +48,14 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.CREDENCIAIS_PENDING: ("{count} active users have no credencial", "the worker's log says why"),
     CheckKind.MINIATURAS_PENDING: ("{count} photos wait for their miniatura", ""),
     CheckKind.MINIATURAS_REFUSED: ("{count} photos have no miniatura: {subject}", ""),
+    CheckKind.FILES_MISSING: (
+        "the files of the newest {count} photos are missing where the worker looks",
+        "check PONTE_WORKER_MEDIA_ROOT: it may be another folder, or a part of the share is away",
+    ),
+    CheckKind.MINIATURAS_STOPPED: (
+        "{count} photos wait and none has been made since {since}: {subject}",
+        "the worker's log says why; check PONTE_WORKER_MEDIA_ROOT, its share, and PONTE_WORKER_STORAGE",
+    ),
     CheckKind.LOGINS: (
         "logins on {subject}: accepted for {hours:.1f} h more without word from here (bound {limit:.1f} h)",
         "mend the road",
@@ -55,6 +63,10 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.LOGINS_REFUSED: (
         "logins on {subject} are refused: no word from here within the bound of {limit:.1f} h",
         "mend the road: the first beat that arrives lets people in again",
+    ),
+    CheckKind.CREDENTIAL_KEY: (
+        "every login on {subject} is refused: its API has not the key that the worker seals passwords with",
+        "set PONTE_CREDENTIAL_KEY and PONTE_CREDENTIAL_KEY_ID alike on both ends, and restart worker and API",
     ),
     CheckKind.RELAYED: ("the link to {subject} is relayed by {relay}: it works, slower", ""),
     CheckKind.KEY_LEFT: (

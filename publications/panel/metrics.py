@@ -76,8 +76,17 @@ NOT_READY = MetricSpec(
 MINIATURAS_PENDING = MetricSpec("ponte_miniaturas_pending_rows", "photos without a verdict")
 MINIATURAS = MetricSpec("ponte_miniaturas_rows", "photos by verdict", ("estado",))
 REFUSED = MetricSpec("ponte_miniaturas_refused_rows", "photos without a miniatura, by reason", ("motivo",))
+UNFOUND = MetricSpec("ponte_miniaturas_unfound_rows", "newest photos, in a row, whose files are missing")
+STOPPED = MetricSpec(
+    "ponte_miniaturas_stopped_seconds", "since none was made although photos wait; 0 while they are made"
+)
 CREDENCIAIS_PENDING = MetricSpec("ponte_credenciais_pending_rows", "active users without a credencial")
 UNSYNCED = MetricSpec("ponte_credenciais_unsynced_rows", "passwords that can't be carried", ("reason",))
+HAS_KEY = MetricSpec(
+    "ponte_credential_key_ratio",
+    "1 while its API has the key that passwords are sealed with; missing if not told",
+    ("subscriber",),
+)
 KEY_LEFT = MetricSpec(
     "ponte_tailnet_key_left_seconds", "until a node's key of the tailnet ends; missing if never", ("node",)
 )
@@ -121,6 +130,11 @@ def collect(view: View, polled_at: float, elapsed_s: float) -> Iterable[Metric]:
     yield from _collect_servers(view)
     yield from _collect_hops(view)
     yield from _collect_backlog(view)
+    yield HAS_KEY.family(
+        ((name,), float(sight.has_key))
+        for name, sight in view.sights.items()
+        if sight.answers and sight.has_key is not None
+    )
     yield AS_APPLIED.family(_by(view.as_applied.items()))
     yield from collect_tailnet(view.tailnet)
 
@@ -216,6 +230,8 @@ def _collect_backlog(view: View) -> Iterable[Metric]:
     yield CREDENCIAIS_PENDING.family([((), backlog.credenciais_pending)])
     yield MINIATURAS.family(_by(backlog.miniaturas.items()))
     yield REFUSED.family(_by({**dict.fromkeys(MOTIVOS, 0), **backlog.miniaturas_refused}.items()))
+    yield UNFOUND.family([((), backlog.unfound)])
+    yield STOPPED.family([((), backlog.held_up.age_s if backlog.held_up else 0.0)])
     yield UNSYNCED.family(_by(backlog.unsynced.items()))
     yield DEAD_LETTERS.family(_by(backlog.dead_letters.items()))
 

@@ -176,6 +176,13 @@ MOTIVOS: dict[str, str] = {
     Motivo.DECODIFICADOR_CAIU: "a imagem derruba quem a lê",
     Motivo.RECUSADA: "o armazenamento não aceita a miniatura",
 }
+OBSTACLES = {
+    "media_root": "a pasta das fotos não está ao alcance",
+    "storage": "o armazenamento não responde",
+    "render_died": "o programa que as reduz não fica de pé",
+    "PermissionError": "os arquivos não se deixam ler",
+}
+"""What stands in the way of all photos; other errors have their own names."""
 SENTENCES = {
     CheckKind.LOST_ROWS: "{count} linhas de {subject} em {target} faltam ou não valem mais (visto: {since})",
     CheckKind.COMPARED: "Conferido {idade}: {count} diferenças",
@@ -184,6 +191,9 @@ SENTENCES = {
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
     CheckKind.LOGINS: "Sem contato com a loja, entra-se pelo celular por mais {hours} h (limite: {limit} h)",
     CheckKind.LOGINS_REFUSED: "Ninguém mais entra pelo celular: há mais de {limit} h sem contato com a loja",
+    CheckKind.CREDENTIAL_KEY: (
+        "Ninguém entra pelo celular: a chave das senhas em {subject} não é a da loja. Chame o suporte"
+    ),
     CheckKind.RELAYED: "A ligação com {subject} passa por um intermediário ({relay}): funciona, mais devagar",
     CheckKind.KEY_LEFT: "A chave de {subject} na rede Tailscale vence em {days} dia(s)",
     CheckKind.KEY_EXPIRED: "A chave de {subject} na rede Tailscale venceu: nada passa até renovar",
@@ -193,6 +203,12 @@ SENTENCES = {
     CheckKind.CREDENCIAIS_PENDING: "{count} pessoas ativas ainda não podem entrar pelo celular",
     CheckKind.MINIATURAS_PENDING: "{count} fotos esperam para ser reduzidas",
     CheckKind.MINIATURAS_REFUSED: "{count} fotos sem miniatura: {motivo}",
+    CheckKind.FILES_MISSING: (
+        "As últimas {count} fotos não têm arquivo: a pasta das fotos deve ser outra. Chame o suporte"
+    ),
+    CheckKind.MINIATURAS_STOPPED: (
+        "{count} fotos esperam e nenhuma é reduzida desde {since}: {motivo}. Chame o suporte"
+    ),
 }
 SENTENCES_FOR_ONE = {
     CheckKind.LOST_ROWS: "1 linha de {subject} em {target} falta ou não vale mais (visto: {since})",
@@ -203,6 +219,9 @@ SENTENCES_FOR_ONE = {
     CheckKind.CREDENCIAIS_PENDING: "1 pessoa ativa ainda não pode entrar pelo celular",
     CheckKind.MINIATURAS_PENDING: "1 foto espera para ser reduzida",
     CheckKind.MINIATURAS_REFUSED: "1 foto sem miniatura: {motivo}",
+    CheckKind.MINIATURAS_STOPPED: (
+        "1 foto espera e nenhuma é reduzida desde {since}: {motivo}. Chame o suporte"
+    ),
 }
 NOT_COMPARED = "As linhas ainda não foram todas conferidas"
 WAITING = frozenset({CheckKind.MINIATURAS_PENDING, CheckKind.CREDENCIAIS_PENDING})
@@ -285,7 +304,7 @@ def say_hop(hop: HopView) -> str:
 def say_check(check: Check) -> str:
     """Return one sentence about anything but a road."""
     values = {name: _say_value(value) for name, value in check.values.items()}
-    motivo = MOTIVOS.get(check.subject, check.subject.replace("_", " "))
+    motivo = (MOTIVOS | OBSTACLES).get(check.subject, check.subject.replace("_", " "))
     sentences = SENTENCES_FOR_ONE if check.values.get("count") == 1 else SENTENCES
     seconds = check.values.get("seconds")
     age = say_age(seconds if isinstance(seconds, float) else None)

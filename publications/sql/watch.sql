@@ -118,6 +118,10 @@ SELECT (SELECT count(*)::int FROM pg_stat_activity a
 -- on a subscriber: for how many seconds its API lets people log in without word from the intranet
 SELECT b.seconds FROM auth.offline_bound b;
 
+-- name: has_key
+-- on a subscriber: whether its API has the key that the worker seals passwords with; null where that is not told
+SELECT auth.has_key();
+
 -- name: error_landed
 -- on the vitrine: the last error of its subscription, where its log can tell
 SELECT e.age_s, e.sqlstate, e.said FROM watch.last_error() e;
@@ -146,7 +150,16 @@ SELECT (SELECT count(*) FROM public.pedido_imagens i
        (SELECT count(*) FROM vitrine.usuarios u
          WHERE u.is_active AND NOT EXISTS (SELECT FROM vitrine.credenciais c WHERE c.user_id = u.id)),
        (SELECT coalesce(jsonb_object_agg(e.landing, e.n), '{}')
-          FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e);
+          FROM (SELECT d.landing, count(*) AS n FROM projection.dead_letters d GROUP BY 1) e),
+       (SELECT count(*) FROM vitrine.miniaturas m
+         WHERE m.imagem_id > coalesce((SELECT max(o.imagem_id) FROM vitrine.miniaturas o
+                                        WHERE o.motivo IS DISTINCT FROM 'arquivo_ausente'), 0));
+
+-- name: photos_held
+-- what has stood in the photos' way since none was made, since when, for how many seconds, and how many wait
+SELECT h.cause, h.since, extract(epoch FROM clock_timestamp() - h.since)::float8,
+       (SELECT count(*) FROM worker.photos p WHERE p.next_at IS NOT NULL)
+  FROM worker.held_up h;
 
 -- name: applied
 -- what `ponte apply` left on each endpoint, and when

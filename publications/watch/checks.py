@@ -22,6 +22,10 @@ LOGINS_WARNING = 1 / 3
 """With less than this of the offline bound left, somebody should know."""
 KEY_WARNING_S = 14 * 24 * HOUR_S
 """With less than this of a key of the tailnet's left, somebody should make another."""
+HELD_UP_S = 20.0
+"""A photo may be locked for a moment, and a storage stumble: no longer."""
+UNFOUND = 10
+"""So many in a row are no accident: the worker probably looks into another folder."""
 UNRECORDED_S = 60.0
 """The panel writes every ten seconds; for so long it may be restarted."""
 
@@ -51,10 +55,13 @@ class CheckKind(StrEnum):
     UNREAD_VALUES = "unread_values"
     MINIATURAS_PENDING = "miniaturas_pending"
     MINIATURAS_REFUSED = "miniaturas_refused"
+    MINIATURAS_STOPPED = "miniaturas_stopped"
+    FILES_MISSING = "files_missing"
     CREDENCIAIS_PENDING = "credenciais_pending"
     UNSYNCED = "unsynced"
     LOGINS = "logins"
     LOGINS_REFUSED = "logins_refused"
+    CREDENTIAL_KEY = "credential_key"
     RECORDING = "recording"
     RELAYED = "relayed"
     KEY_LEFT = "key_left"
@@ -81,6 +88,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
     others = [
         *_check_lost(view),
         *_check_compared(view),
+        *_check_keys(view),
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
@@ -129,6 +137,13 @@ def _check_logins(view: View, name: str, measured: Measurement) -> Check | None:
         return Check(CheckKind.LOGINS_REFUSED, name, Level.CRITICAL, {"limit": limit_h})
     level = Level.OK if trust.left_s > bound_s * LOGINS_WARNING else Level.WARNING
     return Check(CheckKind.LOGINS, name, level, {"hours": trust.left_s / HOUR_S, "limit": limit_h})
+
+
+def _check_keys(view: View) -> Iterable[Check]:
+    """Say where nobody's password can be right: the API there and the worker hold different keys."""
+    for name in view.subscribers:
+        if view.sights[name].answers and view.sights[name].has_key is False:
+            yield Check(CheckKind.CREDENTIAL_KEY, name, Level.CRITICAL)
 
 
 def _check_lost(view: View) -> Iterable[Check]:
@@ -198,6 +213,12 @@ def _check_backlog(view: View) -> Iterable[Check]:
     for kind, count, level in counts:
         if count:
             yield Check(kind, view.window, level, {"count": count})
+    if backlog.unfound >= UNFOUND:
+        yield Check(CheckKind.FILES_MISSING, view.window, Level.WARNING, {"count": backlog.unfound})
+    if (held := backlog.held_up) and held.age_s > HELD_UP_S:
+        since = f"{held.since.astimezone():%d %b %H:%M:%S}"
+        stopped: dict[str, float | str | None] = {"count": held.waiting, "since": since}
+        yield Check(CheckKind.MINIATURAS_STOPPED, held.cause, Level.WARNING, stopped)
     for motivo, count in sorted(backlog.miniaturas_refused.items()):
         yield Check(CheckKind.MINIATURAS_REFUSED, motivo, Level.OK, {"count": count})
 

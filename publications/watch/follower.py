@@ -32,6 +32,7 @@ from publications.watch.reading import (
     LastError,
     read_backlog,
     read_gaps,
+    read_has_key,
     read_last_error,
     read_offline_bound,
     read_reading,
@@ -105,6 +106,8 @@ class Sight:
     """How long ago that was read."""
     max_offline_s: float | None = None
     """On a subscriber: for how long its API lets people log in without word; None where that is not told."""
+    has_key: bool | None = None
+    """On a subscriber: whether its API has the key that the worker seals with; None where it is not told."""
     gaps: int | None = None
     """How many times changes were lost on the way there; None where that can't be seen."""
     silence_s: float | None = None
@@ -261,9 +264,9 @@ class Follower:
         if now - self._bound_tried_at < BOUND_S:
             return
         self._bound_tried_at = now
-        found = read_offline_bound(conn)
+        found, has_key = read_offline_bound(conn), read_has_key(conn)
         with self._lock:
-            self._sight = replace(self._sight, max_offline_s=found)
+            self._sight = replace(self._sight, max_offline_s=found, has_key=has_key)
 
     def _read_gaps(self, conn: Connection, block: LiteralString) -> None:
         now = time.monotonic()

@@ -19,6 +19,11 @@ from publications.decide.spec import Room
 from publications.watch.slots import SlotState, make_slots
 
 _SQL = read_blocks("publications", "watch")
+_ABSENT = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InsufficientPrivilege,
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,16 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class HeldUp:
+    """Why the worker makes no photo, by its own word."""
+
+    cause: str
+    since: datetime
+    age_s: float
+    waiting: int
+
+
+@dataclass(frozen=True)
 class Backlog:
     """What the worker has to do and what it could not do."""
 
@@ -86,6 +101,10 @@ class Backlog:
     """By landing table."""
     unsynced: Mapping[str, int]
     """Passwords that can't be carried, by reason."""
+    unfound: int = 0
+    """So many of the newest photos, one after the other, have no file."""
+    held_up: HeldUp | None = None
+    """None while photos are made, or none waits."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +293,12 @@ def read_feed(conn: Connection) -> FeedState | None:
     return FeedState(*row) if row else None
 
 
+def read_has_key(conn: Connection) -> bool | None:
+    """Tell whether the API there can open the worker's passwords; None where that can't be seen."""
+    row = _row_if_any(conn, "has_key")
+    return row[0] if row else None
+
+
 def read_gaps(conn: Connection, block: LiteralString) -> int | None:
     """Return how many times changes were lost on the way here; None where that can't be seen."""
     row = _row_if_any(conn, block)
@@ -284,7 +309,7 @@ def read_last_error(conn: Connection, block: LiteralString) -> LastError | None:
     """Return what a subscription failed for last; None where its server's log does not tell."""
     try:
         row = conn.execute(_SQL[block]).fetchone()
-    except (psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege):
+    except _ABSENT:
         return None
     return LastError(*row) if row else None
 
@@ -293,7 +318,7 @@ def _row_if_any(conn: Connection, block: LiteralString) -> TupleRow | None:
     """Return what an older database, or one where a grant is missing, does not have."""
     try:
         return conn.execute(_SQL[block]).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+    except _ABSENT:
         return None
 
 
@@ -301,15 +326,27 @@ def read_backlog(conn: Connection) -> Backlog:
     """Count what waits; give up after a second, because others wait for this connection."""
     with conn.transaction():
         conn.execute("SET LOCAL statement_timeout = '1s'")
-        pending, miniaturas, refused, credenciais, letters = _row(conn, "backlog")
+        pending, miniaturas, refused, credenciais, letters, unfound = _row(conn, "backlog")
         return Backlog(
             miniaturas_pending=pending,
             miniaturas=miniaturas,
             miniaturas_refused=refused,
             credenciais_pending=credenciais,
             dead_letters=letters,
+            unfound=unfound,
             unsynced=_row(conn, "count_unsynced")[0] if _row(conn, "unsynced")[0] else {},
+            held_up=_read_held_up(conn),
         )
+
+
+def _read_held_up(conn: Connection) -> HeldUp | None:
+    """Return why no photo is made; a savepoint, because an older database has no such table."""
+    try:
+        with conn.transaction():
+            row = conn.execute(_SQL["photos_held"]).fetchone()
+    except _ABSENT:
+        return None
+    return HeldUp(*row) if row and row[-1] else None
 
 
 def _row(conn: Connection, block: LiteralString) -> TupleRow:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Event
 
-from db.credentials import CredentialKeys, SealedPassword, is_bcrypt, is_other_password
+from db.credentials import MARK_ID, CredentialKeys, SealedPassword, is_bcrypt, is_other_password
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from thumbnail_worker.connection import JobConnection, wait_for_notice
@@ -74,6 +74,7 @@ class CredentialsJob(Job):
         self._sgp = sgp
         self._vitrine = vitrine
         self._keys = keys
+        self._mark = keys.mark()
         self._sql = read_blocks("thumbnail_worker", "queries")
         self._told: tuple[int, ...] = ()
 
@@ -106,11 +107,13 @@ class CredentialsJob(Job):
         }
 
     def _write(self, vitrine: Connection, users: SealedUsers) -> tuple[int, int]:
+        # The key's mark travels as one more row: the VPS can tell another key from a wrong password.
+        rows = {**users.sealed, MARK_ID: self._mark}
         given = {
-            "user_ids": list(users.sealed),
-            "salts": [one.salt for one in users.sealed.values()],
-            "digests": [one.digest for one in users.sealed.values()],
-            "changed": [user_id in users.changed for user_id in users.sealed],
+            "user_ids": list(rows),
+            "salts": [one.salt for one in rows.values()],
+            "digests": [one.digest for one in rows.values()],
+            "changed": [user_id in users.changed for user_id in rows],
             "key_id": self._keys.current,
             "not_bcrypt": list(users.not_bcrypt),
             "reason": NOT_BCRYPT,

@@ -27,6 +27,8 @@ from thumbnail_worker.storage import Storage
 
 Value = TypeVar("Value")
 
+NOT_LANDED = "not_landed"
+"""The photo's row is on its way: nothing that people could mend."""
 _STRIKES = 3
 """So many times a process dies of a photo or takes too long: once may not have been the photo's fault."""
 
@@ -83,7 +85,7 @@ class PhotoMaker:
     def make(self, claim: Claim, part: Part) -> Outcome:
         """Make and store a part of a photo's renditions."""
         if not claim.landed:
-            return Delayed("not_landed")
+            return Delayed(NOT_LANDED)
         started = monotonic()
         edges = part.choose(self.recipe.long_edges)
         try:

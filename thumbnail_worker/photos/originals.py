@@ -98,12 +98,12 @@ class Media:
                 present = any(entries)
         except OSError as error:
             raise MediaRootError(
-                f"the folder of the photos can't be read: {error.strerror}",
+                f"the folder of the photos can't be read: {error.strerror}: {self._root}",
                 "check PONTE_WORKER_MEDIA_ROOT, the share, and the service's account",
             ) from error
         if not present:
             raise MediaRootError(
-                "the folder of the photos is empty",
+                f"the folder of the photos is empty: {self._root}",
                 "check PONTE_WORKER_MEDIA_ROOT and that the share is mounted",
             )
 

@@ -101,6 +101,10 @@ class PhotoQueue:
         }  # fmt: skip
         self._run("postpone_photo", given)
 
+    def hold_up(self, cause: str) -> None:
+        """Say what stood in the way of a photo, until one is made or none waits: the watch tells people."""
+        self._run("hold_up", {"cause": cause})
+
     def release(self) -> None:
         """Let every claim go: another worker may go on at once."""
         self._run("release_claims", {"worker": self._worker})
@@ -108,7 +112,9 @@ class PhotoQueue:
     def sweep(self) -> int:
         """Set right what no trigger saw, and delete what belongs to no photo; return how much it was."""
         names = ("delete_orphans", "forget_photos", "queue_missing")
-        return sum(self._run(name).rowcount for name in names)
+        swept = sum(self._run(name).rowcount for name in names)
+        self._run("free_idle")
+        return swept
 
     def queue_other_recipes(self) -> int:
         """Have made again what another recipe made, and what another decoder could not read."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from db.backoff import choose_pause_s
 from thumbnail_worker.events import log
-from thumbnail_worker.photos.maker import Delayed, Outcome, Part, Stored
+from thumbnail_worker.photos.maker import NOT_LANDED, Delayed, Outcome, Part, Stored
 from thumbnail_worker.photos.messages import Rejected, Unchanged
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from thumbnail_worker.photos.queue import Claim, PhotoQueue
@@ -88,6 +88,8 @@ class Verdicts:
     def _postpone(self, claim: Claim, delayed: Delayed) -> None:
         pause_s = choose_pause_s(claim.attempts + 1, first_s=_FIRST_DELAY_S, longest_s=_LONGEST_DELAY_S)
         self._queue.postpone(claim, pause_s, strike=delayed.strike)
+        if not delayed.strike and delayed.cause != NOT_LANDED:
+            self._queue.hold_up(delayed.cause)
         self._metrics.postponed.labels(delayed.cause).inc()
         log(
             "photo_postponed", level=logging.WARNING, imagem_id=claim.imagem_id, cause=delayed.cause,

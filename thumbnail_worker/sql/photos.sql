@@ -38,7 +38,9 @@ WHERE imagem_id = ANY (%(imagem_ids)s::integer[]) AND claimed_by = %(worker)s
 SELECT 1 FROM worker.photos WHERE imagem_id = %(imagem_id)s AND claimed_by = %(worker)s FOR UPDATE
 
 -- name: write_verdict
--- Write only what differs: an identical row would travel to every subscriber for nothing.
+-- Write only what differs: an identical row would travel to every subscriber for nothing. One that is made is
+-- proof that nothing stands in the way of all.
+WITH free AS (DELETE FROM worker.held_up WHERE %(estado)s = 'pronta')
 INSERT INTO vitrine.miniaturas AS held
   (imagem_id, estado, chave, digest, bytes, largura, altura, motivo, codificador)
 VALUES (%(imagem_id)s, %(estado)s, %(chave)s, %(digest)s, %(bytes)s, %(largura)s, %(altura)s, %(motivo)s,
@@ -67,6 +69,15 @@ SET next_at = clock_timestamp() + make_interval(secs => %(seconds)s), attempts =
     strikes = strikes + %(strikes)s,
     claimed_by = NULL, claimed_until = NULL
 WHERE imagem_id = %(imagem_id)s AND claimed_by = %(worker)s
+
+-- name: hold_up
+-- Say that what stood in a photo's way may stand in the way of all; since when stays until one is made.
+INSERT INTO worker.held_up AS held (cause) VALUES (%(cause)s)
+ON CONFLICT (id) DO UPDATE SET cause = excluded.cause WHERE held.cause <> excluded.cause
+
+-- name: free_idle
+-- With nothing to do, nothing is held up.
+DELETE FROM worker.held_up WHERE NOT EXISTS (SELECT FROM worker.photos WHERE next_at IS NOT NULL)
 
 -- name: release_claims
 -- Let go of all that a worker holds.

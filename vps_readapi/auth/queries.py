@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, DateTime, Float, LargeBinary, Select, Text, cast, func, literal, select
+from sqlalchemy import (
+    BindParameter,
+    Boolean,
+    DateTime,
+    Float,
+    LargeBinary,
+    Select,
+    Text,
+    cast,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from db.vps.models import window
 from vps_readapi.pedidos.queries import readable
@@ -56,6 +70,12 @@ def revoke_token(digest: bytes, expires_at: datetime) -> Select[Any]:
 def tell_offline_bound(seconds: float) -> Select[Any]:
     """Write down for how long people may log in without word from the intranet."""
     return select(cast(func.auth.tell_offline_bound(literal(seconds, Float)), Text))
+
+
+def tell_key_marks(marks: Sequence[bytes]) -> Select[Any]:
+    """Write down which keys are here; `fits` is whether the worker's is one of them, or null."""
+    given = literal(list(marks), ARRAY(LargeBinary))
+    return select(func.auth.tell_key_marks(given, type_=Boolean).label("fits"))
 
 
 def _bytes(value: bytes) -> BindParameter[bytes]:

@@ -1,5 +1,5 @@
 -- What ends sessions early and slows down who guesses passwords. The schema `auth` is the VPS's own: nothing
--- replicates into it. Its one writer, the role `ponte_auth`, has no right on the tables: it may run three
+-- replicates into it. Its one writer, the role `ponte_auth`, has no right on the tables: it may run a few
 -- functions, so that whoever steals its password can neither bring a session back nor read a digest.
 
 -- How long one must wait after so many failures, of which some are free: doubling, up to five minutes.
@@ -84,3 +84,20 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
 $$;
 
 REVOKE EXECUTE ON FUNCTION auth.tell_offline_bound(double precision) FROM public;
+
+-- By which keys the API here opens passwords: their marks, which tell no key. Returns whether it has the one that the
+-- worker seals with now, whose mark arrives as user 0's; null where none has come.
+CREATE OR REPLACE FUNCTION auth.tell_key_marks(marks bytea[]) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  INSERT INTO auth.key_marks AS m (marks) VALUES ($1)
+  ON CONFLICT (id) DO UPDATE SET marks = excluded.marks WHERE m.marks <> excluded.marks;
+  SELECT c.digest = ANY ($1) FROM vitrine.credenciais AS c WHERE c.user_id = 0
+$$;
+
+-- The same for whoever watches, by what the API told last; null too where it told nothing.
+CREATE OR REPLACE FUNCTION auth.has_key() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT c.digest = ANY (m.marks) FROM auth.key_marks AS m, vitrine.credenciais AS c WHERE c.user_id = 0
+$$;
+
+REVOKE EXECUTE ON FUNCTION auth.tell_key_marks(bytea[]), auth.has_key() FROM public;

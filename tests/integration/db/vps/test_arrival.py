@@ -324,3 +324,23 @@ def test_the_offline_bound_is_written_where_it_is_another(vps: Connection) -> No
     for odd in ("0", "-1", "infinity"):
         with pytest.raises(psycopg.errors.CheckViolation), vps.transaction():
             vps.execute("SELECT auth.tell_offline_bound(%s)", [odd])
+
+
+def test_the_marks_of_keys_are_written_where_they_are_others_and_compared(vps: Connection) -> None:
+    def tell(*marks: bytes) -> list[tuple[Any, ...]]:
+        return vps.execute("SELECT auth.tell_key_marks(%s), auth.has_key()", [list(marks)]).fetchall()
+
+    assert vps.execute("SELECT auth.has_key()").fetchall() == [(None,)]
+    assert tell(b"a", b"b") == [(None, None)]
+    row = "SELECT marks, xmin::text FROM auth.key_marks"
+    before = vps.execute(row).fetchall()
+    vps.execute("SAVEPOINT later")
+    vps.execute("INSERT INTO vitrine.credenciais (user_id, digest, versao) VALUES (0, 'b', 1)")
+    assert vps.execute("SELECT auth.has_key()").fetchall() == [(True,)]
+    assert tell(b"a", b"b")[0][0] is True
+    assert vps.execute(row).fetchall() == before
+    assert tell(b"a")[0][0] is False
+    assert vps.execute("SELECT auth.has_key()").fetchall() == [(False,)]
+    for odd in ([], [b"a", b"b", b"c"]):
+        with pytest.raises(psycopg.errors.CheckViolation), vps.transaction():
+            vps.execute("SELECT auth.tell_key_marks(%s::bytea[])", [odd])

@@ -91,6 +91,8 @@ FORBIDDEN = {
         "SELECT * FROM vitrine.pedidos",
         "SELECT digest FROM vitrine.credenciais",
         "SELECT key FROM guard.quarantine",
+        "SELECT marks FROM auth.key_marks",
+        "SELECT auth.tell_key_marks(ARRAY['a'::bytea])",
         "SELECT chave FROM guard.mudancas",
         "SELECT subconninfo FROM pg_subscription",
         "ALTER SUBSCRIPTION sub_vps DISABLE",
@@ -135,9 +137,9 @@ def test_every_metric_that_can_have_a_value_has_one(view: View) -> None:
     }
     since_18 = {metrics.CONFLICTS.name.removesuffix("_total")}
     rates = {metrics.WAL_RATE.name, metrics.AS_APPLIED.name}
-    no_tailnet_here = {metrics.KEY_LEFT.name, metrics.RELAYED.name}
+    nobody_here = {metrics.KEY_LEFT.name, metrics.RELAYED.name, metrics.HAS_KEY.name}
     no_feeder_here = {metrics.FEEDING.name, metrics.LOOK.name, metrics.UNREAD.name}
-    assert empty <= unknown | counts | since_18 | rates | no_tailnet_here | no_feeder_here
+    assert empty <= unknown | counts | since_18 | rates | nobody_here | no_feeder_here
 
 
 def test_json_and_a_plugins_line_say_the_same(view: View) -> None:

@@ -282,6 +282,7 @@ def test_a_changed_password_ends_sessions_and_nothing_else(client: Client, write
         "DELETE FROM auth.revoked",
         "UPDATE vitrine.usuarios SET is_admin = true",
         "SELECT * FROM vitrine.credenciais",
+        "SELECT marks FROM auth.key_marks",
         "DELETE FROM guard.mudancas",
     ],
 )

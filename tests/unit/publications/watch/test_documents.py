@@ -131,11 +131,14 @@ IDLE_NIGHT: dict[str, str] = {
     'ponte_disk_free_bytes{endpoint="vitrine"}': "80000000000x120",
     'ponte_publication_as_applied_ratio{endpoint="sgp"}': "1x120",
     'ponte_miniaturas_refused_rows{motivo="vazio"}': "3x120",
+    "ponte_miniaturas_stopped_seconds": "0x120",
+    "ponte_miniaturas_unfound_rows": "2x120",
     'ponte_subscription_not_ready_tables{subscription="sub_vps"}': "0x120",
     'ponte_api_state{state="fresh"}': "1x120",
     'ponte_api_state{state="silent"}': "0x120",
     "ponte_api_database_up_ratio": "1x120",
     "ponte_worker_photos_waiting": "0x120",
+    'ponte_credential_key_ratio{subscriber="vps"}': "1x120",
     'ponte_tailnet_key_left_seconds{node="ponte-vps"}': "9000000-60x120",
     'ponte_api_logins_refused_total{reason="offline"}': "4x120",
     'ponte_api_logins_refused_total{reason="wrong"}': "0+1x120",
@@ -176,8 +179,10 @@ KILLS: dict[str, dict[str, str]] = {
     "PonteRoomExhausted": {'ponte_room_used_ratio{endpoint="vps",thing="slots"}': "0.9x120"},
     "PonteDeadLetters": {'ponte_dead_letters_rows{landing="public.pedidos"}': "1x120"},
     "PontePoisonPhotos": {'ponte_miniaturas_refused_rows{motivo="truncada"}': "0x100 9x20"},
+    "PontePhotosStopped": {"ponte_miniaturas_stopped_seconds": "0x5 5+60x115"},
     "PontePhotosWaiting": {"ponte_worker_oldest_photo_waiting_seconds": "0+600x120"},
     "PonteLoginsRefusedOffline": {'ponte_api_logins_refused_total{reason="offline"}': "0x115 1x5"},
+    "PonteCredentialKey": {'ponte_credential_key_ratio{subscriber="vps"}': "1x5 0x115"},
     "PonteWatchStopped": {"ponte_watch_last_poll_timestamp_seconds": "0+60x5 300x115"},
     "PonteApiSilent": state("silent", "ponte_api_state", ""),
     "PonteApiDatabaseDown": {"ponte_api_database_up_ratio": "1x5 0x115"},
@@ -215,6 +220,8 @@ def test_every_rule_has_a_case() -> None:
 
 def test_alerts_fire_for_what_kills_and_are_quiet_on_an_idle_shop_at_night(tmp_path: Path) -> None:
     cases = [make_case("an idle shop at night", {}, set())]
+    unfound = {"ponte_miniaturas_unfound_rows": "0x5 10x115"}
+    cases += [make_case("another folder of photos", unfound, {"PontePhotosStopped"})]
     cases += [make_case(name, series, {name} | ALSO.get(name, set())) for name, series in KILLS.items()]
     file = tmp_path / "cases.yml"
     file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": cases}))

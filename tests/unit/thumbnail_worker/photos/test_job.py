@@ -16,7 +16,7 @@ from thumbnail_worker.errors import PhotosStoppedError
 from thumbnail_worker.photos import job as miniaturas
 from thumbnail_worker.photos import round as round_
 from thumbnail_worker.photos.job import MiniaturasJob
-from thumbnail_worker.photos.maker import Delayed, Outcome, Part, PhotoMaker, Stored
+from thumbnail_worker.photos.maker import NOT_LANDED, Delayed, Outcome, Part, PhotoMaker, Stored
 from thumbnail_worker.photos.messages import Rejected, Unchanged
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from thumbnail_worker.photos.originals import Media
@@ -55,6 +55,9 @@ class Queue:
     def postpone(self, one: Claim, seconds: float, *, strike: bool = False) -> None:
         self.told.append(("postpone", one.imagem_id, strike))
         self.delays_s.append(seconds)
+
+    def hold_up(self, cause: str) -> None:
+        self.told.append(("hold_up", cause))
 
     def put(self, ids: Iterable[int]) -> int:
         self.told.append(("put", *ids))
@@ -250,9 +253,16 @@ def test_what_passes_puts_the_photo_off(strike: bool, caplog: pytest.LogCaptureF
     said = {"imagem_id": 7, "cause": "render_slow", "errno": 5, "attempts": 4}
     assert told(caplog) == [("photo_postponed", logging.WARNING, said)]
     assert 4 <= work.queue.delays_s[0] <= 8
-    assert work.queue.told == [("postpone", 7, strike)]
+    held_up = [] if strike else [("hold_up", "render_slow")]
+    assert work.queue.told == [("postpone", 7, strike), *held_up], "the photo's own doing holds up no other"
     assert work.number("photos_postponed_total", cause="render_slow") == 1
     assert work.verdicts == [1]
+
+
+def test_a_photo_whose_row_is_on_its_way_holds_up_no_other() -> None:
+    work = Work()
+    work.record(Delayed(NOT_LANDED))
+    assert work.queue.told == [("postpone", 7, False)]
 
 
 def test_who_failed_often_is_left_alone_for_five_minutes_at_most() -> None:
@@ -326,7 +336,7 @@ def test_what_all_need_ends_the_round_and_says_so() -> None:
         run(work)
     assert stopped.value.hint == "bring it back"
     assert 1 <= len(work.maker.asked) <= 3, "claimed on while nothing could be stored"
-    assert [one[0] for one in work.queue.told[1:]] == ["postpone"] * len(work.maker.asked)
+    assert [one[0] for one in work.queue.told[1:]] == ["postpone", "hold_up"] * len(work.maker.asked)
 
 
 def test_what_is_in_the_way_of_one_photo_stops_no_other() -> None:

@@ -2,8 +2,8 @@
 
 from db.migrate import run_script
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 FEED = """
 CREATE TABLE projection.fed_rows (
