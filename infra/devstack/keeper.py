@@ -61,6 +61,8 @@ def _tell(what: dict[str, str]) -> None:
     with _telling, contextlib.suppress(BrokenPipeError):  # somebody killed the keeper, which is their matter
         listening = _keeper().stdin
         assert listening is not None  # noqa: S101  # it is a pipe
+        if listening.closed:  # at the process's end it was let go, and has stopped what it kept
+            return
         listening.write(json.dumps(what).encode() + b"\n")
         listening.flush()
 

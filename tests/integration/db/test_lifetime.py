@@ -249,6 +249,10 @@ cluster.start()
 print(cluster.postmaster().pid, flush=True)
 time.sleep(600)
 """
+AT_THE_END = SERVING.replace("time.sleep(600)", "").replace(
+    "cluster.start()",
+    "import atexit\natexit.register(lambda: print(cluster.stop(), 'stopped'))\ncluster.start()",
+)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -261,6 +265,19 @@ def test_a_postgresql_server_is_stopped_in_good_order(
             end(parent)
             assert_gone([server])
         assert "received fast shutdown request" in (root / "x.log").read_text()
+    finally:
+        shutil.rmtree(root)
+
+
+def test_a_server_that_is_stopped_at_its_parents_very_end_is_no_error(tmp_path: Path) -> None:
+    root = runtime_root(tmp_path)
+    try:
+        command = [sys.executable, "-c", AT_THE_END, str(root), str(find_free_port())]
+        done = subprocess.run(
+            lifetime.tie(command), cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith("stopped\n")
     finally:
         shutil.rmtree(root)
 
