@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from db import sgp_file
 from db.errors import SettingsError
 from db.settings import PREFIX, PonteSettings, parse_conninfo, read_secret
 from publications.declare.declaration import Declaration
@@ -34,6 +35,8 @@ class PublicationsSettings:
     """By subscription; without a password."""
     passwords: Mapping[tuple[str, str], SecretStr] = field(default_factory=dict)
     """By endpoint and role; only those that are set."""
+    sgp_file: Path | None = None
+    """SGP's database, where it is a file."""
 
     def dsn(self, endpoint: str) -> str:
         """Return the endpoint's connection string for libpq."""
@@ -83,7 +86,20 @@ def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> Publi
             name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo is not None
         },
         passwords=_read_passwords(declaration, environ),
+        sgp_file=_read_sgp_file(declaration, environ),
     )
+
+
+def _read_sgp_file(declaration: Declaration, environ: Mapping[str, str]) -> Path | None:
+    given = environ.get(sgp_file.VARIABLE)
+    if not declaration.intake.is_fed:
+        return None
+    if not given or not Path(given).is_absolute():
+        raise SettingsError(
+            f"{sgp_file.VARIABLE} is not set to an absolute path",
+            "the declaration's intake is of kind sqlite: name SGP's database file there",
+        )
+    return Path(given)
 
 
 def read_dsn(endpoint: str, environ: Mapping[str, str]) -> SecretStr | None:
@@ -186,8 +202,7 @@ def _parse_conninfo(subscription: str, conninfo: SecretStr) -> dict[str, str]:
 
 
 def _read_passwords(declaration: Declaration, environ: Mapping[str, str]) -> dict[tuple[str, str], SecretStr]:
-    roles = [(hop.source, hop.role) for hop in declaration.hops]
-    roles += [(role.on, role.name) for role in declaration.roles]
+    roles = [*declaration.carriers, *((role.on, role.name) for role in declaration.roles)]
     found = {(at, role): read_secret(password_variable(at, role), environ) for at, role in roles}
     for (at, role), password in found.items():
         if password is not None and not password.get_secret_value():

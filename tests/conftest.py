@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fix_road",
     "tests.fix_drift",
     "tests.fix_windows",
+    "tests.fix_fed",
     "tests.fix_shop",
     "tests.fix_served",
     "tests.fix_watch",

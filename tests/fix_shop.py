@@ -22,6 +22,7 @@ from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.jobs.credentials import CredentialsJob
 from thumbnail_worker.jobs.job import Job, keep_running
 from thumbnail_worker.jobs.revocations import RevocationsJob
+from thumbnail_worker.sgp import SgpServer
 
 COST = 12
 """SGP's."""
@@ -41,8 +42,12 @@ class Worker:
         self._road = road
         self._stop = threading.Event()
         jobs: Sequence[Job] = (
-            CredentialsJob(self._session("sgp"), self._session("vitrine", listen["listen_users"]), keys=keys),
-            RevocationsJob(self._session("sgp"), self._session("vitrine", listen["listen_revocations"])),
+            CredentialsJob(
+                SgpServer(self._session("sgp")), self._session("vitrine", listen["listen_users"]), keys=keys
+            ),
+            RevocationsJob(
+                SgpServer(self._session("sgp")), self._session("vitrine", listen["listen_revocations"])
+            ),
         )
         self._threads = [threading.Thread(target=keep_running, args=(job, self._stop)) for job in jobs]
         for thread in self._threads:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from db.settings import PREFIX, Conninfo, CredentialSettings
+from db.sgp_file import VARIABLE as SGP_FILE
 
 
 class StorageKind(StrEnum):
@@ -52,7 +53,10 @@ class WorkerSettings(CredentialSettings):
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}WORKER_", env_ignore_empty=True)
 
-    sgp_dsn: Conninfo
+    sgp_file: AbsolutePath | None = Field(None, validation_alias=SGP_FILE)
+    """SGP's database where it is a SQLite file."""
+    sgp_dsn: Conninfo = Field(SecretStr(""), validate_default=True)
+    """SGP's database where it is on PostgreSQL."""
     vitrine_dsn: Conninfo
     media_root: AbsolutePath
     """SGP's own MEDIA_ROOT; `pedido_imagens.path` is relative to it."""
@@ -93,6 +97,13 @@ class WorkerSettings(CredentialSettings):
             raise ValueError("an absolute path is needed with storage 'filesystem'")
         if info.data.get("storage") is StorageKind.FILESYSTEM and "media_root" in info.data:
             _refuse_overlap(given, info.data["media_root"])
+        return given
+
+    @field_validator("sgp_dsn")
+    @classmethod
+    def _need_one_sgp(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        if "sgp_file" in info.data and bool(info.data["sgp_file"]) == bool(len(given)):
+            raise ValueError(f"needed unless {SGP_FILE} is set, and not with it")
         return given
 
     @field_validator("vps_url", "ingest_key")

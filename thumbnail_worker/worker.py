@@ -29,6 +29,7 @@ from thumbnail_worker.photos.pool import RenderPool
 from thumbnail_worker.photos.queue import PhotoQueue
 from thumbnail_worker.photos.recipe import Recipe
 from thumbnail_worker.settings import StorageKind, WorkerSettings
+from thumbnail_worker.sgp import Sgp, SgpFile, SgpServer
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
 
@@ -37,23 +38,42 @@ _LOOK_EVERY_S = 0.5
 
 
 def build_jobs(settings: WorkerSettings) -> list[Job]:
-    """Return the six jobs; nothing is connected yet. Raise SystemRefusalError if that port is taken."""
-    sgp, vitrine = settings.sgp_dsn, settings.vitrine_dsn
+    """Return the jobs; nothing is connected yet. Raise SystemRefusalError if that port is taken.
+
+    Where SGP is a file there is no heartbeat: the file is only read, and the feeder beats.
+    """
+    vitrine = settings.vitrine_dsn
     listen = read_blocks("thumbnail_worker", "queries")
+    beats = [] if settings.sgp_file else [_make_heartbeat(settings)]
     return [
-        HeartbeatJob(JobConnection("sgp", sgp), interval_s=settings.beat_seconds),
+        *beats,
         CredentialsJob(
-            JobConnection("sgp", sgp),
+            open_sgp(settings),
             JobConnection("vitrine", vitrine, on_open=listen["listen_users"]),
             keys=settings.credential_keys(),
         ),
         RevocationsJob(
-            JobConnection("sgp", sgp), JobConnection("vitrine", vitrine, on_open=listen["listen_revocations"])
+            open_sgp(settings), JobConnection("vitrine", vitrine, on_open=listen["listen_revocations"])
         ),
         build_miniaturas(settings, serve_metrics(settings)),
         DeadLettersJob(JobConnection("vitrine", vitrine)),
-        PublishedJob(JobConnection("sgp", sgp), JobConnection("vitrine", vitrine)),
+        PublishedJob(_open_publisher(settings), JobConnection("vitrine", vitrine)),
     ]
+
+
+def _make_heartbeat(settings: WorkerSettings) -> HeartbeatJob:
+    return HeartbeatJob(JobConnection("sgp", settings.sgp_dsn), interval_s=settings.beat_seconds)
+
+
+def _open_publisher(settings: WorkerSettings) -> JobConnection | None:
+    return None if settings.sgp_file else JobConnection("sgp", settings.sgp_dsn)
+
+
+def open_sgp(settings: WorkerSettings) -> Sgp:
+    """Return SGP's database, of the kind that the settings name."""
+    if settings.sgp_file:
+        return SgpFile(settings.sgp_file)
+    return SgpServer(JobConnection("sgp", settings.sgp_dsn))
 
 
 def serve_metrics(settings: WorkerSettings) -> WorkerMetrics:

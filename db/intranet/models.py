@@ -13,13 +13,14 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import OID
+from sqlalchemy.dialects.postgresql import ARRAY, OID
 
 from db.window import define_gaps, define_quarantine, define_window
 
@@ -86,6 +87,43 @@ unsynced_credentials = Table(
 """Who can't log in on the VPS, and why; it does not leave the intranet."""
 
 _INSTANT = DateTime(timezone=True)
+
+fed_rows = Table(
+    "fed_rows",
+    metadata,
+    Column("landing", Text, primary_key=True),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, nullable=False),
+    schema=SCHEMA,
+)
+"""What of SGP's file has landed; written with it, so that neither is ever without the other."""
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, server_default=text("1")),
+    Column("looked_at", _INSTANT),
+    Column("took_seconds", Double),
+    Column("file_identity", Text),
+    Column("file_counter", BigInteger),
+    Column("schema_version", BigInteger),
+    Column("fault", Text),
+    Column("hint", Text),
+    Column("fault_at", _INSTANT),
+    schema=SCHEMA,
+)
+"""One row: how the feeder fares."""
+
+unread_values = Table(
+    "unread_values",
+    metadata,
+    Column("landing", Text, primary_key=True),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("columns", ARRAY(Text), nullable=False),
+    Column("seen_at", _INSTANT, nullable=False, server_default=text("now()")),
+    schema=SCHEMA,
+)
+"""Values of SGP's file that are none of their column's type, and so are NULL on landing."""
 
 measurements = Table(
     "measurements",
@@ -205,3 +243,20 @@ LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
     "ponte.heartbeat": ("id", "beat", "beat_at"),
 }
 """The columns that the projection reads: a landing table has them even when SGP does not send them."""
+
+_FLAGS = ("financeiro", "conferencia", "sublimacao", "costura", "expedicao", "pronto")
+
+LANDING_TYPES: dict[str, dict[str, str]] = {
+    "public.pedidos": {
+        "id": "integer",
+        **dict.fromkeys(_FLAGS, "boolean"),
+        **dict.fromkeys(("data_criacao", "ultima_atualizacao"), "timestamp without time zone"),
+    },
+    "public.pedido_imagens": {
+        **dict.fromkeys(("id", "pedido_id", "item_index", "tamanho"), "integer"),
+        "criado_em": "timestamp without time zone",
+    },
+    "public.user": {"id": "integer", "is_admin": "boolean", "is_active": "boolean"},
+    "public.revoked_tokens": {"id": "integer"},
+}
+"""The columns that are no text where SGP runs on PostgreSQL: SQLite has no types that would tell."""

@@ -102,7 +102,7 @@ def write_fingerprints(endpoints: Endpoints) -> None:
     """Write down what both ends publish now, for the services that watch over it."""
     intake = endpoints.declaration.intake
     vitrine = endpoints.connections[intake.target]
-    for endpoint in (intake.source, intake.target):
+    for endpoint in (intake.target,) if intake.is_fed else (intake.source, intake.target):
         write_applied(vitrine, endpoint, read_fingerprint(endpoints.connections[endpoint]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ from db.engines import Connection
 from db.errors import PonteError
 from db.migrate import History
 from db.reasons import UnreachableError, explained, open_database
+from db.sgp_file import SgpFileError, open_sgp_file, read_columns
 from db.versions import require_newest
 from publications.act.catalog import read_endpoint, read_source, read_types
 from publications.act.facts import read_facts
@@ -31,6 +33,7 @@ from publications.decide.wanted import (
     Filter,
     Filters,
     SourceTables,
+    assume_source,
     derive_hops,
     derive_kept,
     derive_wanted,
@@ -84,6 +87,7 @@ class Endpoints:
         self.connections: dict[str, Connection] = {}
         self._partial = partial
         self._away: dict[str, UnreachableError] = {}
+        self._file_error: SgpFileError | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -154,9 +158,13 @@ class Endpoints:
                 )
         for hop in hops:
             live[hop.source] = self._find_misfit(hop, wanted, live)
-        for hop in hops[1:]:  # those that end at a window
-            live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop, filters))
-        seen = Situation(declaration, live, self._read_facts(), source, filters)
+            if hop.target != declaration.intake.target:  # it ends at a window
+                live[hop.target] = replace(live[hop.target], lost=self._find_lost(hop, filters))
+        facts = self._read_facts()
+        if declaration.intake.is_fed:
+            live.setdefault(declaration.intake.source, EndpointSpec(declaration.intake.source))
+            facts[declaration.intake.source] = replace(assume_facts(), assumed=self._file_error is not None)
+        seen = Situation(declaration, live, facts, source, filters)
         plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
             plan=Plan(tuple(step for step in plan.steps if step.endpoint in self.connections)),
@@ -215,10 +223,28 @@ class Endpoints:
         """Landing tables bear the names and types of SGP's: with SGP away they tell the same."""
         intake = self.declaration.intake
         landed = [table.name for table in intake.tables]
+        if intake.is_fed:
+            return self._read_file(landed)
         near = next((name for name in (intake.source, intake.target) if name in self.connections), None)
         return read_source(self.connections[near], landed) if near else {}
 
+    def _read_file(self, landed: list[TableName]) -> SourceTables:
+        """Where SGP is a file its names are there; the types are those that SGP has elsewhere."""
+        self._file_error = None
+        path = self.settings.sgp_file
+        try:
+            found = read_file_columns(path, [name for name in landed if name != HEARTBEAT]) if path else {}
+        except SgpFileError as error:
+            self._file_error = error
+            found = {table.name: table.columns for table in self.declaration.intake.tables}
+            found.pop(HEARTBEAT, None)
+        return assume_source(found)
+
     def _find_away(self) -> Iterable[FindingError]:
+        if self._file_error:
+            yield FindingError(
+                f"{self._file_error.fact}; it is taken to be as declared", self._file_error.hint
+            )
         for name, error in self._away.items():
             yield FindingError(f"{error.fact}; {name} is left out and taken to be as declared", error.hint)
 
@@ -236,7 +262,8 @@ class Endpoints:
         return facts
 
     def _written(self, endpoint: str) -> list[TableName]:
-        return [table.name for hop in self.declaration.hops if hop.target == endpoint for table in hop.tables]
+        """Fed or not, the intake lands."""
+        return [table.name for hop in self.declaration.ways if hop.target == endpoint for table in hop.tables]
 
     def _tables(self, endpoint: str) -> list[TableName]:
         """The tables that arrive there, and the heartbeat."""
@@ -245,6 +272,13 @@ class Endpoints:
 
     def _published(self, endpoint: str) -> list[TableName]:
         return [table.name for hop in self.declaration.hops if hop.source == endpoint for table in hop.tables]
+
+
+def read_file_columns(path: Path, tables: Iterable[TableName]) -> dict[TableName, tuple[str, ...]]:
+    """Return the columns that SGP's file has; a table that is not there is left out. Raise SgpFileError."""
+    with open_sgp_file(path) as conn:
+        found = {table: read_columns(conn, table.name) for table in tables}
+    return {table: columns for table, columns in found.items() if columns}
 
 
 def find_histories(declaration: Declaration) -> dict[str, History]:

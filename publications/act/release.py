@@ -62,6 +62,11 @@ def release(endpoints: Endpoints, path: str, *, report: StepReport) -> None:
     """Take the column out. Raise ReleaseError, or BusyError when another apply runs."""
     declaration = endpoints.declaration
     table, column = find_column(declaration, path)
+    if declaration.intake.is_fed:
+        raise ReleaseError(
+            f"nothing holds {table.name}.{column}: SGP's file is only read",
+            "let SGP migrate, then 'ponte plan'",
+        )
     with hold_lock(endpoints):
         live = endpoints.read().live[declaration.intake.source].publications.get(table.publication)
         if live is None:

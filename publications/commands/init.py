@@ -120,8 +120,8 @@ def _require_carried(shop: Shop) -> None:
     """Refuse what is not there yet, in one sentence."""
     if shop.kind == "sqlite":
         raise SettingsError(
-            "SGP on SQLite is not carried yet: the feeder that reads its file is missing",
-            "move SGP to PostgreSQL, then run 'ponte init' with --kind postgresql",
+            "'ponte init' does not install the feeder, which carries an SGP on SQLite",
+            "'python -m infra' names what says how to make its services by hand",
         )
 
 

@@ -74,7 +74,7 @@ def _make_prover(endpoints: Endpoints) -> Prover:
 def _choose(endpoints: Endpoints, names: Sequence[str]) -> list[Compared]:
     """Return what is to be compared, in the order in which data travels. Raise SettingsError."""
     declaration = endpoints.declaration
-    known = [one for hop in declaration.hops for one in derive_compared(declaration, hop)]
+    known = [one for hop in declaration.ways for one in derive_compared(declaration, hop)]
     for name in names:
         if not choose(known, [name]):
             listed = ", ".join(sorted({str(one.table) for one in known}))

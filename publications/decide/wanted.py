@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from db.intranet.models import LANDING_COLUMNS
+from db.intranet.models import LANDING_COLUMNS, LANDING_TYPES
 from db.window import KEYS, RECEIVED_COLUMNS
 from publications.decide.spec import (
     MEMBER_OF,
@@ -49,6 +49,19 @@ _HEARTBEAT_COLUMNS = (
 )
 
 
+_ALL = ("select", "insert", "update", "delete")
+_FED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("vitrine.pedidos", "vitrine.imagens", "vitrine.usuarios", "vitrine.heartbeat"), _ALL),
+    **dict.fromkeys(
+        ("projection.dead_letters", "projection.fed_rows", "projection.unread_values", "projection.feed"),
+        _ALL,
+    ),
+    "projection.conflicts": ("select", "insert", "update"),
+    "projection.gaps": ("select", "insert", "delete"),
+}
+"""What the feeder's role may do beside landing."""
+
+
 @dataclass(frozen=True)
 class SourceColumn:
     """A column as the source has it."""
@@ -72,6 +85,16 @@ class Filter:
 
 Filters = Mapping[tuple[TableName, str], Filter]
 """By table and declared wording."""
+
+
+def assume_source(columns: Mapping[TableName, Iterable[str]]) -> SourceTables:
+    """Give the columns of SGP's file the types that SGP's own tables have on PostgreSQL."""
+    return {table: {name: _typed_column(table, name) for name in names} for table, names in columns.items()}
+
+
+def _typed_column(table: TableName, column: str) -> SourceColumn:
+    known = LANDING_TYPES.get(str(table), {})
+    return SourceColumn(known.get(column, "text"), built_in=True, in_key=column == "id")
 
 
 def derive_wanted(
@@ -107,6 +130,8 @@ def derive_wanted(
 
 def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
     carriers = [RoleSpec(hop.role, replication=True) for hop in declaration.hops if hop.source == endpoint]
+    intake = declaration.intake
+    carriers += [RoleSpec(intake.role)] if intake.is_fed and intake.target == endpoint else []
     services = [
         RoleSpec(
             role.name,
@@ -124,6 +149,8 @@ def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterab
         if hop.source == endpoint:
             for table in hop.tables:
                 yield from _column_grants(hop.role, "select", table.name, table.columns)
+    if declaration.intake.is_fed and declaration.intake.target == endpoint:
+        yield from _feeder_grants(declaration.intake)
     for role in declaration.roles:
         if role.on == endpoint:
             for grant in role.grants:
@@ -132,11 +159,20 @@ def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterab
                 yield from _proving_grants(declaration, endpoint, role.name, filters)
 
 
+def _feeder_grants(intake: Intake) -> Iterable[GrantSpec]:
+    """Let the feeder write landing tables, and by their triggers what these write."""
+    landing = [(str(table.name), _ALL) for table in intake.tables]
+    for table, privileges in (*landing, *_FED.items()):
+        yield GrantSpec(intake.role, GrantKind.SCHEMA, table.split(".", maxsplit=1)[0], "usage")
+        for privilege in privileges:
+            yield GrantSpec(intake.role, GrantKind.TABLE, table, privilege)
+
+
 def _proving_grants(
     declaration: Declaration, endpoint: str, role: str, filters: Filters
 ) -> Iterable[GrantSpec]:
     """Who proves reads what travels and a filter's columns, of what is sealed less, and who wrote a row."""
-    for hop in declaration.hops:
+    for hop in declaration.ways:
         for table in hop.tables if endpoint in {hop.source, hop.target} else ():
             known = filters.get((table.name, table.where or "")) if endpoint == hop.source else None
             columns = {*table.columns, *(known.columns if known else ())}

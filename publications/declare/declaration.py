@@ -89,7 +89,18 @@ class Intake(Hop):
     """The hop from SGP to the window's cluster."""
 
     kind: IntakeKind = "postgresql"
+    """What SGP's database is. A SQLite file is read by the feeder: no publication or slot carries it."""
     tables: tuple[LandedTable, ...]
+
+    @property
+    def is_fed(self) -> bool:
+        """Tell whether the feeder carries it."""
+        return self.kind == "sqlite"
+
+    @property
+    def role_on(self) -> str:
+        """Where the role of its carrier is: a subscription's at its source, the feeder's at its target."""
+        return self.target if self.is_fed else self.source
 
 
 class Export(Hop):
@@ -151,9 +162,14 @@ class Declaration(_Model):
         return self
 
     @property
-    def hops(self) -> tuple[Intake | Export, ...]:
-        """The intake and then each export that is not removed."""
+    def ways(self) -> tuple[Intake | Export, ...]:
+        """All that data takes, by the feeder or by replication: the intake and each export not removed."""
         return (self.intake, *self.active_exports)
+
+    @property
+    def hops(self) -> tuple[Intake | Export, ...]:
+        """What replication carries: the intake, unless it is fed, and each export that is not removed."""
+        return self.active_exports if self.intake.is_fed else self.ways
 
     @property
     def active_exports(self) -> tuple[Export, ...]:
@@ -162,13 +178,24 @@ class Declaration(_Model):
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """The databases' names in the order in which data passes them."""
-        return (self.intake.source, self.intake.target, *(export.target for export in self.exports))
+        """The PostgreSQL databases' names in the order in which data passes them."""
+        return (*self._near, *(export.target for export in self.exports))
 
     @property
     def watched(self) -> tuple[str, ...]:
         """The endpoints whose road is to be open."""
-        return (self.intake.source, self.intake.target, *(export.target for export in self.active_exports))
+        return (*self._near, *(export.target for export in self.active_exports))
+
+    @property
+    def carriers(self) -> tuple[tuple[str, str], ...]:
+        """The endpoint and role of each that carries a hop."""
+        exports = [(export.source, export.role) for export in self.active_exports]
+        return ((self.intake.role_on, self.intake.role), *exports)
+
+    @property
+    def _near(self) -> tuple[str, ...]:
+        intake = self.intake
+        return (intake.target,) if intake.is_fed else (intake.source, intake.target)
 
 
 def find_declaration(given: Path | None, environ: Mapping[str, str]) -> Path:

@@ -86,6 +86,14 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "the worker runs, but its beats are not written",
         "look in SGP's database for locks on ponte.heartbeat, a full disk or read-only mode",
     ),
+    Cause.FEEDER_DEAD: (
+        "the feeder does not run: nobody reads SGP's file",
+        "start the service publications.feeder",
+    ),
+    Cause.FEEDER_STOPPED: (
+        "the feeder runs, and what SGP's file holds does not land",
+        "see what 'ponte status' says of it; else the feeder's log",
+    ),
     Cause.CLOCK_SKEWED: (
         "SGP's and the VPS's clocks differ",
         "set both clocks by NTP: 'timedatectl', on Windows 'w32tm /resync'",

@@ -103,6 +103,8 @@ def _perfdata(view: View) -> Iterable[str]:
         age = view.measure(name).freshness.age_seconds
         yield f"{name}_age={'U' if age is None else f'{age:.1f}s'};{FRESH_S:.0f};{LAGGING_S:.0f};0;"
     for hop in view.hops:
+        if hop.is_fed:
+            continue
         retained = hop.slot.retained_bytes if hop.slot and hop.slot_known else None
         yield f"{hop.slot_name}_retained={'U' if retained is None else f'{retained}B'};;;0;"
         left = [one for one in (hop.forecast.slot_left_s, hop.forecast.disk_left_s) if one is not None]

@@ -40,6 +40,10 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
         "{count} rows could not be projected",
         "select * from projection.dead_letters on the vitrine",
     ),
+    CheckKind.UNREAD_VALUES: (
+        "{count} rows of SGP's file hold values that are none of their column's type, and are NULL here",
+        "",
+    ),
     CheckKind.UNSYNCED: ("{count} passwords can't be carried", "let those people set their password again"),
     CheckKind.CREDENCIAIS_PENDING: ("{count} active users have no credencial", "the worker's log says why"),
     CheckKind.MINIATURAS_PENDING: ("{count} photos wait for their miniatura", ""),
@@ -214,7 +218,7 @@ def _idle(slot: SlotState | None) -> str:
 def _errors(hop: HopView) -> str:
     one = hop.subscription
     if one is None:
-        return "?"
+        return _feed_errors(hop) if hop.is_fed else "?"
     parts = [
         f"{one.apply_errors} apply" if one.apply_errors else "",
         f"{one.sync_errors} copy" if one.sync_errors else "",
@@ -227,7 +231,15 @@ def _errors(hop: HopView) -> str:
     return ", ".join(part for part in parts if part) or "none"
 
 
+def _feed_errors(hop: HopView) -> str:
+    if hop.feed is None:
+        return "?"
+    return "none" if hop.feed.fault is None else "stopped"
+
+
 def _wal_status(hop: HopView) -> str:
+    if hop.is_fed:
+        return "-"
     if hop.slot is None:
         return "missing" if hop.slot_known else "?"
     return hop.slot.invalidation_reason or hop.slot.wal_status or "?"

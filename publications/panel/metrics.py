@@ -50,6 +50,11 @@ LOST = MetricSpec(
 PROVEN = MetricSpec(
     "ponte_hop_proven_seconds", "within which each row at its target was compared; missing if not yet", HOP
 )
+FEEDING = MetricSpec("ponte_feeder_running_ratio", "1 while SGP's file is read and landed, where SGP is one")
+LOOK = MetricSpec("ponte_feeder_look_seconds", "how long the last look into SGP's file took")
+UNREAD = MetricSpec(
+    "ponte_feeder_unread_values_rows", "rows of SGP's file with values that are none of their column's type"
+)
 ENABLED = MetricSpec("ponte_subscription_enabled_ratio", "1 while it may run", ("endpoint", "subscription"))
 RUNNING = MetricSpec(
     "ponte_subscription_running_ratio",
@@ -162,6 +167,7 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     """Return what is known now; a number of a server that is away would look like one of the present."""
     hops = view.hops
     known = [hop for hop in hops if hop.slot_known]
+    replicated = [hop for hop in hops if not hop.is_fed]
     rates = {hop.source: hop.forecast.rate_bytes_per_s for hop in known}
     left: dict[str, float] = {}
     for hop in known:
@@ -177,7 +183,16 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     yield PROVEN.family(((hop.source, hop.target), hop.checked_s) for hop in hops)
     yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in known)
     yield from _collect_slots(known)
-    yield from _collect_subscriptions(view, hops)
+    yield from _collect_subscriptions(view, replicated)
+    yield from _collect_feed(hop for hop in hops if hop.is_fed)
+
+
+def _collect_feed(hops: Iterable[HopView]) -> Iterable[Metric]:
+    fed = list(hops)
+    there = [hop.feed for hop in fed if hop.feed]
+    yield FEEDING.family(((), float(hop.state is HopState.RUNNING)) for hop in fed)
+    yield LOOK.family(((), feed.took_s) for feed in there)
+    yield UNREAD.family(((), feed.unread_values) for feed in there)
 
 
 def _collect_slots(hops: list[HopView]) -> Iterable[Metric]:

@@ -108,6 +108,14 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "O SGP não aceita gravações: o serviço da ponte tenta e não consegue.",
         "Veja se o disco do SGP encheu ou se alguma tarefa trava o banco.",
     ),
+    Cause.FEEDER_DEAD: (
+        "O serviço que lê o arquivo do SGP está parado.",
+        "Inicie o serviço publications.feeder no servidor da loja.",
+    ),
+    Cause.FEEDER_STOPPED: (
+        "O que o SGP grava não está chegando à vitrine.",
+        "Chame o suporte: 'ponte status' diz por quê.",
+    ),
     Cause.CLOCK_SKEWED: (
         "Os relógios da loja e da VPS estão diferentes: a idade dos dados não é confiável.",
         "Acerte o relógio dos dois servidores pela internet (NTP).",
@@ -190,6 +198,7 @@ SENTENCES = {
     CheckKind.KEY_LEFT: "A chave de {subject} na rede Tailscale vence em {days} dia(s)",
     CheckKind.KEY_EXPIRED: "A chave de {subject} na rede Tailscale venceu: nada passa até renovar",
     CheckKind.DEAD_LETTERS: "{count} registros do SGP que não puderam ser lidos",
+    CheckKind.UNREAD_VALUES: "{count} registros do SGP com valores que não puderam ser lidos",
     CheckKind.UNSYNCED: "{count} pessoas precisam trocar a senha no SGP para entrar pelo celular",
     CheckKind.CREDENCIAIS_PENDING: "{count} pessoas ativas ainda não podem entrar pelo celular",
     CheckKind.MINIATURAS_PENDING: "{count} fotos esperam para ser reduzidas",
@@ -205,6 +214,7 @@ SENTENCES_FOR_ONE = {
     CheckKind.LOST_ROWS: "1 linha de {subject} em {target} falta ou não vale mais (visto: {since})",
     CheckKind.COMPARED: "Conferido {idade}: 1 diferença",
     CheckKind.DEAD_LETTERS: "1 registro do SGP que não pôde ser lido",
+    CheckKind.UNREAD_VALUES: "1 registro do SGP com um valor que não pôde ser lido",
     CheckKind.UNSYNCED: "1 pessoa precisa trocar a senha no SGP para entrar pelo celular",
     CheckKind.CREDENCIAIS_PENDING: "1 pessoa ativa ainda não pode entrar pelo celular",
     CheckKind.MINIATURAS_PENDING: "1 foto espera para ser reduzida",

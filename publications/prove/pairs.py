@@ -66,8 +66,11 @@ def derive_pairs(declaration: Declaration, filters: Filters) -> list[TablePair]:
 
 def derive_compared(declaration: Declaration, hop: Intake | Export) -> list[TablePair | Shown]:
     """Return all that is compared because of one hop."""
-    shown = derive_shown(declaration) if isinstance(hop, Intake) else []
-    return [*_pair_hop(hop, {}), *shown]
+    if not isinstance(hop, Intake):
+        return list(_pair_hop(hop, {}))
+    # What is fed has no second end that could be asked: the feeder compares it with the file all the time.
+    pairs = [] if hop.is_fed else _pair_hop(hop, {})
+    return [*pairs, *derive_shown(declaration)]
 
 
 def derive_watched(declaration: Declaration, hop: Intake | Export) -> list[TablePair | Shown]:

@@ -106,6 +106,14 @@ SELECT count(*),
   FROM pg_stat_activity a
  WHERE a.datname = current_database() AND a.application_name = 'ponte-worker';
 
+-- name: feed
+-- on the vitrine where SGP is a file: the feeder's sessions, why it is stopped, how long its looks take, what it could
+-- not read
+SELECT (SELECT count(*)::int FROM pg_stat_activity a
+         WHERE a.datname = current_database() AND a.application_name = 'ponte-feeder'),
+       f.fault, f.hint, f.took_seconds, (SELECT count(*)::int FROM projection.unread_values)
+  FROM projection.feed f;
+
 -- name: offline_bound
 -- on a subscriber: for how many seconds its API lets people log in without word from the intranet
 SELECT b.seconds FROM auth.offline_bound b;

@@ -52,6 +52,7 @@ class CheckKind(StrEnum):
     DISK_LEFT = "disk_left"
     ROOM = "room"
     DEAD_LETTERS = "dead_letters"
+    UNREAD_VALUES = "unread_values"
     MINIATURAS_PENDING = "miniaturas_pending"
     MINIATURAS_REFUSED = "miniaturas_refused"
     MINIATURAS_STOPPED = "miniaturas_stopped"
@@ -91,6 +92,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
         *_check_left(view),
         *_check_rooms(view),
         *_check_backlog(view),
+        *_check_feed(view),
         *check_tailnet(view.tailnet),
         *(one for one in logins if one is not None),
     ]
@@ -189,6 +191,13 @@ def _check_rooms(view: View) -> Iterable[Check]:
                 yield Check(
                     CheckKind.ROOM, endpoint, level, {"thing": thing, "used": room.used, "limit": room.limit}
                 )
+
+
+def _check_feed(view: View) -> Iterable[Check]:
+    for hop in view.hops:
+        if hop.feed and hop.feed.unread_values:
+            count = hop.feed.unread_values
+            yield Check(CheckKind.UNREAD_VALUES, hop.target, Level.OK, {"count": count})
 
 
 def _check_backlog(view: View) -> Iterable[Check]:

@@ -10,7 +10,7 @@ from publications.declare.declaration import Export, Intake
 from publications.watch.causes import HopEnds, judge_hop, waits
 from publications.watch.follower import Sight
 from publications.watch.proofs import UNPROVEN_S, Losses, LostRows
-from publications.watch.reading import Beat, SubscriptionState
+from publications.watch.reading import Beat, FeedState, SubscriptionState
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
 LASTING_S = 3.0
@@ -50,6 +50,10 @@ class HopView:
     """Each row at its target was compared within so many seconds; None if not yet."""
     unproven: bool = False
     """It runs, and what arrived could not be compared for a while."""
+    is_fed: bool = False
+    """The feeder carries it: it has no slot and no subscription, and never will."""
+    feed: FeedState | None = None
+    """Then what is known of the feeder."""
     faults: tuple[Fault, ...] = ()
     """What stands in its way."""
 

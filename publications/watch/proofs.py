@@ -80,7 +80,7 @@ class ProofFollower:
         self._target = hop.target
         self._window = window
         self._compared = compared
-        self._dsns = {name: dsns[name] for name in (hop.source, hop.target)}
+        self._dsns = {name: dsns[name] for name in (hop.source, hop.target) if name in dsns}
         self._keeps = keeps
         self._mender = mender
         self._lock = threading.Lock()

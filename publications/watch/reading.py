@@ -117,6 +117,20 @@ class WorkerSessions:
 
 
 @dataclass(frozen=True)
+class FeedState:
+    """What the vitrine knows of the feeder, where SGP is a file."""
+
+    sessions: int
+    fault: str | None
+    """Why its last look was not landed whole."""
+    hint: str | None
+    took_s: float | None
+    """How long a look into the file takes."""
+    unread_values: int
+    """Rows with values that are none of their column's type."""
+
+
+@dataclass(frozen=True)
 class Listener:
     """Who probably holds the queue of notifications."""
 
@@ -166,6 +180,8 @@ class EndpointReading:
     """The fingerprint of what is published, where anything is."""
     applied: Mapping[str, Applied] = field(default_factory=dict)
     """On the vitrine, by endpoint."""
+    feed: FeedState | None = None
+    """On the vitrine, where SGP is a file; None also where it may not be read."""
 
     def slot(self, name: str) -> SlotState | None:
         """Return the slot of that name."""
@@ -190,6 +206,8 @@ class EndpointRole:
     """It has the backlog, and what was applied."""
     has_logins: bool = False
     """People log in there."""
+    is_fed: bool = False
+    """The feeder writes here."""
     gaps: LiteralString | None = None
     """The block that counts what was lost on the way there."""
     error: LiteralString | None = None
@@ -238,6 +256,7 @@ def read_reading(
         listener=Listener(*held) if held else None,
         published=read_fingerprint(conn) if role.publishes else None,
         applied={name: Applied(fingerprint, at) for name, fingerprint, at in found.get("applied", ())},
+        feed=read_feed(conn) if role.is_fed else None,
     )
 
 
@@ -266,6 +285,12 @@ def read_offline_bound(conn: Connection) -> float | None:
     """Return for how many seconds people may log in without word; None where nobody told, or may not see."""
     row = _row_if_any(conn, "offline_bound")
     return row[0] if row else None
+
+
+def read_feed(conn: Connection) -> FeedState | None:
+    """Return how the feeder fares; None where `ponte migrate` or `ponte apply` was not there yet."""
+    row = _row_if_any(conn, "feed")
+    return FeedState(*row) if row else None
 
 
 def read_has_key(conn: Connection) -> bool | None:

@@ -16,6 +16,7 @@ from publications.declare.declaration import Declaration
 from publications.prove.pairs import derive_watched
 from publications.settings import VERIFY_PERCENT
 from publications.watch.causes import find_server_fault
+from publications.watch.fed import sight_file, view_feed
 from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
@@ -112,27 +113,29 @@ class Watch:
             name: Follower(name, dsns[name], SUBSCRIBER, interval_s=interval_s, unanswered_s=UNANSWERED_S)
             for name in self._exports
         }
-        source = Follower(
-            intake.source,
-            dsns[intake.source],
-            SOURCE,
-            interval_s=interval_s,
-            slots=(intake.slot,),
-            disk=disk,
-            unanswered_s=UNANSWERED_S,
-        )
         window = Follower(
             intake.target,
             dsns[intake.target],
-            WINDOW,
+            replace(WINDOW, is_fed=intake.is_fed),
             interval_s=interval_s,
             slots=[export.slot for export in self._exports.values()],
             subscribers=tuple(self._exports),
             disk=disk,
             unanswered_s=UNANSWERED_S,
         )
-        self._followers = {intake.source: source, intake.target: window, **subscribers}
-        share = verify_percent / len(declaration.hops)
+        self._followers = {intake.target: window, **subscribers}
+        if not intake.is_fed:
+            source = Follower(
+                intake.source,
+                dsns[intake.source],
+                SOURCE,
+                interval_s=interval_s,
+                slots=(intake.slot,),
+                disk=disk,
+                unanswered_s=UNANSWERED_S,
+            )
+            self._followers = {intake.source: source, **self._followers}
+        share = verify_percent / len(declaration.ways)
         self._proofs = {
             hop.target: ProofFollower(
                 hop,
@@ -143,7 +146,7 @@ class Watch:
                 keeps=keeps_proofs,
                 mender=mender,
             )
-            for hop in declaration.hops
+            for hop in declaration.ways
         }
 
     def __enter__(self) -> Self:
@@ -185,7 +188,11 @@ class Watch:
         past = {name: window.past.get(name, NO_PAST) for name in self._exports}
         sgp = next(iter(past.values()), NO_PAST).sgp
         proven = self._proofs[intake.target].look()
-        carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s), proven)
+        if intake.is_fed:
+            sights = {intake.source: sight_file(intake, window), **sights}
+            carried = view_feed(intake, window, proven)
+        else:
+            carried = view_hop(intake, sights, intake.target, age_samples(sgp, window.past_read_s), proven)
         view = View(sights, {}, intake.source, intake.target, self._tailnet.look() if self._tailnet else None)
         drifted = False in view.as_applied.values()
         subscribers = {
@@ -204,13 +211,12 @@ class Watch:
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
-            faults=(*_find_server_faults(source, window, subscriber), *intake.faults, *export.faults),
-            sgp_answers=source.answers,
-            beatless_s=_beatless_s(source),
-            worker_connected=_has_worker(source),
-            worker_elsewhere=window.answers and _has_worker(window),
-            worker_waits_s=_worker_waits_s(source),
-            skew_s=_skew_s(source, subscriber),
+            faults=(
+                *_find_server_faults(None if intake.is_fed else source, window, subscriber),
+                *intake.faults,
+                *export.faults,
+            ),
+            skew_s=_skew_s(window if intake.is_fed else source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
             changes_lost=bool(intake.gaps or export.gaps or intake.lost or export.lost),
@@ -220,7 +226,21 @@ class Watch:
             or any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
+        if not intake.is_fed:
+            seen = _observe_heart(seen, source, window)
         return SubscriberView(name, seen, intake, export)
+
+
+def _observe_heart(seen: Observation, source: Sight, window: Sight) -> Observation:
+    """Add what SGP's own database shows of the worker's beats."""
+    return replace(
+        seen,
+        sgp_answers=source.answers,
+        beatless_s=_beatless_s(source),
+        worker_connected=_has_worker(source),
+        worker_elsewhere=window.answers and _has_worker(window),
+        worker_waits_s=_worker_waits_s(source),
+    )
 
 
 def _arrival(sight: Sight, past: Past) -> Arrival | None:
@@ -239,11 +259,11 @@ def _beatless_s(source: Sight) -> float | None:
     return max(by_its_clock, source.beat_unchanged_s)
 
 
-def _find_server_faults(source: Sight, window: Sight, subscriber: Sight) -> list[Fault]:
+def _find_server_faults(source: Sight | None, window: Sight, subscriber: Sight) -> list[Fault]:
     found = (
         find_server_fault(window, down=Cause.WINDOW_DOWN, silent=Cause.WINDOW_DOWN),
         find_server_fault(subscriber, down=Cause.VPS_DOWN, silent=Cause.LINK_DOWN),
-        find_server_fault(source, down=Cause.SGP_DOWN, silent=Cause.SGP_DOWN),
+        find_server_fault(source, down=Cause.SGP_DOWN, silent=Cause.SGP_DOWN) if source else None,
     )
     return [fault for fault in found if fault is not None]
 

@@ -21,6 +21,7 @@ from tests.fix_clusters import PASSWORD
 from tests.fix_road import ROLE_PASSWORD, Road
 from thumbnail_worker.connection import JobConnection as WorkerConnection
 from thumbnail_worker.jobs.credentials import CredentialsJob
+from thumbnail_worker.sgp import SgpServer
 
 EXPORT_ROLE = "ponte_export_vps"
 CANARY = re.compile(rb"CANARIO-[0-9A-Za-z_.-]+?-[0-9a-f]{12}")
@@ -81,7 +82,7 @@ def busy_road(mended_road: Road) -> Road:
     road = mended_road
     sgp, vitrine = (SecretStr(road.servers.clusters[name].conninfo(name)) for name in ("sgp", "vitrine"))
     job = CredentialsJob(
-        WorkerConnection("sgp", sgp),
+        SgpServer(WorkerConnection("sgp", sgp)),
         WorkerConnection("vitrine", vitrine),
         keys=CredentialKeys("k1", {"k1": CREDENTIAL_KEY.encode()}),
     )

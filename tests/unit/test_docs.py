@@ -13,6 +13,7 @@ from db.settings import PonteSettings
 from db.window import TABLES
 from infra.devstack import errors, ports
 from publications.declare import declaration
+from publications.feeder.settings import FeederSettings
 from thumbnail_worker.photos import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
@@ -36,6 +37,7 @@ def variables(settings: type[PonteSettings]) -> set[str]:
     [
         ("vps_readapi", ApiSettings),
         ("vps_readapi.ingest", IngestSettings),
+        ("publications.feeder", FeederSettings),
         ("thumbnail_worker", WorkerSettings),
     ],
 )

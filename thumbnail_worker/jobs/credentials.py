@@ -17,6 +17,7 @@ from db.sqlfile import read_blocks
 from thumbnail_worker.connection import JobConnection, wait_for_notice
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.job import Job
+from thumbnail_worker.sgp import Sgp
 
 NOT_BCRYPT = "not_bcrypt"
 """SGP compares such a stored password as plain text; it is not carried to the VPS."""
@@ -66,10 +67,10 @@ class CredentialsJob(Job):
     """Keeps `vitrine.credenciais` as SGP's users are."""
 
     name = "credentials"
-    interval_s = 30.0
 
-    def __init__(self, sgp: JobConnection, vitrine: JobConnection, *, keys: CredentialKeys) -> None:
+    def __init__(self, sgp: Sgp, vitrine: JobConnection, *, keys: CredentialKeys) -> None:
         """vitrine: a connection that listens to the users' channel as soon as it is open."""
+        self.interval_s = sgp.seconds
         self._sgp = sgp
         self._vitrine = vitrine
         self._keys = keys
@@ -81,7 +82,7 @@ class CredentialsJob(Job):
         """Read, seal, and write what differs, in one transaction."""
         # Listening comes before reading, so a change after the reading is heard.
         vitrine = self._vitrine.connection()
-        hashes = self._sgp.connection().execute(self._sql["read_password_hashes"]).fetchall()
+        hashes = self._sgp.read_password_hashes()
         with vitrine.transaction():
             users = seal_users(hashes, self._read_held(vitrine), self._keys)
             written, ended = self._write(vitrine, users)

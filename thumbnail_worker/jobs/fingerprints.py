@@ -12,13 +12,14 @@ from thumbnail_worker.jobs.job import Job
 
 
 class PublishedJob(Job):
-    """Compares the fingerprints of both publishing databases with those that were written down."""
+    """Compares the fingerprints of the publishing databases with those that were written down."""
 
     name = "published"
     interval_s = 15.0
 
-    def __init__(self, sgp: JobConnection, vitrine: JobConnection) -> None:
-        self._connections = {"sgp": sgp, "vitrine": vitrine}
+    def __init__(self, sgp: JobConnection | None, vitrine: JobConnection) -> None:
+        """sgp: none where SGP is a file, which publishes nothing."""
+        self._connections = {"sgp": sgp, "vitrine": vitrine} if sgp else {"vitrine": vitrine}
 
     def run(self, stop: Event) -> None:  # noqa: ARG002 - four short statements
         """Look once; a difference is logged each time until it is gone."""

@@ -11,6 +11,7 @@ from db.sqlfile import read_blocks
 from thumbnail_worker.connection import JobConnection, wait_for_notice
 from thumbnail_worker.events import log
 from thumbnail_worker.jobs.job import Job
+from thumbnail_worker.sgp import Sgp
 
 TOKEN_LIFE = timedelta(days=8)
 """How long SGP's tokens live; source: its API."""
@@ -39,7 +40,7 @@ class RevocationsJob(Job):
     name = "revocations"
     interval_s = 30.0
 
-    def __init__(self, sgp: JobConnection, vitrine: JobConnection) -> None:
+    def __init__(self, sgp: Sgp, vitrine: JobConnection) -> None:
         """vitrine: a connection that listens to the revocations' channel as soon as it is open."""
         self._sgp = sgp
         self._vitrine = vitrine
@@ -49,8 +50,7 @@ class RevocationsJob(Job):
         """Read, digest, write what is new and take away what has ended."""
         vitrine = self._vitrine.connection()
         now = datetime.now(UTC)
-        since = {"since": (now - _LOOK_BACK).date().isoformat()}
-        rows = self._sgp.connection().execute(self._sql["read_revoked_tokens"], since).fetchall()
+        rows = self._sgp.read_revoked_tokens((now - _LOOK_BACK).date().isoformat())
         ends = digest_tokens(rows, now=now)
         given = {"digests": list(ends), "ends": list(ends.values())}
         written = vitrine.execute(self._sql["insert_revogacoes"], given).rowcount

@@ -496,7 +496,9 @@ DECLARE
   letter record;
 BEGIN
   FOR letter IN
-    SELECT d.landing, d.key FROM projection.dead_letters AS d ORDER BY d.last_at LIMIT most
+    SELECT d.landing, d.key FROM projection.dead_letters AS d
+     WHERE d.sqlstate <> 'PF001'  -- could not land: the feeder tries it again
+     ORDER BY d.last_at LIMIT most
   LOOP
     IF to_regclass(letter.landing) IS NULL OR projection.window_of(letter.landing) IS NULL THEN
       DELETE FROM projection.dead_letters AS held

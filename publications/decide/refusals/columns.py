@@ -14,6 +14,10 @@ class MissingColumnError(RefusalError):
     """The source has no such column."""
 
 
+class MissingTableError(RefusalError):
+    """SGP's file has no such table."""
+
+
 class RenamedColumnError(RefusalError):
     """The source's column has another name now."""
 
@@ -31,6 +35,12 @@ def check_source_columns(seen: Situation) -> Iterable[RefusalError]:
         if table.name.schema == "ponte":
             continue
         columns = seen.source.get(table.name, {})
+        if intake.is_fed and not columns:
+            yield MissingTableError(
+                f"{intake.source}'s file has no table {table.name.name}",
+                "if SGP has renamed it, rename it back; if it is gone, take it out of the declaration",
+            )
+            continue
         missing = [column for column in table.columns if column not in columns]
         new_name = _renamed_to(seen, table, missing, columns.keys())
         for column in missing:

@@ -78,7 +78,7 @@ def test_sgp_on_sqlite_is_refused_in_one_sentence(tmp_path: Path, capsys: pytest
     told = [f"--{name.replace('_', '-')}={value}" for name, value in ANSWERS.items()]
     assert main(["init", "--yes", f"--folder={tmp_path}", "--kind=sqlite", *told]) == 2
     fact, hint = capsys.readouterr().err.splitlines()
-    assert "SQLite is not carried yet" in fact
+    assert "does not install the feeder" in fact
     assert hint.startswith("HINT: ")
     assert list(tmp_path.iterdir()) == []
 
