@@ -165,7 +165,7 @@ def declare_fed() -> Declaration:
 
 def fed_text() -> str:
     """Return its text: one line makes the difference."""
-    return STARTING_PATH.read_text(encoding="utf-8").replace("[intake]\n", '[intake]\nkind = "sqlite"\n')
+    return STARTING_PATH.read_text(encoding="utf-8").replace('kind = "postgresql"', 'kind = "sqlite"')
 
 
 @contextmanager
