@@ -186,6 +186,16 @@ def open_fed(servers: Servers, server_root: Path, folder: Path) -> Iterator[FedR
             yield fed
         finally:
             fed.stop_feeders()
+            _drop_role(road)
+
+
+def _drop_role(road: Road) -> None:
+    """Take the feeder's role away: it is the server's, and no other test declares it there."""
+    road.servers.clusters["vitrine"].start()
+    with road.connect("vitrine") as conn:
+        if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = 'ponte_intake'").fetchone():
+            conn.execute("DROP OWNED BY ponte_intake")
+            conn.execute("DROP ROLE ponte_intake")
 
 
 @pytest.fixture(scope="module")
