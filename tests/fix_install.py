@@ -120,7 +120,7 @@ def place(root: Path, name: str, venv: Path, users: str) -> Machine:
 
 
 @pytest.fixture
-def shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[Shop]:
+def installed_shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[Shop]:
     """A shop with SGP and nothing of Ponte's but the wheel in an environment."""
     user = find_server_user()
     if user is None:

@@ -28,6 +28,11 @@ BLOCK = re.compile(r"^```sh (?P<kind>[a-z-]+)\n(?P<commands>.*?)^```$", re.MULTI
 CATALOGS = Path(__file__).with_name("catalogs.sql").read_bytes()
 
 
+@pytest.fixture
+def shop(installed_shop: Shop) -> Shop:
+    return installed_shop
+
+
 def read_commands(*kinds: str) -> list[tuple[str, str]]:
     """Return the page's commands in their order, each with the machine it is for."""
     blocks = BLOCK.finditer(PAGE.read_text(encoding="utf-8"))

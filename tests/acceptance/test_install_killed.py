@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 KILLER = Path(__file__).parents[1] / "kill_steps.py"
 
 
+@pytest.fixture
+def shop(installed_shop: Shop) -> Shop:
+    return installed_shop
+
+
 def run_killed(shop: Shop, machine: Machine, module: str, words: str, *, code: int) -> list[str]:
     """Return the steps at which it was killed."""
     done = shop.type(f"{shop.venv}/bin/python {KILLER} {module} {words}", machine, cwd=shop.root)
