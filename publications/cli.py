@@ -59,6 +59,17 @@ def _parser() -> argparse.ArgumentParser:
     after = Parser(add_help=False)
     _take_declaration(after, default=argparse.SUPPRESS)  # else it would undo one given before the command
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_road(commands, after)
+    _add_proving(commands, after)
+    _add_preflight(commands, after)
+    _add_release(commands, after)
+    _add_watch(commands, after)
+    _add_installing(commands)
+    _add_texts(commands, after)
+    return parser
+
+
+def _add_road(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
     one = commands.add_parser(
         "migrate", parents=[after], help="bring the window's tables up to date on both ends"
     )
@@ -73,8 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--allow-drop", action="store_true", help="also take away what is not declared")
     one.add_argument("--no-wait", action="store_true", help="do not wait until the tables are copied")
     one.set_defaults(run=_later("road", "apply_plan"))
-    _take_proving(commands, after)
-    _take_preflight(commands, after)
+
+
+def _add_release(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
     one = commands.add_parser(
         "migrate-helper", help="take a column out before SGP's own migration, put it back"
     )
@@ -88,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         "restore", parents=[after], help="send it again and fill what was missed: the same as apply"
     )
     step.set_defaults(run=_later("road", "apply_plan"), allow_drop=False, no_wait=False)
+
+
+def _add_watch(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
     one = commands.add_parser("status", parents=[after], help="how fresh the VPS is, why, and what to do")
     shape = one.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one object for programs")
@@ -104,7 +119,9 @@ def _parser() -> argparse.ArgumentParser:
         "panel", parents=[after], help="serve the shop's panel, its metrics, and keep the history"
     )
     one.set_defaults(run=_later("watch", "serve_panel"))
-    _add_installing(commands)
+
+
+def _add_texts(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
     one = commands.add_parser("explain", help="what an alert or a cause means and what to do")
     one.add_argument("name", nargs="?", help="such as PonteSlotLost or slot_lost; none lists them")
     one.set_defaults(run=_later("explain", "explain"))
@@ -113,7 +130,6 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_later("road", "print_declaration"))
     one = commands.add_parser("schema", help="print the declaration's JSON Schema, for editors")
     one.set_defaults(run=_later("road", "print_schema"))
-    return parser
 
 
 def _add_installing(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -133,7 +149,7 @@ def _add_installing(commands: argparse._SubParsersAction[Parser]) -> None:
     one.set_defaults(run=_later("init", "uninstall"))
 
 
-def _take_preflight(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
+def _add_preflight(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
     one = commands.add_parser(
         "preflight", parents=[after], help="what will stop the road sooner or later; run it on each end"
     )
@@ -143,7 +159,7 @@ def _take_preflight(commands: argparse._SubParsersAction[Parser], after: Parser)
     one.set_defaults(run=_later("preflight", "look_ahead"))
 
 
-def _take_proving(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
+def _add_proving(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
     one = commands.add_parser("verify", parents=[after], help="prove that what arrived is what was sent")
     one.add_argument("tables", nargs="*", metavar="TABLE", help="such as pedidos; none is every table")
     one.add_argument("--json", action="store_true", help="one object for programs")

@@ -24,9 +24,9 @@ from psycopg.conninfo import make_conninfo
 from db import lifetime
 from db.engines import Connection, connect
 from db.migrate import History, migrate
+from db.waiting import wait_until
 from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
-from infra.devstack.state import wait_until
 from tests.ports import find_free_port
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 

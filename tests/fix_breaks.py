@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from db.freshness import Cause, FreshnessState
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_watch import BEAT_S, Face, WatchedRoad
 
 FRESH, LAGGING, SILENT = FreshnessState

@@ -15,10 +15,10 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from db.engines import Connection
+from db.waiting import wait_until
 from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
 from infra.devstack.postgres import find_server_user
-from infra.devstack.state import wait_until
 from publications.act.apply import apply, wait_for_copies
 from publications.act.endpoints import Endpoints, Reading
 from publications.commands.step_words import describe

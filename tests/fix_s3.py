@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db import lifetime
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_tools import need_tool
 from tests.ports import find_free_port
 from thumbnail_worker.errors import StorageError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.ports import find_free_port
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from db import lifetime
+from db.waiting import wait_until
 from infra import tailscale
-from infra.devstack.state import wait_until
 from infra.tailscale.policy import read_policy, to_headscale
 from tests.fix_netns import ADDRESSES, CONTROL, INTRANET, VPS, Wires, make_wires
 from tests.fix_tools import need_tool

@@ -19,13 +19,13 @@ from pydantic import SecretStr
 from db import lifetime
 from db.engines import connect
 from db.migrate import History, migrate
+from db.waiting import wait_until
 from infra.devstack import sgp
 from infra.devstack.bindirs import find_bindirs
 from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.link import Link
 from infra.devstack.postgres import find_server_user, runtime_root
 from infra.devstack.seed import create_schema, seed
-from infra.devstack.state import wait_until
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
 from publications.settings import PublicationsSettings
 from tests.fix_api import Answer, Client, api_environment

@@ -26,9 +26,9 @@ from pydantic import SecretStr
 
 from db.freshness import Cause, FreshnessState
 from db.offline import MAX_OFFLINE_VARIABLE
+from db.waiting import wait_until
 from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
-from infra.devstack.state import wait_until
 from publications.cli import main
 from publications.declare.declaration import STARTING_PATH
 from publications.panel import metrics

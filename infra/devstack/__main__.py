@@ -21,12 +21,13 @@ with need("devstack"):
     from rich.console import Console
 
     from db.engines import connect
+    from db.waiting import wait_until
     from infra.devstack.demo import Demo, introduce
     from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, RuntimeRootError
     from infra.devstack.ports import read_ports
     from infra.devstack.postgres import runtime_root
     from infra.devstack.stack import CLUSTERS, Stack, StackSettings
-    from infra.devstack.state import is_running, read_state, wait_until
+    from infra.devstack.state import is_running, read_state
     from infra.devstack.supervisor import ControlServer, send_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,6 +14,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from db.waiting import wait_until
 from infra.devstack import keeper
 from infra.devstack.bindirs import way_back
 from infra.devstack.errors import (
@@ -32,7 +33,7 @@ from infra.devstack.postgres import (
     make_enterable,
     run_tool,
 )
-from infra.devstack.state import replace_file, runs, wait_until
+from infra.devstack.state import replace_file, runs
 
 HOST = "127.0.0.1"
 PARAMETERS_FILE = "ponte.conf"

@@ -16,10 +16,10 @@ from psycopg import sql
 
 from db.contract import WINDOW_CHANNEL
 from db.engines import Connection, connect
+from db.waiting import wait_until
 from infra.devstack.clusters import HOST, Cluster
 from infra.devstack.phone import DEADLINE_S, DemoError, LiveAnswer, Phone
 from infra.devstack.seed import DEMO_LOGIN, change_order
-from infra.devstack.state import wait_until
 from publications.declare.declaration import STARTING_PATH
 
 ROUNDS = 50

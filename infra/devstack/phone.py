@@ -8,9 +8,9 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from db.waiting import wait_until
 from infra.devstack.errors import DevstackError
 from infra.devstack.seed import DEMO_LOGIN
-from infra.devstack.state import wait_until
 
 DEADLINE_S = 60.0
 

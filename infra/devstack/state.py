@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from infra.devstack.errors import WIPE_HINT, StateFileError
 STATE_FILE = "stack.json"
 # The start time is computed from the boot time, which moves a little when the clock is set.
 CREATE_TIME_TOLERANCE_S = 2.0
-POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -68,16 +66,6 @@ def own_group() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float, *, poll_s: float = POLL_S) -> bool:
-    """Wait until a condition holds; tell whether it did before the time was over."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(poll_s)
-    return True
 
 
 def write_state(root: Path, state: StackState) -> None:

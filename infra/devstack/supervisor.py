@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from db import lifetime
+from db.waiting import wait_until
 from infra.devstack.errors import (
     CommandRefusedError,
     DevstackError,
@@ -29,7 +30,7 @@ from infra.devstack.errors import (
     ServiceStartError,
     last_lines,
 )
-from infra.devstack.state import ProcessState, StackState, own_group, read_state, replace_file, wait_until
+from infra.devstack.state import ProcessState, StackState, own_group, read_state, replace_file
 
 HOST = "127.0.0.1"
 TOKEN_FILE = "control.token"  # noqa: S105

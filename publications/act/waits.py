@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from db.engines import Connection
 from db.errors import PonteError
+from db.waiting import wait_until
 from publications.act.endpoints import Endpoints
 from publications.act.holders import find_holders
 from publications.act.subscriptions import read_copying, read_moved
@@ -72,14 +73,15 @@ def _explain_stall(endpoints: Endpoints, hop: Hop, left: Left, silent_s: float) 
 
 def wait_for_arrival(source: Connection, act: AwaitArrival, target: str) -> None:
     """Return when the subscriber has all that was written so far. Raise ArrivalTimeoutError."""
-    deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
     [written] = source.execute("SELECT pg_current_wal_lsn()").fetchone() or [None]
     query = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND confirmed_flush_lsn < %s"
-    while source.execute(query, [act.slot, written]).fetchone():
-        if time.monotonic() > deadline:
-            raise ArrivalTimeoutError(
-                f"{target} has not got all that {act.source} sent after {ARRIVAL_TIMEOUT_S} s, up to"
-                f" {written}, so {act.table} still holds what is to go",
-                "see with 'ponte lag' why it is behind, then run 'ponte apply' again",
-            )
-        time.sleep(POLL_S)
+
+    def has_all() -> bool:
+        return source.execute(query, [act.slot, written]).fetchone() is None
+
+    if not wait_until(has_all, ARRIVAL_TIMEOUT_S, poll_s=POLL_S):
+        raise ArrivalTimeoutError(
+            f"{target} has not got all that {act.source} sent after {ARRIVAL_TIMEOUT_S} s, up to"
+            f" {written}, so {act.table} still holds what is to go",
+            "see with 'ponte lag' why it is behind, then run 'ponte apply' again",
+        )

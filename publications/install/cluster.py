@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from db.engines import connect
+from db.waiting import wait_until
 from publications.install import services
 from publications.install.errors import InstallError
 from publications.install.machine import Machine, OwnedFile, make_owned_folder, write_files
@@ -147,13 +147,10 @@ class OwnCluster:
         if not services.is_active(UNIT) and _is_taken(self.port):
             raise InstallError(f"port {self.port} is taken by another program", "choose another in shop.toml")
         services.start(UNIT).do()
-        deadline = time.monotonic() + START_S
-        while not self._answers():
-            if time.monotonic() > deadline:
-                raise InstallError(
-                    f"the database's server did not answer on port {self.port} in {START_S} s", services.HINT
-                )
-            time.sleep(POLL_S)
+        if not wait_until(self._answers, START_S, poll_s=POLL_S):
+            raise InstallError(
+                f"the database's server did not answer on port {self.port} in {START_S} s", services.HINT
+            )
 
     def _answers(self) -> bool:
         try:

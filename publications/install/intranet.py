@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from db.engines import Connection, connect
 from db.errors import PonteError
 from db.migrate import History, is_current, migrate
 from db.reasons import explained, open_database
+from db.waiting import wait_until
 from publications.act.apply import apply, wait_for_copies
 from publications.act.endpoints import Endpoints
 from publications.install import services, ssh
@@ -193,12 +193,7 @@ def find_vps(access: Access) -> bool:
     """Tell whether the VPS's database lets the administrator in, through SSH; wait some seconds for it."""
     if not services.is_active(ssh.UNIT) or not services.is_enabled(ssh.UNIT):
         services.start(ssh.UNIT).do()
-    deadline = time.monotonic() + FIND_S
-    while not _answers(access):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S)
-    return True
+    return wait_until(lambda: _answers(access), FIND_S, poll_s=POLL_S)
 
 
 def _answers(access: Access) -> bool:

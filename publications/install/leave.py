@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from psycopg import sql
 from db.engines import Connection, connect
 from db.reasons import explained, open_database
 from db.sqlfile import read_blocks
+from db.waiting import wait_until
 from publications.ddl.statement import compose, name_of
 from publications.declare.declaration import Declaration
 from publications.install import services, ssh
@@ -110,16 +110,16 @@ def _drop_role(conn: Connection, role: sql.Identifier) -> None:
 
 
 def _drop_slot(conn: Connection, named: dict[str, Any]) -> None:
-    deadline = time.monotonic() + END_S
-    while _ask(conn, "has_slot", named):
+    def is_gone() -> bool:
         conn.execute(_SQL["end_sender"], named)
         conn.execute(_SQL["drop_slot"], named)
-        if time.monotonic() > deadline:
-            raise InstallError(
-                f"slot {named['slot']} on SGP is still read by somebody",
-                "stop the vitrine's server, then run it again",
-            )
-        time.sleep(POLL_S)
+        return not _ask(conn, "has_slot", named)
+
+    if not wait_until(is_gone, END_S, poll_s=POLL_S):
+        raise InstallError(
+            f"slot {named['slot']} on SGP is still read by somebody",
+            "stop the vitrine's server, then run it again",
+        )
 
 
 def _ask(conn: Connection, block: str, named: dict[str, Any]) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from db.engines import Connection
 from db.sqlfile import read_blocks
+from db.waiting import wait_until
 
 POLL_S = 0.05
 
@@ -30,10 +29,5 @@ class SlotFence:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the subscriber has confirmed all that is written now; False if it takes longer."""
-        deadline = time.monotonic() + timeout_s
         mark = self.mark()
-        while not self.is_passed(mark):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_S)
-        return True
+        return wait_until(lambda: self.is_passed(mark), timeout_s, poll_s=POLL_S)

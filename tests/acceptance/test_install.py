@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from db.engines import connect
+from db.waiting import wait_until
 from infra.devstack.seed import DEMO_LOGIN
-from infra.devstack.state import wait_until
 from tests.fix_install import Shop
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.engines import connect
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from publications.install.machine import Machine
 from tests.fix_install import Shop
 

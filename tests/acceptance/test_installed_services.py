@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from publications.declare.declaration import STARTING_PATH
 from publications.settings import conninfo_variable, dsn_variable, watch_variable
 from tests.fix_api import Client, make_window, run_api, run_cluster

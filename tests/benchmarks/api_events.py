@@ -24,11 +24,11 @@ import psutil
 
 from db import tied
 from db.engines import connect
+from db.waiting import wait_until
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
 from infra.devstack.seed import DEMO_LOGIN
 from infra.devstack.stack import Stack, StackSettings
-from infra.devstack.state import wait_until
 from infra.vps import read_assignments
 from tests.fix_api import make_token, make_window, percentile, run_api, run_cluster
 from tests.ports import find_free_ports

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from db import lifetime
 from db.engines import connect
+from db.waiting import wait_until
 from infra.devstack.clusters import Cluster
-from infra.devstack.state import wait_until
 from tests.fix_api import (
     ROLE,
     RunningApi,

@@ -22,9 +22,9 @@ import bcrypt
 from db import tied
 from db.credentials import seal
 from db.engines import Connection, connect
+from db.waiting import wait_until
 from infra.devstack.seed import DEMO_LOGIN, sign_token
 from infra.devstack.stack import Stack
-from infra.devstack.state import wait_until
 from tests.benchmarks.api_events import run_stack
 from tests.benchmarks.api_http import FAST, find_tool
 from tests.fix_api import (

@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager
 from itertools import count
 from statistics import median
 
+from db.waiting import wait_until
 from infra.devstack.link import Link
-from infra.devstack.state import wait_until
 from tests.benchmarks.api_http import find_tool, run_window
 from tests.fix_api import Client, RunningApi, make_token
 from tests.fix_sgp import run_sgp

@@ -22,10 +22,10 @@ from PIL import Image
 
 from db import lifetime
 from db.engines import connect
+from db.waiting import wait_until
 from infra.devstack.clusters import HOST
 from infra.devstack.phone import Phone
 from infra.devstack.stack import Stack
-from infra.devstack.state import wait_until
 from tests.benchmarks.road import start_stack
 from tests.ports import find_free_port
 from thumbnail_worker.photos.messages import Made, PhotoLimits, Task

@@ -12,8 +12,8 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from db.engines import Connection, connect
+from db.waiting import wait_until
 from infra.devstack.stack import Stack
-from infra.devstack.state import wait_until
 from publications.prove.heal import Healer
 from publications.prove.pace import WHOLE, Pace
 from publications.prove.pairs import TablePair, derive_compared

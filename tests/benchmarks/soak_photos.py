@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from db.engines import Connection, connect
+from db.waiting import wait_until
 from infra.devstack.seed.odd_images import HEIC, SVG
 from infra.devstack.seed.pictures import build_png_header_bomb
 from infra.devstack.stack import Stack
-from infra.devstack.state import wait_until
 from tests.benchmarks.road import start_stack
 from tests.fix_photos import draw_jpeg
 

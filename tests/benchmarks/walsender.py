@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from db.engines import connect
+from db.waiting import wait_until
 from infra.devstack.stack import Stack
-from infra.devstack.state import wait_until
 from tests.benchmarks.road import start_stack
 
 ORDERS = 10

@@ -20,10 +20,10 @@ from pydantic import SecretStr
 
 from db import lifetime
 from db.engines import connect
+from db.waiting import wait_until
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
 from infra.devstack.stack import Stack, StackSettings
-from infra.devstack.state import wait_until
 from publications.settings import read_watch_dsns
 from publications.watch.road import Watch
 from tests.fix_watch import Heart

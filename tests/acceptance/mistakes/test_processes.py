@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
+from db.waiting import wait_until
 from infra.devstack.clusters import HOST
-from infra.devstack.state import wait_until
 from publications.cli import main
 from tests.fix_api import api_environment
 from tests.fix_mistakes import (

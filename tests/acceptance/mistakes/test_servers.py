@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from db.engines import connect
+from db.waiting import wait_until
 from infra.devstack.clusters import HOST, Cluster
-from infra.devstack.state import wait_until
 from publications.cli import main
 from publications.declare.declaration import STARTING_PATH, VARIABLE
 from tests.fix_api import run_cluster

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from db.waiting import wait_until
 from infra.devstack.clusters import Cluster
-from infra.devstack.state import wait_until
 from tests.fix_api import Client, Windows, read_events, run_api, write_session
 
 pytestmark = pytest.mark.acceptance

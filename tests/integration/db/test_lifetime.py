@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from db import lifetime, tied
+from db.waiting import wait_until
 from infra.devstack.postgres import runtime_root
-from infra.devstack.state import runs, wait_until
+from infra.devstack.state import runs
 from tests.fix_api import make_window, run_api, run_cluster
 from tests.fix_photos import draw_jpeg
 from tests.fix_tools import QUICKLY

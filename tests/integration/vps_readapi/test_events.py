@@ -10,7 +10,7 @@ import time
 import pytest
 
 from db.engines import Connection
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import (
     Client,
     RunningApi,

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from db.engines import Connection, connect
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import (
     TOKEN_KEYS,
     Client,

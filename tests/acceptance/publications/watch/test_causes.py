@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from db.freshness import Cause
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_drills import DRILLS, Drill
 from tests.fix_road import DEADLINE_S
 from tests.fix_watch import Sampler, WatchedRoad

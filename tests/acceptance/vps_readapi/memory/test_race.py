@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from db.engines import Connection, connect
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import Client, RunningApi, Windows, run_api, write_session
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]

@@ -13,8 +13,8 @@ from psycopg import sql
 
 from db.engines import Connection
 from db.vps.models import window
+from db.waiting import wait_until
 from db.window import KEYS, TABLES
-from infra.devstack.state import wait_until
 from tests.fix_clusters import Servers
 from tests.fix_road import Road
 

@@ -16,9 +16,10 @@ import psutil
 import psycopg
 import pytest
 
+from db.waiting import wait_until
 from infra.devstack import bindirs, errors, postgres
 from infra.devstack.clusters import Cluster, ClusterSpec
-from infra.devstack.state import ProcessState, runs, wait_until
+from infra.devstack.state import ProcessState, runs
 from tests.ports import find_free_port
 
 pytestmark = pytest.mark.integration

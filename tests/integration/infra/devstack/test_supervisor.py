@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from db.waiting import wait_until
 from infra.devstack.errors import (
     CommandRefusedError,
     DevstackError,
@@ -22,7 +23,7 @@ from infra.devstack.errors import (
     ServiceStartError,
     StateFileError,
 )
-from infra.devstack.state import ProcessState, StackState, read_state, remove_state, wait_until, write_state
+from infra.devstack.state import ProcessState, StackState, read_state, remove_state, write_state
 from infra.devstack.supervisor import ControlServer, ServiceSpec, Supervisor, end_leftovers, send_command
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ import pytest
 
 from db.credentials import MARK_ID, CredentialKeys
 from db.engines import connect
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from publications.faces.machine import to_json, to_nagios
 from publications.panel import metrics
 from publications.panel.page import make_page

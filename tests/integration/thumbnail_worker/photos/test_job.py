@@ -10,8 +10,8 @@ from threading import Event, Thread
 import pytest
 
 from db.contract import Motivo
+from db.waiting import wait_until
 from infra.devstack.seed.odd_images import ODD_IMAGES
-from infra.devstack.state import wait_until
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg
 from tests.fix_road import Road

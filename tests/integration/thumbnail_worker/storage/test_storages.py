@@ -16,7 +16,7 @@ import pytest
 
 from db import lifetime
 from db.signing import sign_request
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_s3 import S3Server, run_s3
 from tests.ports import find_free_port
 from thumbnail_worker.errors import StorageError, StorageRefusedError

@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from db.credentials import seal
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import (
     AUTH_ROLE,
     CREDENTIAL_KEY,

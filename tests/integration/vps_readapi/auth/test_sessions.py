@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from db.credentials import seal
 from db.engines import Connection, connect
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import (
     AUTH_ROLE,
     CREDENTIAL_KEY,

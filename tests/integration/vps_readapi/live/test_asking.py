@@ -9,24 +9,22 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
-from typing import Any
 
 import jwt
 import pytest
 
+from db.waiting import wait_until
 from infra.devstack.link import Link
-from infra.devstack.state import wait_until
 from tests.fix_api import (
     SGP_KEY,
-    Answer,
     Client,
     RunningApi,
     Windows,
-    make_token,
     read_events,
     run_api,
     write_session,
 )
+from tests.fix_live import ADMIN, ANA, DEADLINE_S, SECONDS, SLACK_S, ask, ask_live, names, source
 from tests.fix_sgp import RunningSgp, run_sgp
 from tests.sgp_server import TRICKS_FROM
 from vps_readapi.auth.tokens import Claims
@@ -39,12 +37,6 @@ from vps_readapi.pedidos.visibility import VisibilityPolicy
 
 pytestmark = [pytest.mark.integration, pytest.mark.any_version, pytest.mark.timeout(300)]
 
-DEADLINE_S = 60
-ADMIN, ANA = 1, 2
-SECONDS = 2.0
-"""How long an answer may take in these tests."""
-SLACK_S = 20.0
-"""What a noisy machine may add to a bound that is kept."""
 fresh_ids = count(100)
 """Materials that no other test has asked for."""
 
@@ -96,22 +88,6 @@ def healed(sgp: RunningSgp, link: Link, api: RunningApi) -> None:
         for path in ("/materiais/", "/maquinas/", "/print-logs/", "/relatorios/envios"):
             assert wait_until(lambda path=path: source(client.get(path)) == "live", DEADLINE_S), path  # type: ignore[misc]
     sgp.forget()
-
-
-def ask(api: RunningApi, path: str, *, user_id: int = ADMIN, **headers: str) -> Answer:
-    with closing(Client(api.port, token=make_token(user_id))) as client:
-        return client.get(path, **headers)
-
-
-def source(answer: Answer) -> str | None:
-    return answer.headers.get("sync-source")
-
-
-def names(value: Any) -> set[str]:
-    """Return every field's name, at any depth."""
-    if isinstance(value, dict):
-        return set(value).union(*map(names, value.values()))
-    return set[str]().union(*map(names, value)) if isinstance(value, list) else set()
 
 
 QUESTIONS = {
@@ -263,18 +239,6 @@ def test_nothing_but_reading_gets_through(api: RunningApi, sgp: RunningSgp, meth
 def test_parameters_have_types(api: RunningApi, sgp: RunningSgp, path: str, status: int) -> None:
     assert ask(api, path).status == status
     assert sgp.asked() == []
-
-
-def ask_live(api: RunningApi, path: str) -> Answer:
-    """Ask until SGP itself answers: a slow machine may miss the time for it."""
-    answers: list[Answer] = []
-
-    def is_live() -> bool:
-        answers.append(ask(api, path))
-        return source(answers[-1]) == "live"
-
-    assert wait_until(is_live, DEADLINE_S), answers[-1]
-    return answers[-1]
 
 
 def ask_together(sgp: RunningSgp, number: int) -> list[object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import RunningApi
 from tests.fix_sgp import RunningSgp, run_sgp
 from tests.fix_tools import need_tool

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import Client, RunningApi, Windows, make_token, run_api
 from tests.fix_sgp import RunningSgp, run_sgp
 from tests.sgp_server import ENDLESS, TRICKS, TRICKS_FROM

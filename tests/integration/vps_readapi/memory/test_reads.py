@@ -12,7 +12,7 @@ import zstandard
 from psycopg.sql import SQL, Identifier
 
 from db.engines import Connection
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import (
     ITEM,
     Client,

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL
 
 from db.engines import Connection, connect
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from tests.fix_api import (
     EASY,
     ROLE,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.devstack.state import wait_until
+from db.waiting import wait_until
 from thumbnail_worker.errors import StorageError
 from thumbnail_worker.storage import Storage
 from thumbnail_worker.storage.filesystem import FilesystemStorage
