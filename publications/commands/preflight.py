@@ -6,18 +6,19 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from db.errors import PonteError, SettingsError
 from db.reasons import explained, open_database
 from publications.act.preflight import read_server
 from publications.commands import FAILED, OK, PENDING
 from publications.commands.given import read_given
-from publications.commands.preflight_link import check_link
 from publications.decide.preflight import find_verdicts
 from publications.decide.verdicts import Outcome, Verdict, find_worst
 from publications.declare.declaration import Declaration
 from publications.settings import dsn_variable, read_dsn, read_passfile
+from publications.watch.link import link_checks
+from publications.watch.link_settings import LinkSettings
 
 CODES: Mapping[Outcome, int] = {
     Outcome.OK: OK,
@@ -28,10 +29,8 @@ CODES: Mapping[Outcome, int] = {
 
 
 def look_ahead(arguments: argparse.Namespace) -> int:
-    """Run every group of checks and print what they say; 1 where something could not be asked."""
-    if arguments.link:
-        return check_link(arguments)
-    found = [verdict for group in GROUPS for verdict in group(arguments)]
+    """Check the servers, or the tunnel, and print what is seen; 1 where something could not be asked."""
+    found = link_checks(LinkSettings.load()) if arguments.link else [*check_servers(arguments)]
     print(to_json(found) if arguments.json else to_text(found))
     return CODES[find_worst(found)]
 
@@ -87,7 +86,3 @@ def to_json(found: Sequence[Verdict]) -> str:
     """Return one object: the worst outcome, and all verdicts."""
     shown = {"outcome": find_worst(found), "checks": [dataclasses.asdict(one) for one in found]}
     return json.dumps(shown, indent=2, ensure_ascii=False)
-
-
-GROUPS: Sequence[Callable[[argparse.Namespace], Iterable[Verdict]]] = (check_servers,)
-"""Each adds its verdicts; one that concerns nobody here says nothing."""

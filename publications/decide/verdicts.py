@@ -25,11 +25,13 @@ class Verdict:
 
     category: str
     subject: str
-    """The endpoint."""
+    """The endpoint, or the tunnel."""
     name: str
     outcome: Outcome
     fact: str
     hint: str = ""
+    values: Mapping[str, float | str | None] = field(default_factory=dict)
+    """What was measured, for programs."""
 
 
 @dataclass(frozen=True)

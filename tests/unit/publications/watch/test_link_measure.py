@@ -12,8 +12,9 @@ import pytest
 
 from publications.cli import main
 from publications.commands import FAILED, USAGE
+from publications.decide.verdicts import Outcome, Verdict
 from publications.watch import measure
-from publications.watch.link import LinkCheck, Outcome, link_checks
+from publications.watch.link import link_checks
 from publications.watch.link_settings import LinkSettings
 from publications.watch.measure import Reach, knock, measure_round_trip_ms, measure_transfer
 from tests.ports import find_free_port
@@ -102,7 +103,7 @@ def test_what_speaks_no_http_is_not_measured(monkeypatch: pytest.MonkeyPatch) ->
     assert measure_round_trip_ms(HOST, find_free_port()) is None
 
 
-def checks(**settings: object) -> dict[str, LinkCheck]:
+def checks(**settings: object) -> dict[str, Verdict]:
     return {one.name: one for one in link_checks(ALONE.model_copy(update=settings))}
 
 
@@ -119,7 +120,7 @@ def test_a_port_that_is_let_through_with_nobody_behind_it_waits_for_somebody(htt
     free = find_free_port()
     found = checks(open_ports=(free, http_port), shut_ports=(http_port,), http_port=free)
     assert (found["open"].outcome, found["open"].fact) == (
-        Outcome.PENDING, f"let through, and nobody listens: {free}",
+        Outcome.FOUND, f"let through, and nobody listens: {free}",
     )  # fmt: skip
     assert found["shut"].outcome is Outcome.FAILED
     assert {found[name].outcome for name in ("round_trip", "throughput", "mtu")} == {Outcome.UNKNOWN}
@@ -145,10 +146,11 @@ def test_the_command_says_it_in_lines_and_an_exit_code(
         monkeypatch.setenv(f"PONTE_LINK_{name}", value)
     assert main(["preflight", "--link"]) == FAILED
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split(maxsplit=2)[:2] == ["unknown", "tailnet"]
+    assert lines[0].split()[:4] == ["unknown", "tunnel", "link", "tailnet"]
     assert lines[1].startswith("HINT: with another tunnel")
-    assert f"failed   shut        let through, and may not be: {given['SHUT_PORTS']}" in lines
-    assert f"ok       open        let through: {http_port}" in lines
+    said = [line.split(maxsplit=4) for line in lines]
+    assert ["failed", "tunnel", "link", "shut", f"let through, and may not be: {given['SHUT_PORTS']}"] in said
+    assert ["ok", "tunnel", "link", "open", f"let through: {http_port}"] in said
 
 
 def test_wrong_settings_and_words_are_mistakes_of_usage(
