@@ -59,6 +59,7 @@ class History(StrEnum):
 ROUTINES: Mapping[History, Sequence[str]] = {
     History.INTRANET: (
         "versions", "parsing", "items", "projection", "unlike", "reproject", "revocations", "photos", "watch",
+        "push",
     ),
     History.VPS: ("guard", "changes", "search", "sessions", "gaps"),
 }  # fmt: skip

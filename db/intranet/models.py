@@ -26,8 +26,9 @@ from db.window import define_gaps, define_quarantine, define_window
 
 SCHEMA = "projection"
 WATCH_SCHEMA = "watch"
+PUSH_SCHEMA = "push"
 ERRORS_SCHEMA = WATCH_SCHEMA
-ROUTINE_SCHEMAS = ("projection", "worker", "watch")
+ROUTINE_SCHEMAS = ("projection", "worker", "watch", "push")
 """Where our functions are, and nobody else's."""
 
 metadata = MetaData()
@@ -260,3 +261,27 @@ LANDING_TYPES: dict[str, dict[str, str]] = {
     "public.revoked_tokens": {"id": "integer"},
 }
 """The columns that are no text where SGP runs on PostgreSQL: SQLite has no types that would tell."""
+
+ways = Table(
+    "ways",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("slot", Text, nullable=False),
+    Column("publications", ARRAY(Text), nullable=False),
+    Column("incarnation", Text),
+    Column("advanced", Text),
+    Column("arrived", Text),
+    Column("arrived_at", _INSTANT),
+    Column("beat", BigInteger),
+    Column("beat_at", _INSTANT),
+    Column("beat_arrived_at", _INSTANT),
+    Column("copied_rows", BigInteger),
+    Column("rows_to_copy", BigInteger),
+    Column("cause", Text),
+    Column("fault", Text),
+    Column("hint", Text),
+    Column("fault_at", _INSTANT),
+    schema=PUSH_SCHEMA,
+)
+"""Each subscriber that is pushed to: what may be sent, what arrived, and how that fares."""
