@@ -9,6 +9,7 @@ from db.sync import Change, Delete, Truncate, Upsert
 from db.window import KEYS
 from publications.push import pgoutput
 from publications.push.pgoutput import Begin, Commit, Event, Relation, Unchanged
+from publications.push.published import Published
 
 COLUMN_BYTES = 12
 """About what a value costs beside itself: quotes, comma, colon, its column's name."""
@@ -53,9 +54,9 @@ def key_of(relation: Relation) -> str:
 def translate(event: Event, find_row: FindRow) -> Iterator[Change]:
     """Yield what an event changes at the receiver.
 
-    A large value that an UPDATE left alone is not in the WAL, and the receiver can't be counted on to have it:
-    the row is read again, and goes out as it is now, with the version that it has now. If it is gone, what
-    took it away follows.
+    A large value that an UPDATE left alone is not in the WAL, and the receiver can't be counted on to have
+    it: the row is read again, and goes out as it is now, with the version that it has now. If it is gone,
+    what took it away follows.
     """
     if isinstance(event, pgoutput.Upsert):
         yield from _upsert(event, find_row)
@@ -127,9 +128,7 @@ class _Gathering:
         self.part += 1
 
 
-def gather(
-    events: Iterable[Event], find_row: FindRow, *, after: int, limit_bytes: int
-) -> Iterator[Piece]:
+def gather(events: Iterable[Event], find_row: FindRow, *, after: int, limit_bytes: int) -> Iterator[Piece]:
     """Yield pieces of about `limit_bytes`, in order. after: what was committed up to there has arrived."""
     gathering = _Gathering(limit_bytes)
     commit_lsn = 0
@@ -151,3 +150,18 @@ def gather(
                 if gathering.n_bytes >= limit_bytes:
                     yield from gathering.take_part(commit_lsn)
     yield from gathering.take_whole()
+
+
+def cut_copy(
+    tables: Iterable[Published], rows: Iterable[tuple[Published, Texts]], position: int, limit_bytes: int
+) -> Iterator[Piece]:
+    """Yield the parts of one batch that puts these rows in place of whatever the receiver has."""
+    held: list[Change] = [Truncate.model_construct(table=one.table.name) for one in tables]
+    n_bytes = part = 0
+    for one, row in rows:
+        if n_bytes >= limit_bytes:
+            yield Piece(held, position, None, part)
+            held, n_bytes, part = [], 0, part + 1
+        held.append(Upsert.model_construct(table=one.table.name, row=row))
+        n_bytes += weigh(held[-1])
+    yield Piece(held, position, position, part)

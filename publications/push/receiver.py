@@ -191,9 +191,7 @@ class Receiver:
             return _Answer(response.status, body, response.will_close or not response.isclosed())
 
 
-def _make_response(
-    deadline: float, sock: _Socket, *, method: str | None = None
-) -> http.client.HTTPResponse:
+def _make_response(deadline: float, sock: _Socket, *, method: str | None = None) -> http.client.HTTPResponse:
     return http.client.HTTPResponse(_BoundedSocket(sock, deadline), method=method)  # type: ignore[arg-type]
 
 
@@ -211,7 +209,7 @@ def _check_status(answer: _Answer) -> None:
         raise PushError(
             PushFault.REFUSED,
             f"the VPS refuses what is pushed: {status}{said}",
-            "give both ends the same PONTE_PUSH_API_KEY and PONTE_PUSH_WEBHOOK_SECRET as the ingest's, and set"
+            "give PONTE_PUSH_API_KEY and PONTE_PUSH_WEBHOOK_SECRET the values that the ingest has, set"
             " both clocks",
         )
     if status == HTTPStatus.CONFLICT:

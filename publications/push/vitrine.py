@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import LiteralString, cast
+from typing import LiteralString
 
+import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 from psycopg.types.string import TextLoader
 
 from db.engines import Connection, connect
@@ -17,8 +18,9 @@ from db.published import read_fingerprint
 from db.sqlfile import read_blocks
 from db.waiting import wait_until
 from publications.declare.names import TableName
-from publications.push.changes import Texts, key_of, print_lsn
+from publications.push.changes import Texts
 from publications.push.pgoutput import Decoder, Event, Relation
+from publications.push.published import Published
 from publications.push.receiver import PushError, PushFault
 
 APPLICATION = "ponte-push"
@@ -52,77 +54,57 @@ class Standing:
     publications: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Published:
-    """What leaves of one table."""
-
-    table: TableName
-    columns: tuple[str, ...]
-    where: str | None
-
-    @property
-    def relation(self) -> Relation:
-        """Return it as the slot names it."""
-        return Relation(self.table.schema, self.table.name, self.columns, frozenset())
-
-    def select(self, *, key: bool = False) -> sql.Composed:
-        """Return what reads its rows, or the one with a given key, as they are published."""
-        tests = [sql.SQL("({})").format(sql.SQL(cast(LiteralString, self.where)))] if self.where else []
-        if key:
-            tests.append(sql.SQL("{}::text = %s").format(sql.Identifier(key_of(self.relation))))
-        where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(tests)) if tests else sql.SQL("")
-        return sql.SQL("SELECT {} FROM {}{}").format(
-            sql.SQL(", ").join(map(sql.Identifier, self.columns)),
-            sql.Identifier(self.table.schema, self.table.name),
-            where,
-        )
-
-
 class Vitrine:
-    """One session. Only one push to a subscriber has one at a time."""
+    """Two sessions, one to read and one to watch over that. Only one push to a subscriber has them."""
 
     def __init__(self, dsn: str, subscriber: str, *, endpoint: str) -> None:
-        """endpoint: the vitrine's name in the declaration. Raise BusyWindowError, PushError, psycopg.Error."""
+        """endpoint: the vitrine's name in the declaration.
+
+        Raise BusyWindowError, PushError, psycopg.Error.
+        """
         self._subscriber, self._endpoint = subscriber, endpoint
         self._conn: Connection = connect(dsn, application=APPLICATION)
+        self._aside = self._conn
         try:
-            _take_text(self._conn)
+            self._aside = connect(dsn, application=APPLICATION)
             self._conn.execute(_SESSION)
-            if self._conn.execute(_SQL["hold"], [subscriber]).fetchone() != ("t",):
+            self._aside.execute(_SESSION)
+            if self._conn.execute(_SQL["hold"], [subscriber]).fetchone() != (True,):
                 raise BusyWindowError(
                     f"another push to {subscriber} is at work",
                     "stop it; one that was killed lets go within a minute",
                 )
-            self.standing = self.look()
+            self.look()
             self.tables = self._read_tables()
         except BaseException:
-            self._conn.close()
+            self.close()
             raise
 
     def close(self) -> None:
         """Let go."""
         self._conn.close()
+        self._aside.close()
 
     def look(self) -> Standing:
-        """Return where the way stands. Raise PushError for a slot that is gone or lost."""
-        row = self._conn.execute(_SQL["look"], [self._subscriber]).fetchone() or (None,) * 6
+        """See where the way stands. Raise PushError for a slot that is gone or lost."""
+        row = self._aside.execute(_SQL["look"], [self._subscriber]).fetchone()
+        row = row or (None,) * 6
         source, arrived, slot, is_lost, is_new, publications = row
-        if slot is None or is_lost == "t":
+        if slot is None or is_lost:
             what = "is lost: its WAL was thrown away" if slot else "is not there"
             raise PushError(
                 PushFault.STOPPED,
                 f"the vitrine's slot for {self._subscriber} {what}",
                 "run 'ponte apply': it makes the slot anew, and everything is sent again",
             )
-        names = tuple((publications or "{}").strip("{}").split(","))
-        return Standing(source, arrived, is_new == "t", names)
+        self.standing = Standing(source, arrived, bool(is_new), tuple(publications or ()))
+        return self.standing
 
     def _read_tables(self) -> dict[str, Published]:
-        rows = self._conn.execute(_SQL["tables"], [list(self.standing.publications)])
+        rows = self._aside.execute(_SQL["tables"], [list(self.standing.publications)])
         found = {}
         for schema, name, columns, where in rows:
-            given = tuple(columns.strip("{}").split(","))
-            found[name] = Published(TableName(schema, name), given, where)
+            found[name] = Published(TableName(schema, name), tuple(columns), where)
         return found
 
     def read_flushed(self) -> str:
@@ -131,8 +113,8 @@ class Vitrine:
 
     def check_published(self) -> None:
         """Raise PushError unless what is published is what was applied."""
-        row = self._conn.execute(_SQL["applied"], [self._endpoint]).fetchone()
-        if row is None or row[0] != read_fingerprint(self._conn):
+        row = self._aside.execute(_SQL["applied"], [self._endpoint]).fetchone()
+        if row is None or row[0] != read_fingerprint(self._aside):
             raise PushError(
                 PushFault.CHANGED,
                 "what the vitrine publishes is not what was applied, so nothing goes out",
@@ -143,7 +125,7 @@ class Vitrine:
     def peek(self, upto: str) -> Iterator[Iterator[Event]]:
         """Have what is committed up to there and not let go, for the length of a block."""
         given = {"subscriber": self._subscriber, "upto": upto, "changes": PEEK_CHANGES}
-        with self._conn.transaction(), self._conn.cursor("peek") as cursor:
+        with self._conn.transaction(), self._conn.cursor("peek", binary=True) as cursor:
             cursor.itersize = FETCH_ROWS
             cursor.execute(_SQL["peek"], given, binary=True)
             decoder = Decoder()
@@ -155,13 +137,15 @@ class Vitrine:
         published = self.tables.get(relation.name)
         if published is None:
             return None
-        row = self._conn.execute(published.select(key=True), [key]).fetchone()
+        with self._aside.cursor() as cursor:
+            _take_text(cursor)
+            row = cursor.execute(published.select(key=True), [key]).fetchone()
         return dict(zip(published.columns, row, strict=True)) if row else None
 
     def advance(self, upto: str, *, arrived: str | None) -> None:
         """Let the slot go up to there. arrived: the last transaction that did, if one has."""
         given = {"subscriber": self._subscriber, "upto": upto, "arrived": arrived}
-        self._conn.execute(_SQL["advance"], given)
+        self._aside.execute(_SQL["advance"], given)
 
     def begin(self) -> str:
         """Begin anew, and return from where the slot follows. Raise BusyWindowError."""
@@ -174,12 +158,12 @@ class Vitrine:
                 "find the transaction in pg_stat_activity (backend_xid is not null, the oldest xact_start)"
                 " and end it",
             )
-        self.standing = self.look()
+        self.look()
         return upto
 
     def _read_writers(self) -> set[str]:
         """One who has committed counts until everybody sees it."""
-        return {row[0] for row in self._conn.execute(_SQL["writers"])}
+        return {row[0] for row in self._aside.execute(_SQL["writers"])}
 
     @contextmanager
     def copy(self) -> Iterator[tuple[int, Iterator[tuple[Published, Texts]]]]:
@@ -197,31 +181,30 @@ class Vitrine:
     def _read_rows(self) -> Iterator[tuple[Published, Texts]]:
         for one in self.tables.values():
             with self._conn.cursor("copy") as cursor:
+                _take_text(cursor)
                 cursor.itersize = FETCH_ROWS
                 for row in cursor.execute(one.select()):
                     yield one, dict(zip(one.columns, row, strict=True))
 
     def tell_fault(self, kind: PushFault | None, fact: str | None = None, hint: str | None = None) -> None:
         """Leave word for whoever watches why nothing goes out; None: it does."""
-        self._conn.execute(_SQL["tell_fault"], [self._subscriber, kind, fact, hint])
+        self._aside.execute(_SQL["tell_fault"], [self._subscriber, kind, fact, hint])
 
     def tell_copy(self, done: int | None, total: int | None) -> None:
         """Leave word how far a first copy has come; None: there is none."""
-        self._conn.execute(_SQL["tell_copy"], [self._subscriber, done, total])
+        self._aside.execute(_SQL["tell_copy"], [self._subscriber, done, total])
 
     def tell_beat(self, beat: str | None, beat_at: str | None) -> None:
         """Leave word which beat has arrived."""
-        self._conn.execute(_SQL["tell_beat"], [self._subscriber, beat, beat_at])
+        self._aside.execute(_SQL["tell_beat"], [self._subscriber, beat, beat_at])
 
     def _value(self, block: str, *given: object) -> str:
-        row = self._conn.execute(_SQL[block], given or None).fetchone()
-        return str(row[0]) if row else print_lsn(0)
+        row = self._aside.execute(_SQL[block], given or None).fetchone()
+        return str(row[0]) if row else "0/0"
 
 
-def _take_text(conn: Connection) -> None:
+def _take_text(cursor: psycopg.Cursor[TupleRow] | psycopg.ServerCursor[TupleRow]) -> None:
     """Have every value as the server prints it."""
-    for info in conn.adapters.types:
+    for info in cursor.adapters.types:
         for oid in (info.oid, info.array_oid):
-            conn.adapters.register_loader(oid, TextLoader)
-
-
+            cursor.adapters.register_loader(oid, TextLoader)
