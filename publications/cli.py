@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_proving(commands, after)
     _add_preflight(commands, after)
     _add_release(commands, after)
+    _add_push(commands, after)
     _add_watch(commands, after)
     _add_installing(commands)
     _add_texts(commands, after)
@@ -100,6 +101,17 @@ def _add_release(commands: argparse._SubParsersAction[Parser], after: Parser) ->
         "restore", parents=[after], help="send it again and fill what was missed: the same as apply"
     )
     step.set_defaults(run=_later("road", "apply_plan"), allow_drop=False, no_wait=False)
+
+
+def _add_push(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
+    one = commands.add_parser(
+        "push",
+        parents=[after],
+        help="the service that sends what is published where no subscription fetches it",
+    )
+    one.add_argument("subscriber", nargs="?", help="such as vps; needed where several are pushed to")
+    one.add_argument("--once", action="store_true", help="send what there is now, and exit")
+    one.set_defaults(run=_later("push", "push"))
 
 
 def _add_watch(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:

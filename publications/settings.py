@@ -70,7 +70,8 @@ def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> Publi
         hop.subscription: read_secret(conninfo_variable(hop.subscription), environ)
         for hop in declaration.hops
     }
-    missing = [dsn_variable(name) for name, dsn in dsns.items() if dsn is None]
+    pushed = {push.target for push in declaration.pushes}  # what is pushed to needs no other way there
+    missing = [dsn_variable(name) for name, dsn in dsns.items() if dsn is None and name not in pushed]
     missing += [conninfo_variable(name) for name, conninfo in given.items() if conninfo is None]
     if missing:
         raise SettingsError(
@@ -162,7 +163,8 @@ def read_healing_dsns(declaration: Declaration, environ: Mapping[str, str]) -> d
 def read_watch_dsns(declaration: Declaration, environ: Mapping[str, str]) -> dict[str, SecretStr]:
     """Return how the watch reaches each endpoint. Raise SettingsError naming all that is missing."""
     found = {name: read_secret(watch_variable(name), environ) for name in declaration.watched}
-    missing = [watch_variable(name) for name, dsn in found.items() if dsn is None]
+    pushed = {push.target for push in declaration.pushes}
+    missing = [watch_variable(name) for name, dsn in found.items() if dsn is None and name not in pushed]
     if missing:
         raise SettingsError(
             f"not set: {', '.join(missing)}",

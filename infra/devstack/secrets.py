@@ -102,7 +102,7 @@ def service_dsn(folders: SecretFolders, endpoint: str, role: str, *, port: int) 
 
 def make_passwords(folders: SecretFolders, declaration: Declaration) -> None:
     """Make the password of every declared role."""
-    for hop in declaration.hops:
+    for hop in declaration.publishing:
         role_password(folders, hop.source, hop.role)
     for role in declaration.roles:
         role_password(folders, role.on, role.name)

@@ -24,6 +24,7 @@ from publications.decide.spec import (
     Position,
     PublicationSpec,
     PublishedTableSpec,
+    PushSpec,
     RoleSpec,
     SlotSpec,
     TableSpec,
@@ -71,6 +72,7 @@ def read_endpoint(
         slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
         subscriptions=read_subscriptions(conn),
         unusual=tuple(_read_unusual(conn)),
+        pushes=_read_pushes(conn),
         orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
         stale={
             table: stale
@@ -235,6 +237,16 @@ def _read_publications(conn: Connection) -> dict[str, PublicationSpec]:
     return {
         name: PublicationSpec(name, frozenset(tables[name]), operations, everything)
         for name, (operations, everything) in shapes.items()
+    }
+
+
+def _read_pushes(conn: Connection) -> dict[str, PushSpec]:
+    """Return what is pushed from here; nothing where no such table is: on other endpoints."""
+    if conn.execute("SELECT to_regclass('push.ways')").fetchone() == (None,):
+        return {}
+    return {
+        subscriber: PushSpec(subscriber, role, slot, frozenset(publications))
+        for subscriber, role, slot, publications in conn.execute(_SQL["pushes"])
     }
 
 

@@ -92,11 +92,17 @@ class Endpoints:
     def __enter__(self) -> Self:
         try:
             for endpoint in self.declaration.endpoints:
-                self._open(endpoint)
+                if endpoint not in self.unseen:
+                    self._open(endpoint)
         except BaseException:
             self.close()
             raise
         return self
+
+    @property
+    def unseen(self) -> list[str]:
+        """Return where things are pushed to and no way to the database is known."""
+        return [push.target for push in self.declaration.pushes if push.target not in self.settings.dsns]
 
     def _open(self, endpoint: str) -> None:
         try:
@@ -145,7 +151,7 @@ class Endpoints:
         wanted = derive_wanted(declaration, source=source, conninfos=self.settings.conninfos, filters=filters)
         hops = derive_hops(declaration, filters)
         # Who receives is read first: a copy that ends meanwhile does not look like a slot left over.
-        live = {name: wanted[name] for name in self._away}
+        live = {name: wanted[name] for name in (*self._away, *self.unseen)}
         for name, conn in reversed(self.connections.items()):
             with self.telling(name):
                 live[name] = read_endpoint(
@@ -249,14 +255,14 @@ class Endpoints:
             yield FindingError(f"{error.fact}; {name} is left out and taken to be as declared", error.hint)
 
     def _read_facts(self) -> dict[str, EndpointFacts]:
-        facts = {name: assume_facts() for name in self._away}
+        facts = {name: assume_facts() for name in (*self._away, *self.unseen)}
         for name, conn in self.connections.items():
             with self.telling(name):
                 facts[name] = read_facts(
                     conn,
                     written=self._written(name),
                     published=self._published(name),
-                    role=next((hop.role for hop in self.declaration.hops if hop.source == name), ""),
+                    role=next((hop.role for hop in self.declaration.publishing if hop.source == name), ""),
                     columns=read_types(conn, {*self._written(name), *self._published(name)}),
                 )
         return facts
@@ -271,7 +277,8 @@ class Endpoints:
         return [*arriving, HEARTBEAT] if endpoint == self.declaration.intake.source else arriving
 
     def _published(self, endpoint: str) -> list[TableName]:
-        return [table.name for hop in self.declaration.hops if hop.source == endpoint for table in hop.tables]
+        hops = [hop for hop in self.declaration.publishing if hop.source == endpoint]
+        return [table.name for hop in hops for table in hop.tables]
 
 
 def read_file_columns(path: Path, tables: Iterable[TableName]) -> dict[TableName, tuple[str, ...]]:

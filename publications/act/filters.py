@@ -34,7 +34,7 @@ def normalise_filters(conn: Connection, declaration: Declaration, endpoint: str)
 
 
 def _filters(declaration: Declaration, endpoint: str) -> Iterable[tuple[TableName, str]]:
-    for hop in declaration.hops:
+    for hop in declaration.publishing:
         if hop.source == endpoint:
             for table in hop.tables:
                 if table.where:

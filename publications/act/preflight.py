@@ -38,7 +38,7 @@ def read_server(
     return ServerSeen(
         endpoint=endpoint,
         facts=read_facts(conn, written=(), published=(), role="", columns={}),
-        publishes=any(hop.source == endpoint for hop in declaration.hops),
+        publishes=any(hop.source == endpoint for hop in declaration.publishing),
         subscribes=any(hop.target == endpoint for hop in declaration.hops),
         is_window=endpoint == declaration.intake.target,
         settings=dict(conn.execute(_SQL["settings"]).fetchall()),

@@ -52,7 +52,7 @@ def migrate_all(arguments: argparse.Namespace) -> int:
         return OK
     declaration = read_given(arguments)
     settings = read_settings(declaration, os.environ)
-    histories = find_histories(declaration)
+    histories = {at: one for at, one in find_histories(declaration).items() if at in settings.dsns}
     for endpoint, history in histories.items():
         source = dsn_variable(endpoint)
         with (

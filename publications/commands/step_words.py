@@ -17,6 +17,7 @@ from publications.decide.changes.publications import (
     SetOperations,
     SetPublishedTables,
 )
+from publications.decide.changes.pushes import DropPush, PushStep, SetPush
 from publications.decide.changes.roles import (
     AddGrants,
     AlterRole,
@@ -93,7 +94,19 @@ def _name_subject(step: Step) -> str:
         return _name_publication(step)
     if isinstance(step, SubscriberStep):
         return _name_subscription(step)
+    if isinstance(step, PushStep):
+        return _name_push(step)
     assert_never(step)
+
+
+def _name_push(step: PushStep) -> str:
+    match step:
+        case SetPush(push=push):
+            return f"{push.subscriber} ({_listed(push.publications)}; all rows are sent first)"
+        case DropPush(subscriber=subscriber):
+            return subscriber
+        case _:
+            assert_never(step)
 
 
 def _name_role(step: RoleStep) -> str:

@@ -13,11 +13,13 @@ from publications.decide.changes.publications import (
     CreateSlot,
     DropPublication,
     DropSlot,
+    RenewSlot,
     ReplacePublication,
     SetOperations,
     SetPublishedTables,
     published_more,
 )
+from publications.decide.changes.pushes import DropPush, SetPush
 from publications.decide.changes.roles import AddGrants, AlterRole, CreateRole, DropRole, RevokeGrants
 from publications.decide.changes.step import Step
 from publications.decide.changes.subscriptions import (
@@ -73,6 +75,7 @@ def diff_endpoint(wanted: EndpointSpec, live: EndpointSpec) -> list[Step]:
         *_reset_columns(wanted, live),
         *_diff_slots(wanted.name, wanted.slots, live.slots),
         *_diff_subscriptions(wanted.name, wanted.subscriptions, live.subscriptions),
+        *_diff_pushes(wanted, live),
         *(DropOrigin(wanted.name, name) for name in sorted(live.orphan_origins)),
     ]
 
@@ -203,6 +206,19 @@ def _diff_slots(at: str, wanted: Mapping[str, SlotSpec], live: Mapping[str, Slot
 def _is_left_over(slot: SlotSpec) -> bool:
     """A slot of ours that is not declared, or one of a table's copy that nobody uses."""
     return slot.name.startswith(OURS["slot"]) or (TABLE_COPY.match(slot.name) is not None and not slot.active)
+
+
+def _diff_pushes(wanted: EndpointSpec, live: EndpointSpec) -> Iterable[Step]:
+    """What is let out in another way, or from another slot, is sent again as a whole."""
+    for name, push in wanted.pushes.items():
+        changed = any(wanted.publications.get(one) != live.publications.get(one) for one in push.publications)
+        if live.pushes.get(name) != push or changed or push.slot not in live.slots:
+            yield SetPush(wanted.name, push)
+        slot = live.slots.get(push.slot)
+        if slot is not None and slot.lost:
+            yield RenewSlot(wanted.name, slot, "its WAL is lost")
+    for name in sorted(live.pushes.keys() - wanted.pushes.keys()):
+        yield DropPush(wanted.name, name)
 
 
 def _diff_subscriptions(

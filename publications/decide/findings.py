@@ -55,8 +55,8 @@ def _find_unusual(declaration: Declaration, live: EndpointSpec) -> Iterable[Find
 
 def _find_foreign(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:
     """Objects that are not Ponte's: each may let data out or keep WAL."""
-    named = {table.publication for hop in declaration.hops for table in hop.tables}
-    slots = {hop.slot for hop in declaration.hops}
+    named = {table.publication for hop in declaration.publishing for table in hop.tables}
+    slots = {hop.slot for hop in declaration.hops} | {push.kept_by for push in declaration.pushes}
     subscriptions = {hop.subscription for hop in declaration.hops}
     for name, publication in sorted(live.publications.items()):
         if name not in named and not name.startswith(OURS["publication"]):

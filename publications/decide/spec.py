@@ -157,6 +157,16 @@ class SubscriptionSpec:
 
 
 @dataclass(frozen=True)
+class PushSpec:
+    """What is pushed to a subscriber, by whom, from which slot."""
+
+    subscriber: str
+    role: str
+    slot: str
+    publications: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Unusual:
     """A column of a publication or subscription that has not the value which `columns.USUAL` has."""
 
@@ -217,6 +227,8 @@ class EndpointSpec:
     publications: Mapping[str, PublicationSpec] = field(default_factory=dict)
     slots: Mapping[str, SlotSpec] = field(default_factory=dict)
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
+    pushes: Mapping[str, PushSpec] = field(default_factory=dict)
+    """By subscriber."""
     unusual: tuple[Unusual, ...] = ()
     """Never wanted."""
     orphan_origins: frozenset[str] = frozenset()

@@ -17,6 +17,7 @@ from publications.decide.spec import (
     IdentitySpec,
     PublicationSpec,
     PublishedTableSpec,
+    PushSpec,
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
@@ -60,6 +61,18 @@ _FED: Mapping[str, tuple[str, ...]] = {
     "projection.gaps": ("select", "insert", "delete"),
 }
 """What the feeder's role may do beside landing."""
+
+
+_PUSHING = (
+    "push.look(text)",
+    "push.peek(text, pg_lsn, integer)",
+    "push.advance(text, pg_lsn, pg_lsn)",
+    "push.begin(text)",
+    "push.tell_fault(text, text, text, text)",
+    "push.tell_copy(text, bigint, bigint)",
+    "push.tell_beat(text, bigint, timestamp with time zone)",
+)
+"""What a push's role may call; each knows its slot and publications by itself."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,14 @@ def derive_wanted(
             tables=_tables(declaration, name, source),
             identities=_identities(declaration, name, filters),
             publications=_publications(declaration, name, filters),
-            slots={hop.slot: SlotSpec(hop.slot) for hop in declaration.hops if hop.source == name},
+            slots=_slots(declaration, name),
+            pushes={
+                push.target: PushSpec(
+                    push.target, push.role, push.kept_by, frozenset(one.publication for one in push.tables)
+                )
+                for push in declaration.pushes
+                if push.source == name
+            },
             subscriptions={
                 hop.subscription: _subscription(hop, conninfos.get(hop.subscription, {}))
                 for hop in declaration.hops
@@ -128,8 +148,15 @@ def derive_wanted(
     }
 
 
+def _slots(declaration: Declaration, endpoint: str) -> dict[str, SlotSpec]:
+    names = [hop.slot for hop in declaration.hops if hop.source == endpoint]
+    names += [push.kept_by for push in declaration.pushes if push.source == endpoint]
+    return {name: SlotSpec(name) for name in names}
+
+
 def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
     carriers = [RoleSpec(hop.role, replication=True) for hop in declaration.hops if hop.source == endpoint]
+    carriers += [RoleSpec(push.role) for push in declaration.pushes if push.source == endpoint]
     intake = declaration.intake
     carriers += [RoleSpec(intake.role)] if intake.is_fed and intake.target == endpoint else []
     services = [
@@ -145,18 +172,31 @@ def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
 
 
 def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterable[GrantSpec]:
-    for hop in declaration.hops:
+    for hop in declaration.publishing:
         if hop.source == endpoint:
             for table in hop.tables:
                 yield from _column_grants(hop.role, "select", table.name, table.columns)
     if declaration.intake.is_fed and declaration.intake.target == endpoint:
         yield from _feeder_grants(declaration.intake)
+    for push in declaration.pushes:
+        if push.source == endpoint:
+            yield from _pushing_grants(push.role)
     for role in declaration.roles:
         if role.on == endpoint:
             for grant in role.grants:
                 yield from _role_grants(role.name, grant)
             if role.proves:
                 yield from _proving_grants(declaration, endpoint, role.name, filters)
+
+
+def _pushing_grants(role: str) -> Iterable[GrantSpec]:
+    """Let the push read and move its slot, and nothing else of it."""
+    yield GrantSpec(role, GrantKind.SCHEMA, "push", "usage")
+    for function in _PUSHING:
+        yield GrantSpec(role, GrantKind.FUNCTION, function, "execute")
+    yield from _column_grants(
+        role, "select", TableName("projection", "fingerprints"), ("endpoint", "applied")
+    )
 
 
 def _feeder_grants(intake: Intake) -> Iterable[GrantSpec]:
@@ -245,7 +285,7 @@ def _publications(declaration: Declaration, endpoint: str, filters: Filters) -> 
         table.publication: PublicationSpec(
             table.publication, frozenset({_published(table, filters)}), frozenset(hop.operations)
         )
-        for hop in declaration.hops
+        for hop in declaration.publishing
         if hop.source == endpoint
         for table in hop.tables
     }

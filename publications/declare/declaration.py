@@ -25,6 +25,8 @@ IntakeOperation = Literal["insert", "update", "delete", "truncate"]
 """A TRUNCATE knows no filter, so it does not leave the window; SGP's empties it."""
 IntakeKind = Literal["postgresql", "sqlite"]
 """What SGP's data lies in: PostgreSQL publishes it; of SQLite a feeder has to read the file."""
+Transport = Literal["replication", "push"]
+"""Who brings a subscriber its rows: its own subscription, or the service `ponte push` by signed requests."""
 Columns = Annotated[tuple[Name, ...], Field(min_length=1)]
 Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
 """Groups that show how a server does; those that show or change its data can't be declared."""
@@ -84,6 +86,11 @@ class Hop(_Model):
     connection: dict[Name, str] = Field(default_factory=dict)
     """libpq keywords of the subscription's connection string; where the source is comes from the settings."""
 
+    @property
+    def kept_by(self) -> str:
+        """Name the slot that its carrier reads."""
+        return self.slot
+
 
 class Intake(Hop):
     """The hop from SGP to the window's cluster."""
@@ -106,10 +113,22 @@ class Intake(Hop):
 class Export(Hop):
     """The hop from the window to one subscriber."""
 
+    transport: Transport = "replication"
+    """`push`: no subscription fetches it, and the subscriber's server needs no way to the window's."""
     operations: tuple[Operation, ...]
     tables: tuple[PublishedTable, ...]
     removed: bool = False
     """This subscriber is to have nothing any more: with --allow-drop all that served it is taken away."""
+
+    @property
+    def is_pushed(self) -> bool:
+        """Tell whether `ponte push` carries it."""
+        return self.transport == "push"
+
+    @property
+    def kept_by(self) -> str:
+        """Name the slot that its carrier reads: one is there before the other goes."""
+        return f"{self.slot}_push" if self.is_pushed else self.slot
 
 
 class Grant(_Model):
@@ -152,8 +171,8 @@ class Declaration(_Model):
 
     @model_validator(mode="after")
     def _names_are_used_once(self) -> Self:
-        names = [table.publication for hop in self.hops for table in hop.tables]
-        names += [name for hop in self.hops for name in (hop.subscription, hop.slot)]
+        names = [table.publication for hop in self.publishing for table in hop.tables]
+        names += [name for hop in self.publishing for name in (hop.subscription, hop.slot)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"names are used twice: {', '.join(twice)}")
@@ -163,13 +182,24 @@ class Declaration(_Model):
 
     @property
     def ways(self) -> tuple[Intake | Export, ...]:
-        """All that data takes, by the feeder or by replication: the intake and each export not removed."""
+        """All that data takes, whoever carries it: the intake and each export that is not removed."""
         return (self.intake, *self.active_exports)
 
     @property
     def hops(self) -> tuple[Intake | Export, ...]:
-        """What replication carries: the intake, unless it is fed, and each export that is not removed."""
+        """What replication carries: the intake, unless it is fed, and each export not removed or pushed."""
+        pushed = self.pushes
+        return tuple(hop for hop in self.publishing if hop not in pushed)
+
+    @property
+    def publishing(self) -> tuple[Intake | Export, ...]:
+        """What a publication lets out, whoever carries it."""
         return self.active_exports if self.intake.is_fed else self.ways
+
+    @property
+    def pushes(self) -> tuple[Export, ...]:
+        """What `ponte push` carries."""
+        return tuple(export for export in self.active_exports if export.is_pushed)
 
     @property
     def active_exports(self) -> tuple[Export, ...]:

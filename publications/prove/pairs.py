@@ -17,6 +17,7 @@ class TablePair:
     source: str
     target: str
     subscription: str
+    """Empty where it is pushed."""
     slot: str
     table: TableName
     key: str
@@ -61,7 +62,7 @@ SHOWN = {
 
 def derive_pairs(declaration: Declaration, filters: Filters) -> list[TablePair]:
     """Return every table that travels, but the heartbeats, which never stand still."""
-    return [pair for hop in declaration.hops for pair in _pair_hop(hop, filters)]
+    return [pair for hop in declaration.publishing for pair in _pair_hop(hop, filters)]
 
 
 def derive_compared(declaration: Declaration, hop: Intake | Export) -> list[TablePair | Shown]:
@@ -97,6 +98,6 @@ def _pair_hop(hop: Intake | Export, filters: Filters) -> Iterable[TablePair]:
             continue
         key = key_of(name)
         columns = (key, *(column for column in table.columns if column != key))
-        yield TablePair(
-            hop.source, hop.target, hop.subscription, hop.slot, name, key, columns, find_where(table, filters)
-        )
+        subscription = hop.subscription if hop.kept_by == hop.slot else ""
+        where = find_where(table, filters)
+        yield TablePair(hop.source, hop.target, subscription, hop.kept_by, name, key, columns, where)

@@ -104,6 +104,8 @@ class Prover:
 
 def find_following(target: Connection, pair: TablePair) -> set[TableName]:
     """Return the tables of a subscription that are in step."""
+    if not pair.subscription:
+        return {pair.table}
     rows = target.execute(_SQL["ready"], [pair.subscription]).fetchall()
     return {TableName(schema, table) for schema, table in rows}
 

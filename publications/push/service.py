@@ -37,6 +37,17 @@ def run_service(sender: Sender, settings: PushSettings) -> None:
         sender.close()
 
 
+def push_once(sender: Sender, settings: PushSettings) -> None:
+    """Send what there is now. Raise PonteError."""
+    try:
+        while sender.step():
+            pass
+    except Exception as error:
+        raise explain_push(error, settings) from error
+    finally:
+        sender.close()
+
+
 def _pause_s(outage: Outage) -> float:
     return choose_pause_s(outage.failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
 
@@ -69,5 +80,5 @@ def _give_up(sender: Sender, told: PonteError, outage: Outage) -> None:
         sender.tell_fault(kind, told.fact, told.hint)
     except psycopg.Error:
         sender.forget()
-    if not isinstance(told, PushError):
+    if not isinstance(told, PushError) or told.kind is PushFault.CHANGED:
         sender.forget()

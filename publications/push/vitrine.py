@@ -113,8 +113,15 @@ class Vitrine:
 
     def check_published(self) -> None:
         """Raise PushError unless what is published is what was applied."""
-        row = self._aside.execute(_SQL["applied"], [self._endpoint]).fetchone()
-        if row is None or row[0] != read_fingerprint(self._aside):
+        given = [self._subscriber, self._endpoint]
+        applied, source = self._aside.execute(_SQL["applied"], given).fetchone() or (None, None)
+        if source != self.standing.source:
+            raise PushError(
+                PushFault.CHANGED,
+                "'ponte apply' wants everything to be sent again",
+                "it is: 'ponte status' says how far that has come",
+            )
+        if applied != read_fingerprint(self._aside):
             raise PushError(
                 PushFault.CHANGED,
                 "what the vitrine publishes is not what was applied, so nothing goes out",

@@ -190,3 +190,7 @@ SELECT n.nspname || '.' || c.relname, r.srsubstate::text,
 SELECT coalesce(max(pg_wal_lsn_diff(w.received_lsn, '0/0')), 0)::bigint
   FROM pg_stat_subscription w
  WHERE w.subname = %s AND w.relid IS NOT NULL;
+
+-- name: pushes
+-- what is pushed from the vitrine
+SELECT w.subscriber, w.role, w.slot, w.publications FROM push.ways w;

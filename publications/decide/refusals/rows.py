@@ -81,7 +81,7 @@ def check_written_tables(seen: Situation) -> Iterable[RefusalError]:
 
 def check_hidden_rows(seen: Situation) -> Iterable[RefusalError]:
     """Refuse tables whose rows the reader would not see."""
-    for hop in seen.declaration.hops:
+    for hop in seen.declaration.publishing:
         for table in sorted(seen.facts[hop.source].hidden):
             yield HiddenRowsError(
                 f"row security on {hop.source}'s table {table} hides its rows from {hop.role}",

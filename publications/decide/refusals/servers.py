@@ -54,13 +54,13 @@ def check_room(seen: Situation) -> Iterable[RefusalError]:
     for endpoint, facts in seen.facts.items():
         if facts.assumed:
             continue
-        out = [hop for hop in seen.declaration.hops if hop.source == endpoint]
+        out = [hop for hop in seen.declaration.publishing if hop.source == endpoint]
         into = [hop for hop in seen.declaration.hops if hop.target == endpoint]
         if out and facts.wal_level != "logical":
             yield ServerSettingError(
                 f"{endpoint} has wal_level = {facts.wal_level}", "set it to logical and restart that server"
             )
-        new_slots = [hop for hop in out if hop.slot not in seen.live[endpoint].slots]
+        new_slots = [hop for hop in out if hop.kept_by not in seen.live[endpoint].slots]
         new_subscriptions = [hop for hop in into if hop.subscription not in seen.live[endpoint].subscriptions]
         yield from _room(endpoint, "max_replication_slots", facts.slots, _needs(new_slots))
         yield from _room(endpoint, "max_wal_senders", facts.senders, _needs(new_slots))
