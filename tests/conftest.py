@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fix_drift",
     "tests.fix_windows",
     "tests.fix_fed",
+    "tests.fix_push",
     "tests.fix_shop",
     "tests.fix_served",
     "tests.fix_watch",

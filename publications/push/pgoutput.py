@@ -97,7 +97,8 @@ class Decoder:
             case "C":
                 return Commit(*read.numbers(">xqq8x"))
             case "R":
-                self._relations[read.number(">I")] = _read_relation(read)
+                number = read.number(">I")
+                self._relations[number] = _read_relation(read)
                 return None
             case "I":
                 relation = self._find(read.number(">I"))

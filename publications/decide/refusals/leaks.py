@@ -8,7 +8,7 @@ from publications.decide.refusals.situation import Situation
 from publications.declare.declaration import Export, PublishedTable
 from publications.declare.privacy import RefusalError
 
-WINDOW_SCHEMAS = ("vitrine.", "projection.", "watch.", "worker.")
+WINDOW_SCHEMAS = ("vitrine.", "projection.", "watch.", "push.", "worker.")
 
 
 class ForeignDataError(RefusalError):
