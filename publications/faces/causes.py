@@ -72,6 +72,20 @@ FACTS: dict[Cause, tuple[str, str]] = {
         "the VPS answers, and does not get through to the vitrine",
         "on the VPS, see 'tailscale status', then its PostgreSQL's log: address, pg_hba.conf and passfile",
     ),
+    Cause.PUSH_DEAD: ("nobody pushes: the service does not run", "start the service 'ponte push'"),
+    Cause.PUSH_REFUSED: (
+        "the VPS refuses what is pushed: it does not know who sends it",
+        "give PONTE_PUSH_API_KEY and PONTE_PUSH_WEBHOOK_SECRET the ingest's values, and set both clocks",
+    ),
+    Cause.PUSH_REJECTED: (
+        "the VPS does not know what is pushed",
+        "run 'ponte migrate' on the VPS; its ingest's log names the field",
+    ),
+    Cause.PUSH_UNREACHABLE: (
+        "the VPS's ingest does not answer the push",
+        "check PONTE_PUSH_URL, the way there, and that the ingest is up on the VPS",
+    ),
+    Cause.PUSH_STOPPED: ("the push runs and sends nothing", "see what is said of it; else the push's log"),
     Cause.SGP_DOWN: ("SGP's database does not answer", "start SGP's PostgreSQL"),
     Cause.INTAKE_CUT: (
         "the vitrine does not get through to SGP's database",
@@ -130,6 +144,10 @@ DETAILS: dict[Cause, str] = {
     Cause.SLOT_TAKEN: "{slot} on {endpoint}, from {address}",
     Cause.APPLY_FAILING: _SAID,
     Cause.EXPORT_CUT: _SAID,
+    Cause.PUSH_REFUSED: "{said}",
+    Cause.PUSH_REJECTED: "{said}",
+    Cause.PUSH_UNREACHABLE: "{said}",
+    Cause.PUSH_STOPPED: "{said}",
     Cause.INTAKE_CUT: _SAID,
 }
 """What a fault adds to its cause."""

@@ -218,7 +218,7 @@ def _idle(slot: SlotState | None) -> str:
 def _errors(hop: HopView) -> str:
     one = hop.subscription
     if one is None:
-        return _feed_errors(hop) if hop.is_fed else "?"
+        return _push_errors(hop) if hop.is_pushed else _feed_errors(hop) if hop.is_fed else "?"
     parts = [
         f"{one.apply_errors} apply" if one.apply_errors else "",
         f"{one.sync_errors} copy" if one.sync_errors else "",
@@ -229,6 +229,15 @@ def _errors(hop: HopView) -> str:
         "" if one.enabled else "disabled",
     ]
     return ", ".join(part for part in parts if part) or "none"
+
+
+def _push_errors(hop: HopView) -> str:
+    push = hop.push
+    if push is None:
+        return "?"
+    if push.rows_to_copy is not None:
+        return f"first copy: {push.rows_copied or 0} of {push.rows_to_copy} rows"
+    return "none" if push.fault_kind is None else "stopped"
 
 
 def _feed_errors(hop: HopView) -> str:

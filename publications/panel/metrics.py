@@ -55,6 +55,10 @@ LOOK = MetricSpec("ponte_feeder_look_seconds", "how long the last look into SGP'
 UNREAD = MetricSpec(
     "ponte_feeder_unread_values_rows", "rows of SGP's file with values that are none of their column's type"
 )
+PUSHING = MetricSpec("ponte_push_running_ratio", "1 while what is pushed to it is taken", ("subscriber",))
+TO_COPY = MetricSpec(
+    "ponte_push_to_copy_rows", "rows of a first copy that are still to be sent", ("subscriber",)
+)
 ENABLED = MetricSpec("ponte_subscription_enabled_ratio", "1 while it may run", ("endpoint", "subscription"))
 RUNNING = MetricSpec(
     "ponte_subscription_running_ratio",
@@ -167,7 +171,7 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     """Return what is known now; a number of a server that is away would look like one of the present."""
     hops = view.hops
     known = [hop for hop in hops if hop.slot_known]
-    replicated = [hop for hop in hops if not hop.is_fed]
+    replicated = [hop for hop in hops if not hop.is_fed and not hop.is_pushed]
     rates = {hop.source: hop.forecast.rate_bytes_per_s for hop in known}
     left: dict[str, float] = {}
     for hop in known:
@@ -185,6 +189,9 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     yield from _collect_slots(known)
     yield from _collect_subscriptions(view, replicated)
     yield from _collect_feed(hop for hop in hops if hop.is_fed)
+    pushed = [((hop.target,), hop) for hop in hops if hop.is_pushed]
+    yield PUSHING.family((labels, float(hop.state is HopState.RUNNING)) for labels, hop in pushed)
+    yield TO_COPY.family((labels, hop.push.rows_left) for labels, hop in pushed if hop.push)
 
 
 def _collect_feed(hops: Iterable[HopView]) -> Iterable[Metric]:

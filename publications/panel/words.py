@@ -91,6 +91,26 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "A VPS responde, mas não consegue se conectar à vitrine, na loja.",
         "Chame o suporte: na VPS, veja o Tailscale e o registro do PostgreSQL.",
     ),
+    Cause.PUSH_DEAD: (
+        "O serviço que envia as mudanças à VPS está parado.",
+        "Inicie o serviço 'ponte push' no servidor da loja.",
+    ),
+    Cause.PUSH_REFUSED: (
+        "A VPS recusa o que a loja envia: a chave não confere.",
+        "Chame o suporte: chave e segredo têm de ser os mesmos nos dois lados, e os relógios, certos.",
+    ),
+    Cause.PUSH_REJECTED: (
+        "A VPS não entende o que a loja envia.",
+        "Chame o suporte: rode 'ponte migrate' na VPS.",
+    ),
+    Cause.PUSH_UNREACHABLE: (
+        "A VPS não responde ao envio das mudanças.",
+        "Veja a internet da loja; se ela funciona, chame o suporte.",
+    ),
+    Cause.PUSH_STOPPED: (
+        "O envio das mudanças à VPS está parado.",
+        "Chame o suporte: 'ponte status' diz por quê.",
+    ),
     Cause.SGP_DOWN: ("O banco de dados do SGP não responde.", "Inicie o PostgreSQL do SGP."),
     Cause.INTAKE_CUT: (
         "A vitrine não consegue se conectar ao banco de dados do SGP, no mesmo servidor.",

@@ -114,6 +114,15 @@ SELECT (SELECT count(*)::int FROM pg_stat_activity a
        f.fault, f.hint, f.took_seconds, (SELECT count(*)::int FROM projection.unread_values)
   FROM projection.feed f;
 
+-- name: pushes
+-- on the vitrine: each push's sessions, why nothing goes out, the newest beat that arrived and when, what is copied
+SELECT w.subscriber,
+       (SELECT count(*)::int FROM pg_stat_activity a
+         WHERE a.datname = current_database() AND a.application_name = 'ponte-push' AND a.usename = w.role),
+       w.cause, w.fault, w.hint, w.beat, w.beat_at, w.beat_arrived_at, clock_timestamp(),
+       extract(epoch FROM clock_timestamp() - w.arrived_at)::float8, w.copied_rows, w.rows_to_copy
+  FROM push.ways w;
+
 -- name: offline_bound
 -- on a subscriber: for how many seconds its API lets people log in without word from the intranet
 SELECT b.seconds FROM auth.offline_bound b;

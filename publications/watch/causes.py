@@ -180,11 +180,15 @@ def _quote(error: LastError | None) -> str:
 
 
 def _explain_loss(ends: HopEnds) -> Fault:
-    slot = ends.slot
+    return explain_loss(ends.source, ends.slot_name, ends.slot, replaced=ends.slot_replaced)
+
+
+def explain_loss(source: str, name: str, slot: SlotState | None, *, replaced: bool = False) -> Fault:
+    """Say why a slot is lost."""
     reason = slot.loss_reason if slot else "dropped"
-    if ends.slot_replaced and slot and not slot.lost:
+    if replaced and slot and not slot.lost:
         reason = "replaced"
-    return Fault(Cause.SLOT_LOST, ends.source, {"slot": ends.slot_name, "reason": reason})
+    return Fault(Cause.SLOT_LOST, source, {"slot": name, "reason": reason})
 
 
 def waits(source: Beat | None, target: Beat | None) -> bool:

@@ -10,7 +10,7 @@ from publications.declare.declaration import Export, Intake
 from publications.watch.causes import HopEnds, judge_hop, waits
 from publications.watch.follower import Sight
 from publications.watch.proofs import UNPROVEN_S, Losses, LostRows
-from publications.watch.reading import Beat, FeedState, SubscriptionState
+from publications.watch.reading import Beat, FeedState, PushState, SubscriptionState
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
 LASTING_S = 3.0
@@ -54,6 +54,10 @@ class HopView:
     """The feeder carries it: it has no slot and no subscription, and never will."""
     feed: FeedState | None = None
     """Then what is known of the feeder."""
+    is_pushed: bool = False
+    """`ponte push` carries it: it has a slot, and no subscription."""
+    push: PushState | None = None
+    """Then what is known of it."""
     faults: tuple[Fault, ...] = ()
     """What stands in its way."""
 
@@ -117,7 +121,7 @@ def view_hop(
         slot_known=source.answers and source.reading is not None,
         subscription=subscription,
         behind_s=_measure_behind_s(source, target),
-        forecast=forecast(_join(past, source.samples.get(hop.slot, ())), slot, disk_free_bytes=free),
+        forecast=forecast(join_samples(past, source.samples.get(hop.slot, ())), slot, disk_free_bytes=free),
         complete=_is_complete(hop, subscription),
         beat_lost=_is_beat_lost(state, slot, source, target),
         gaps=target.gaps,
@@ -165,7 +169,7 @@ def age_samples(past: Sequence[WalSample], passed_s: float) -> list[WalSample]:
     return [one for one in aged if one.at_s > -WINDOW_S]
 
 
-def _join(past: Sequence[WalSample], present: Sequence[WalSample]) -> list[WalSample]:
+def join_samples(past: Sequence[WalSample], present: Sequence[WalSample]) -> list[WalSample]:
     """Put samples from before in front; a server that was made anew begins again."""
     if not present:
         return []

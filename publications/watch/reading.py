@@ -131,6 +131,33 @@ class FeedState:
 
 
 @dataclass(frozen=True)
+class PushState:
+    """What the vitrine knows of the push to one subscriber."""
+
+    sessions: int
+    fault_kind: str | None
+    """Why nothing goes out, by the push's own word."""
+    fault: str | None
+    hint: str | None
+    beat: int | None
+    """The newest beat that arrived."""
+    beat_at: datetime | None
+    beat_arrived_at: datetime | None
+    """By the vitrine's clock."""
+    now: datetime
+    quiet_s: float | None
+    """Seconds since anything arrived; None if nothing ever did."""
+    rows_copied: int | None
+    """Of a first copy under way."""
+    rows_to_copy: int | None
+
+    @property
+    def rows_left(self) -> int:
+        """Return how many of a first copy are still to be sent."""
+        return (self.rows_to_copy or 0) - (self.rows_copied or 0)
+
+
+@dataclass(frozen=True)
 class Listener:
     """Who probably holds the queue of notifications."""
 
@@ -182,6 +209,8 @@ class EndpointReading:
     """On the vitrine, by endpoint."""
     feed: FeedState | None = None
     """On the vitrine, where SGP is a file; None also where it may not be read."""
+    pushes: Mapping[str, PushState] = field(default_factory=dict)
+    """On the vitrine, by subscriber; empty also where they may not be read."""
 
     def slot(self, name: str) -> SlotState | None:
         """Return the slot of that name."""
@@ -208,6 +237,8 @@ class EndpointRole:
     """People log in there."""
     is_fed: bool = False
     """The feeder writes here."""
+    pushes: bool = False
+    """A push reads here."""
     gaps: LiteralString | None = None
     """The block that counts what was lost on the way there."""
     error: LiteralString | None = None
@@ -257,6 +288,7 @@ def read_reading(
         published=read_fingerprint(conn) if role.publishes else None,
         applied={name: Applied(fingerprint, at) for name, fingerprint, at in found.get("applied", ())},
         feed=read_feed(conn) if role.is_fed else None,
+        pushes=read_pushes(conn) if role.pushes else {},
     )
 
 
@@ -291,6 +323,14 @@ def read_feed(conn: Connection) -> FeedState | None:
     """Return how the feeder fares; None where `ponte migrate` or `ponte apply` was not there yet."""
     row = _row_if_any(conn, "feed")
     return FeedState(*row) if row else None
+
+
+def read_pushes(conn: Connection) -> dict[str, PushState]:
+    """Return how each push fares; nothing where `ponte migrate` or `ponte apply` was not there yet."""
+    try:
+        return {name: PushState(*rest) for name, *rest in conn.execute(_SQL["pushes"])}
+    except _ABSENT:
+        return {}
 
 
 def read_has_key(conn: Connection) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +21,10 @@ from publications.watch.follower import Follower, Sight
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
 from publications.watch.link_settings import LinkSettings
-from publications.watch.proofs import Mender, ProofFollower
+from publications.watch.proofs import Losses, Mender, ProofFollower
+from publications.watch.pushed import sight_pushed, view_push
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
+from publications.watch.slots import WalSample
 from publications.watch.tailnet import TailnetFollower, TailnetState
 
 PATIENCE_S = 6.0
@@ -112,13 +114,14 @@ class Watch:
         subscribers = {
             name: Follower(name, dsns[name], SUBSCRIBER, interval_s=interval_s, unanswered_s=UNANSWERED_S)
             for name in self._exports
+            if name in dsns
         }
         window = Follower(
             intake.target,
             dsns[intake.target],
-            replace(WINDOW, is_fed=intake.is_fed),
+            replace(WINDOW, is_fed=intake.is_fed, pushes=bool(declaration.pushes)),
             interval_s=interval_s,
-            slots=[export.slot for export in self._exports.values()],
+            slots=[export.kept_by for export in self._exports.values()],
             subscribers=tuple(self._exports),
             disk=disk,
             unanswered_s=UNANSWERED_S,
@@ -147,6 +150,7 @@ class Watch:
                 mender=mender,
             )
             for hop in declaration.ways
+            if hop.target in dsns
         }
 
     def __enter__(self) -> Self:
@@ -185,6 +189,8 @@ class Watch:
         sights = {name: follower.look() for name, follower in self._followers.items()}
         intake = self._declaration.intake
         window = sights[intake.target]
+        unseen = {name: one for name, one in self._exports.items() if name not in sights}
+        sights |= {name: sight_pushed(one, window) for name, one in unseen.items()}
         past = {name: window.past.get(name, NO_PAST) for name in self._exports}
         sgp = next(iter(past.values()), NO_PAST).sgp
         proven = self._proofs[intake.target].look()
@@ -201,18 +207,29 @@ class Watch:
         }
         return replace(view, subscribers=subscribers)
 
+    def _view_export(self, name: str, sights: Mapping[str, Sight], past: Sequence[WalSample]) -> HopView:
+        export, window = self._exports[name], self._declaration.intake.target
+        proven = self._proofs[name].look() if name in self._proofs else Losses()
+        if export.is_pushed:
+            is_seen = name in self._followers
+            return view_push(export, sights[window], sights[name], past, proven, is_seen=is_seen)
+        return view_hop(export, sights, window, past, proven)
+
     def _view_subscriber(
         self, name: str, sights: Mapping[str, Sight], intake: HopView, past: Past, *, drifted: bool
     ) -> SubscriberView:
         source, window, subscriber = sights[intake.source], sights[intake.target], sights[name]
         vitrine = age_samples(past.vitrine, window.past_read_s)
-        proven = self._proofs[name].look()
-        export = view_hop(self._exports[name], sights, self._declaration.intake.target, vitrine, proven)
+        export = self._view_export(name, sights, vitrine)
         seen = Observation(
             arrival=_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
             faults=(
-                *_find_server_faults(None if intake.is_fed else source, window, subscriber),
+                *_find_server_faults(
+                    None if intake.is_fed else source,
+                    window,
+                    subscriber if name in self._followers else None,
+                ),
                 *intake.faults,
                 *export.faults,
             ),
@@ -220,7 +237,7 @@ class Watch:
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
             changes_lost=bool(intake.gaps or export.gaps or intake.lost or export.lost),
-            copying=any(hop.subscription and hop.subscription.not_ready for hop in (intake, export)),
+            copying=any(map(_is_copying, (intake, export))),
             blind=intake.unproven
             or export.unproven
             or any(sight.blind for sight in (source, window, subscriber)),
@@ -229,6 +246,12 @@ class Watch:
         if not intake.is_fed:
             seen = _observe_heart(seen, source, window)
         return SubscriberView(name, seen, intake, export)
+
+
+def _is_copying(hop: HopView) -> bool:
+    if hop.push is not None:
+        return hop.push.rows_to_copy is not None
+    return bool(hop.subscription and hop.subscription.not_ready)
 
 
 def _observe_heart(seen: Observation, source: Sight, window: Sight) -> Observation:
@@ -259,10 +282,10 @@ def _beatless_s(source: Sight) -> float | None:
     return max(by_its_clock, source.beat_unchanged_s)
 
 
-def _find_server_faults(source: Sight | None, window: Sight, subscriber: Sight) -> list[Fault]:
+def _find_server_faults(source: Sight | None, window: Sight, subscriber: Sight | None) -> list[Fault]:
     found = (
         find_server_fault(window, down=Cause.WINDOW_DOWN, silent=Cause.WINDOW_DOWN),
-        find_server_fault(subscriber, down=Cause.VPS_DOWN, silent=Cause.LINK_DOWN),
+        find_server_fault(subscriber, down=Cause.VPS_DOWN, silent=Cause.LINK_DOWN) if subscriber else None,
         find_server_fault(source, down=Cause.SGP_DOWN, silent=Cause.SGP_DOWN) if source else None,
     )
     return [fault for fault in found if fault is not None]
