@@ -146,6 +146,5 @@ class SgpPedido(_Model):
     deleted: bool = False
 
 
-Printable = str | bool | int | float | Sequence[Any] | Mapping[str, Any] | None
-FullRow = Annotated[Mapping[Name, Printable], Field(min_length=1)]
+FullRow = Annotated[Mapping[str, Any], Field(min_length=1)]
 """A window table's row, its values as JSON has them or as PostgreSQL prints them."""
