@@ -75,7 +75,7 @@ FACTS: dict[Cause, tuple[str, str]] = {
     Cause.PUSH_DEAD: ("nobody pushes: the service does not run", "start the service 'ponte push'"),
     Cause.PUSH_REFUSED: (
         "the VPS refuses what is pushed: it does not know who sends it",
-        "give PONTE_PUSH_API_KEY and PONTE_PUSH_WEBHOOK_SECRET the ingest's values, and set both clocks",
+        "give PONTE_PUSH_API_KEY and PONTE_PUSH_SECRET the ingest's values, and set both clocks",
     ),
     Cause.PUSH_REJECTED: (
         "the VPS does not know what is pushed",

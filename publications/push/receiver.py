@@ -209,8 +209,7 @@ def _check_status(answer: _Answer) -> None:
         raise PushError(
             PushFault.REFUSED,
             f"the VPS refuses what is pushed: {status}{said}",
-            "give PONTE_PUSH_API_KEY and PONTE_PUSH_WEBHOOK_SECRET the values that the ingest has, set"
-            " both clocks",
+            "give PONTE_PUSH_API_KEY and PONTE_PUSH_SECRET the values that the ingest has, set both clocks",
         )
     if status == HTTPStatus.CONFLICT:
         raise MovedError(PushFault.STOPPED, f"the VPS stands at another position{said}", "it is asked again")

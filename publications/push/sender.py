@@ -46,7 +46,7 @@ class Sender:
         self._receiver = Receiver(
             settings.url,
             api_key=settings.api_key.get_secret_value(),
-            secret=read_webhook_secret(settings.webhook_secret),
+            secret=read_webhook_secret(settings.secret),
             answer_s=settings.answer_seconds,
         )
         self._vitrine: Vitrine | None = None
@@ -197,6 +197,7 @@ class Sender:
                 if not is_part or late or error.kind is not PushFault.UNREACHABLE:
                     raise
                 failures += 1
+                self.tell_fault(error.kind, error.fact, error.hint)
                 time.sleep(choose_pause_s(failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S))
 
 

@@ -20,10 +20,10 @@ class PushSettings(PonteSettings):
     """Where the VPS takes pushes, such as https://vps.example:8443; its paths follow."""
     vitrine_dsn: Conninfo
     """Of the role that the declaration's export names."""
-    api_key: SecretStr = Field(min_length=16)
+    api_key: SecretStr = Field(min_length=32)
     """Sent along; the VPS knows the same."""
-    webhook_secret: SecretStr
-    """`whsec_` and base64: what each request is signed with."""
+    secret: SecretStr
+    """`whsec_` and base64: what each request is signed with; the VPS knows the same."""
     poll_seconds: float = Field(0.02, ge=0.005, le=1)
     """Between two questions whether the vitrine has written anything."""
     batch_bytes: int = Field(1_000_000, ge=10_000, le=8_000_000)
@@ -39,7 +39,7 @@ class PushSettings(PonteSettings):
             raise ValueError("not an address such as https://vps.example:8443")
         return given.rstrip("/")
 
-    @field_validator("webhook_secret")
+    @field_validator("secret")
     @classmethod
     def _check_secret(cls, given: SecretStr) -> SecretStr:
         read_webhook_secret(given)

@@ -1,0 +1,149 @@
+"""The whole way of a push: SGP, vitrine, `ponte push`, the ingest, the VPS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tests.fix_clusters import Servers, clone_all
+from tests.fix_push import Pushed, declare_pushed, open_pushed, run_pushed
+from tests.push_storm import storm
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def pushed(servers: Servers, server_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushed]:
+    """One for the module: its tests leave both services at work."""
+    with (
+        clone_all(servers),
+        open_pushed(servers, server_root, declare_pushed()) as road,
+        run_pushed(road, tmp_path_factory.mktemp("pushed")) as running,
+    ):
+        running.wait_equal()
+        yield running
+
+
+def say(pushed: Pushed) -> tuple[object, ...]:
+    [row] = pushed.road.run("vitrine", "SELECT cause, fault, hint FROM push.ways")
+    return row
+
+
+def test_what_sgp_writes_arrives_and_goes_without_any_subscription(pushed: Pushed) -> None:
+    road = pushed.road
+    assert road.run("vps", "SELECT count(*) FROM pg_subscription WHERE subname = 'sub_vps'") == [(0,)]
+    road.run("sgp", "UPDATE pedidos SET cliente = 'Zé \u2028 \"''\\' WHERE id % 3 = 0")
+    road.run("sgp", "DELETE FROM pedido_imagens WHERE pedido_id % 4 = 0")
+    road.run("sgp", "DELETE FROM print_logs WHERE pedido_id % 4 = 0")
+    road.run("sgp", "DELETE FROM pedidos WHERE id % 4 = 0")
+    road.wait_arrival()
+    pushed.wait_equal()
+    [[named]] = road.run("vps", "SELECT count(*) FROM vitrine.pedidos WHERE cliente LIKE 'Zé%'")
+    assert isinstance(named, int)
+    assert named > 0
+    assert not road.read().plan.steps
+    assert [one for one in pushed.events() if one["level"] == "error"] == []
+
+
+def test_a_large_transaction_appears_at_once_though_its_sender_dies_in_the_middle(pushed: Pushed) -> None:
+    road = pushed.road
+    pushed.kill("push")
+    pushed.settings = {"PONTE_PUSH_BATCH_BYTES": "10000"}
+    road.run("sgp", "UPDATE pedidos SET observacao = repeat('longo ', 500)")
+    [[wanted]] = road.run("sgp", "SELECT count(*) FROM pedidos")
+    pushed.link.slow(0.05)
+    staged = "SELECT count(*) FROM push.parts"
+    long = "SELECT count(*) FROM vitrine.pedidos WHERE observacao LIKE 'longo %'"
+    for _ in range(2):
+        pushed.start("push")
+        road.wait(lambda: road.run("vps", staged) > [(2,)], "some parts at the VPS")
+        pushed.kill("push")
+        assert road.run("vps", long) == [(0,)]
+    pushed.link.heal()
+    pushed.start("push")
+    seen: set[object] = set()
+
+    def all_there() -> bool:
+        [[count]] = road.run("vps", long)
+        seen.add(count)
+        return count == wanted
+
+    road.wait(all_there, "the large transaction")
+    assert seen <= {0, wanted}
+    pushed.settings = {}
+    pushed.wait_equal()
+
+
+@pytest.mark.parametrize("variable", ["PONTE_PUSH_API_KEY", "PONTE_PUSH_SECRET"])
+def test_a_wrong_key_is_said_and_nothing_is_lost_until_it_is_right(pushed: Pushed, variable: str) -> None:
+    road = pushed.road
+    pushed.kill("push")
+    wrong = "x" * 40 if variable.endswith("KEY") else "whsec_" + "A" * 44
+    pushed.settings = {variable: wrong}
+    pushed.start("push")
+    road.wait(lambda: say(pushed)[0] == "push_refused", "the push says that it is refused")
+    road.run("sgp", "UPDATE pedidos SET cliente = 'depois'")
+    pushed.kill("push")
+    pushed.settings = {}
+    pushed.start("push")
+    road.wait_arrival()
+    pushed.wait_equal()
+    road.wait(lambda: say(pushed) == (None, None, None), "nothing is said any more")
+
+
+def test_an_ingest_that_is_away_is_said_and_then_gets_everything(pushed: Pushed) -> None:
+    road = pushed.road
+    pushed.kill("ingest")
+    road.run("sgp", "UPDATE pedidos SET cliente = 'enquanto'")
+    road.wait(lambda: say(pushed)[0] == "push_unreachable", "the push says that nobody answers")
+    pushed.start("ingest")
+    road.wait_arrival()
+    pushed.wait_equal()
+    road.wait(lambda: say(pushed)[0] is None, "nothing is said any more")
+
+
+def test_a_column_that_is_withdrawn_is_emptied_at_the_vps_and_comes_back(pushed: Pushed) -> None:
+    road, declaration = pushed.road, pushed.road.declaration
+    without = declare_pushed(leave_out="valor_total")
+    held = "SELECT count(*) > 0 FROM vitrine.pedidos WHERE valor_total IS NOT NULL"
+    assert road.run("vps", held) == [(True,)]
+    road.apply(without)
+    road.wait(lambda: road.run("vps", held) == [(False,)], "the column is empty")
+    assert not road.read(without).plan.steps
+    road.apply(declaration)
+    road.wait(lambda: road.run("vps", held) == [(True,)], "the column is there again")
+    pushed.wait_equal()
+
+
+def test_a_vps_that_was_put_back_or_written_by_another_is_sent_everything(pushed: Pushed) -> None:
+    road = pushed.road
+    road.run("sgp", "UPDATE pedidos SET cliente = 'antes'")
+    road.wait_arrival()
+    road.run("vps", "SET session_replication_role = replica; DELETE FROM vitrine.pedidos WHERE id % 2 = 0")
+    road.run("vps", "UPDATE push.positions SET position = '0/1'")
+    road.run("sgp", "UPDATE pedidos SET cliente = 'agora' WHERE id % 3 = 0")
+    road.wait_arrival()
+    pushed.wait_equal()
+
+
+def test_the_plan_says_the_same_where_the_vps_can_not_be_seen(pushed: Pushed) -> None:
+    road = pushed.road
+    known = road.settings
+    dsns: dict[str, SecretStr] = {name: dsn for name, dsn in known.dsns.items() if name != "vps"}
+    road.settings = replace(known, dsns=dsns)
+    try:
+        reading = road.read()
+        assert reading.plan.steps == ()
+        assert reading.refusals == ()
+    finally:
+        road.settings = known
+
+
+@pytest.mark.spoils
+def test_in_a_storm_both_ends_come_to_the_same_rows(pushed: Pushed) -> None:
+    storm(pushed, changes=2000, blows=8, seed=20260111)
+    assert pushed.road.read().plan.steps == ()
