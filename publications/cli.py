@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_preflight(commands, after)
     _add_release(commands, after)
     _add_push(commands, after)
+    _add_transport(commands, after)
     _add_watch(commands, after)
     _add_installing(commands)
     _add_texts(commands, after)
@@ -112,6 +113,15 @@ def _add_push(commands: argparse._SubParsersAction[Parser], after: Parser) -> No
     one.add_argument("subscriber", nargs="?", help="such as vps; needed where several are pushed to")
     one.add_argument("--once", action="store_true", help="send what there is now, and exit")
     one.set_defaults(run=_later("push", "push"))
+
+
+def _add_transport(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
+    one = commands.add_parser(
+        "transport", parents=[after], help="switch who brings a subscriber its rows, while readers read"
+    )
+    one.add_argument("transport", choices=["replication", "push"], help="who is to")
+    one.add_argument("subscriber", nargs="?", help="such as vps; needed where there are several")
+    one.set_defaults(run=_later("push", "set_transport"))
 
 
 def _add_watch(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:
