@@ -22,7 +22,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 PART_S = 120.0
 """For so long one part of a large transaction is tried again by itself."""
 IDLE_S = 1.0
-"""A vitrine that writes only what does not leave has its slot let go so often."""
+"""While nothing has to leave the slot is let go, and what is published looked at, so often."""
 HEARTBEAT = "heartbeat"
 NOWHERE = "0/0"
 
@@ -82,6 +82,7 @@ class Sender:
             self._arrived = self._find_start(vitrine)
         upto = self._looking_at or vitrine.read_flushed()
         if upto == self._looked_at:
+            self._rest(vitrine, upto)
             return 0
         self._looking_at = upto
         n_changes = self._send_new(vitrine, upto, self._arrived)
@@ -139,10 +140,13 @@ class Sender:
                     self._arrived, end_lsn = piece.commit_lsn, piece.end_lsn
         if end_lsn is not None:
             self._let_go(vitrine, print_lsn(end_lsn), arrived=print_lsn(self._arrived or 0))
-        elif time.monotonic() > self._let_go_at + IDLE_S:
+        return n_changes
+
+    def _rest(self, vitrine: Vitrine, upto: str) -> None:
+        """Now and then see whether all is as it was, and let go of what did not have to leave."""
+        if time.monotonic() > self._let_go_at + IDLE_S:
             vitrine.check_published()
             self._let_go(vitrine, upto, arrived=None)
-        return n_changes
 
     def _let_go(self, vitrine: Vitrine, upto: str, *, arrived: str | None) -> None:
         vitrine.advance(upto, arrived=arrived)

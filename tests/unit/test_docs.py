@@ -14,6 +14,7 @@ from db.window import TABLES
 from infra.devstack import errors, ports
 from publications.declare import declaration
 from publications.feeder.settings import FeederSettings
+from publications.push.settings import PushSettings
 from thumbnail_worker.photos import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
@@ -35,16 +36,15 @@ def variables(settings: type[PonteSettings]) -> set[str]:
 @pytest.mark.parametrize(
     ("command", "settings"),
     [
-        ("vps_readapi", ApiSettings),
-        ("vps_readapi.ingest", IngestSettings),
-        ("publications.feeder", FeederSettings),
-        ("thumbnail_worker", WorkerSettings),
+        ("python -m vps_readapi", ApiSettings),
+        ("python -m vps_readapi.ingest", IngestSettings),
+        ("python -m publications.feeder", FeederSettings),
+        ("ponte push", PushSettings),
+        ("python -m thumbnail_worker", WorkerSettings),
     ],
 )
 def test_every_setting_is_described_and_no_other(command: str, settings: type[PonteSettings]) -> None:
-    [section] = re.findall(
-        rf"^## `python -m {command}`\n(.*?)(?=^## |\Z)", SETTINGS, re.DOTALL | re.MULTILINE
-    )
+    [section] = re.findall(rf"^## `{command}`\n(.*?)(?=^## |\Z)", SETTINGS, re.DOTALL | re.MULTILINE)
     assert set(re.findall(r"^\| `(PONTE_\w+)`", section, re.MULTILINE)) == variables(settings)
 
 

@@ -22,6 +22,7 @@ from publications.decide.changes.publications import (
     SetOperations,
     SetPublishedTables,
 )
+from publications.decide.changes.pushes import DropPush, SetPush
 from publications.decide.changes.roles import AddGrants, AlterRole, CreateRole, DropRole, RevokeGrants
 from publications.decide.changes.rows import (
     Backfill,
@@ -66,6 +67,7 @@ from publications.decide.spec import (
     IdentitySpec,
     PublicationSpec,
     PublishedTableSpec,
+    PushSpec,
     RoleSpec,
     SlotSpec,
     SubscriptionSpec,
@@ -318,6 +320,17 @@ SQL: dict[str, tuple[Step, list[str]]] = {
             "SELECT pg_create_logical_replication_slot('slot_v', 'pgoutput')",
         ],
     ),
+    "set push": (
+        SetPush("e", PushSpec("vps", "ana", "slot_v", frozenset({"pub_b", "pub_a"}))),
+        [
+            "INSERT INTO push.ways AS held (subscriber, role, slot, publications)\n"
+            "VALUES ('vps', 'ana', 'slot_v', ARRAY['pub_a', 'pub_b'])\n"
+            "ON CONFLICT (subscriber) DO UPDATE\n"
+            "  SET role = excluded.role, slot = excluded.slot, publications = excluded.publications,"
+            " incarnation = NULL"
+        ],
+    ),
+    "drop push": (DropPush("e", "vps"), ["DELETE FROM push.ways WHERE subscriber = 'vps'"]),
     "renew versions": (
         RenewVersions("e", (PEDIDOS,), 7),
         [
