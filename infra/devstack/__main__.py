@@ -29,6 +29,7 @@ with need("devstack"):
     from infra.devstack.stack import CLUSTERS, Stack, StackSettings
     from infra.devstack.state import is_running, read_state
     from infra.devstack.supervisor import ControlServer, send_command
+    from publications.declare.declaration import Transport
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEV_ROOT = "PONTE_DEV_ROOT"
@@ -48,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="devstack", description="The whole of Ponte on this machine.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("up", help="run until Ctrl-C or 'down'").set_defaults(run=_up)
+    up = commands.add_parser("up", help="run until Ctrl-C or 'down'")
+    _take_transport(up)
+    up.set_defaults(run=_up)
     down = commands.add_parser("down", help="stop what runs")
     down.add_argument("--wipe", action="store_true", help="also delete its data")
     down.set_defaults(run=_down)
@@ -60,8 +63,18 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="show orders travel")
     demo.add_argument("--once", action="store_true", help="one time, then stop")
     demo.add_argument("--json", action="store_true", help="with --once: one object on stdout")
+    _take_transport(demo)
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _take_transport(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--transport",
+        choices=["replication", "push"],
+        default="replication",
+        help="who brings the VPS its rows (default: replication)",
+    )
 
 
 def _say(text: str) -> None:
@@ -78,8 +91,10 @@ def _root() -> Path:
     return runtime_root(given)
 
 
-def _make_stack() -> Stack:
-    settings = StackSettings(root=_root(), ports=read_ports(os.environ), environ=os.environ, parameters={})
+def _make_stack(transport: Transport = "replication") -> Stack:
+    settings = StackSettings(
+        root=_root(), ports=read_ports(os.environ), environ=os.environ, parameters={}, transport=transport
+    )
     return Stack(settings, say=_say)
 
 
@@ -135,8 +150,8 @@ class _Running:
         return {"link": str(link.mode)}
 
 
-def _up(_: argparse.Namespace) -> int:
-    with _Running(_make_stack()) as running:
+def _up(arguments: argparse.Namespace) -> int:
+    with _Running(_make_stack(arguments.transport)) as running:
         _introduce(running.stack)
         _say("Ctrl-C stops it")
         running.stack.supervisor.watch(running.stopping)
@@ -146,7 +161,7 @@ def _up(_: argparse.Namespace) -> int:
 def _introduce(stack: Stack) -> None:
     names = (*CLUSTERS, "link", "api", "panel")
     ports = {name: getattr(stack.settings.ports, name) for name in names}
-    for line in introduce(stack.api_url, ports, root=stack.settings.root):
+    for line in introduce(stack.api_url, ports, root=stack.settings.root, declaration=stack.declaration_file):
         _say(line)
 
 
@@ -203,7 +218,7 @@ def _link(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    stack = _make_stack()
+    stack = _make_stack(arguments.transport)
     root = stack.settings.root
     if is_running(root):
         _introduce(stack)

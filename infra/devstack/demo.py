@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -20,7 +21,6 @@ from db.waiting import wait_until
 from infra.devstack.clusters import HOST, Cluster
 from infra.devstack.phone import DEADLINE_S, DemoError, LiveAnswer, Phone
 from infra.devstack.seed import DEMO_LOGIN, change_order
-from publications.declare.declaration import STARTING_PATH
 
 ROUNDS = 50
 CUT_CHANGES = 3
@@ -248,11 +248,11 @@ def _describe(travels: list[Travel]) -> str:
     )
 
 
-def introduce(api_url: str, ports: dict[str, int], *, root: object) -> Iterator[str]:
+def introduce(api_url: str, ports: dict[str, int], *, root: Path, declaration: Path) -> Iterator[str]:
     """Say what runs where and how to log in."""
     for name, port in ports.items():
         yield f"{name:<8} {HOST}:{port}"
     username, password = DEMO_LOGIN
     yield f'log in   POST {api_url}/auth/login  {{"username": "{username}", "password": "{password}"}}'
-    yield f"by hand  PONTE_SECRETS_DIR={root}/secrets/ponte ponte plan --declaration {STARTING_PATH}"
-    yield f"watch    PONTE_SECRETS_DIR={root}/secrets/watch ponte status --declaration {STARTING_PATH}"
+    yield f"by hand  PONTE_SECRETS_DIR={root}/secrets/ponte ponte plan --declaration {declaration}"
+    yield f"watch    PONTE_SECRETS_DIR={root}/secrets/watch ponte status --declaration {declaration}"

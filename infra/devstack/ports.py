@@ -1,4 +1,4 @@
-"""Where the stack listens: nine ports in a row on 127.0.0.1."""
+"""Where the stack listens: eleven ports in a row on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class Ports:
     """SGP's own API."""
     live: int
     """From the VPS to that, for live questions."""
+    ingest: int
+    """Where the VPS takes pushes."""
+    push: int
+    """From the intranet to that."""
 
 
 def read_ports(environ: Mapping[str, str]) -> Ports:
@@ -47,6 +51,8 @@ def read_ports(environ: Mapping[str, str]) -> Ports:
         panel=base + 7,
         sgp_http=base + 8,
         live=base + 9,
+        ingest=base + 10,
+        push=base + 11,
     )
 
 

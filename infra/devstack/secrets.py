@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +43,23 @@ class SecretFolders:
         return self.root / "secrets" / "watch"
 
     @property
+    def push(self) -> Path:
+        """What `ponte push` reads."""
+        return self.root / "secrets" / "push"
+
+    @property
+    def ingest(self) -> Path:
+        """What the VPS's ingest reads."""
+        return self.root / "secrets" / "ingest"
+
+    @property
     def passfiles(self) -> Path:
         """What the subscribers' servers read."""
         return self.root / "passfiles"
 
     def make(self) -> None:
         """Create the folders; only their owner enters all but the last."""
-        for folder in (self.operator, self.api, self.worker, self.watch):
+        for folder in (self.operator, self.api, self.worker, self.watch, self.push, self.ingest):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.passfiles.mkdir(exist_ok=True, mode=0o755)
 
@@ -98,6 +109,17 @@ def service_dsn(folders: SecretFolders, endpoint: str, role: str, *, port: int) 
     """Return how a service's role reaches its database."""
     password = role_password(folders, endpoint, role)
     return make_conninfo("", host=HOST, port=port, dbname=endpoint, user=role, password=password)
+
+
+def keep_push_secrets(folders: SecretFolders) -> None:
+    """Give both ends of the push what they show each other."""
+    key = once(folders.push, "PONTE_PUSH_API_KEY")
+    path = folders.push / "ponte_push_secret"
+    if not path.exists():
+        made = base64.b64encode(secrets.token_bytes(32)).decode()
+        keep(folders.push, "PONTE_PUSH_SECRET", f"whsec_{made}")
+    keep(folders.ingest, "PONTE_PUSH_API_KEY", key)
+    keep(folders.ingest, "PONTE_PUSH_SECRET", path.read_text(encoding="utf-8").strip())
 
 
 def make_passwords(folders: SecretFolders, declaration: Declaration) -> None:

@@ -22,6 +22,15 @@ from infra.devstack.clusters import HOST, Cluster, ClusterSpec
 from infra.devstack.link import Link
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import find_server_user, server_version
+from infra.devstack.pushing import (
+    declare,
+    ingest_environment,
+    is_copied,
+    listens,
+    push_environment,
+    word_declaration,
+    write_push_secrets,
+)
 from infra.devstack.secrets import (
     SecretFolders,
     keep,
@@ -36,7 +45,8 @@ from infra.devstack.state import ProcessState, StackState, read_state, remove_st
 from infra.devstack.supervisor import ServiceSpec, Supervisor, end_leftovers
 from publications.act.apply import apply, wait_for_copies
 from publications.act.endpoints import Endpoints
-from publications.declare.declaration import STARTING_PATH, VARIABLE, Declaration, read_declaration
+from publications.act.transport import switch
+from publications.declare.declaration import STARTING_PATH, VARIABLE, Declaration, Export, Transport
 from publications.settings import PublicationsSettings, read_settings, watch_variable
 
 CLUSTERS = ("sgp", "vitrine", "vps")
@@ -56,6 +66,12 @@ class StackSettings:
     environ: Mapping[str, str]
     parameters: Mapping[str, str]
     """PostgreSQL settings for all three clusters, on top of the ones that every cluster gets."""
+    transport: Transport = "replication"
+    """Who brings the VPS its rows."""
+
+
+def _ignore(*_: object) -> None:
+    """Say nothing of it."""
 
 
 class Stack:
@@ -65,17 +81,31 @@ class Stack:
         self.settings = settings
         self.say = say
         self.folders = SecretFolders(settings.root)
-        self.declaration: Declaration = read_declaration(STARTING_PATH)
+        self.declaration: Declaration = declare(settings.transport)
         self.bindirs = find_bindirs(settings.environ, settings.root)
         self.clusters = {name: self._cluster(name) for name in CLUSTERS}
         ports = settings.ports
-        # From the VPS to the vitrine; from the intranet to the VPS; from the VPS to SGP, for live questions.
+        # From the VPS to the vitrine; from the intranet to the VPS, and to its ingest; from the VPS to SGP.
         self.link = Link(
             target=(HOST, ports.vitrine),
             listen_port=ports.link,
-            also={ports.back: (HOST, ports.vps), ports.live: (HOST, ports.sgp_http)},
+            also={
+                ports.back: (HOST, ports.vps),
+                ports.live: (HOST, ports.sgp_http),
+                ports.push: (HOST, ports.ingest),
+            },
         )
         self.supervisor = Supervisor()
+
+    @property
+    def declaration_file(self) -> Path:
+        """The declaration that it follows."""
+        own = self.settings.root / "sgp.toml"
+        return own if self.settings.transport == "push" else STARTING_PATH
+
+    @property
+    def _export(self) -> Export:
+        return self.declaration.active_exports[0]
 
     @property
     def media_root(self) -> Path:
@@ -150,6 +180,8 @@ class Stack:
 
     def _write_secrets(self) -> None:
         ports, folders = self.settings.ports, self.folders
+        if self._export.is_pushed:
+            self.declaration_file.write_text(word_declaration("push"), encoding="utf-8")
         make_passwords(folders, self.declaration)
         for name, cluster in self.clusters.items():
             keep_dsn(folders, name, cluster.conninfo(name))
@@ -171,6 +203,8 @@ class Stack:
             keep(folders.worker, f"PONTE_WORKER_{name}_DSN", dsn)
         for name, port in {**worker_dsns, "vps": ports.back}.items():
             keep(folders.watch, watch_variable(name), service_dsn(folders, name, "ponte_watch", port=port))
+
+        write_push_secrets(folders, self._export, vitrine=ports.vitrine, vps=ports.vps)
 
     def _seed(self) -> None:
         with connect(self.clusters["sgp"].conninfo("sgp")) as conn:
@@ -194,9 +228,20 @@ class Stack:
         with Endpoints(self.declaration, settings) as endpoints:
             apply(endpoints, allow_drop=False, report=lambda _: None)
             wait_for_copies(endpoints, report=lambda _: None, timeout_s=COPY_TIMEOUT_S)
+        if not self._export.is_pushed:
+            self._finish_road()
+
+    def _finish_road(self) -> None:
+        """Have the export carried as it is declared, and by nobody else, whatever an earlier run did."""
+        with Endpoints(self.declaration, self.publications_settings()) as endpoints:
+            switch(endpoints, self._export, report=_ignore, copied=_ignore, pushed=_ignore)
 
     def _start_services(self) -> None:
         self.miniaturas.mkdir(exist_ok=True)
+        if self._export.is_pushed:
+            self.supervisor.start(self._ingest())
+            self.supervisor.start(self._push())
+            self._finish_road()
         self.supervisor.start(self._sgp())
         self.supervisor.start(self._worker())
         self.supervisor.start(self._api())
@@ -207,6 +252,17 @@ class Stack:
         env = {"PONTE_SECRETS_DIR": str(self.folders.operator), sgp.PORT: str(port)}
         url = f"http://{HOST}:{port}/maquinas/"
         return self._service("sgp", "infra.devstack.sgp", env, ready=lambda: self._answers(url))
+
+    def _ingest(self) -> ServiceSpec:
+        port = self.settings.ports.ingest
+        env = ingest_environment(self.folders, port)
+        return self._service("ingest", "vps_readapi.ingest", env, ready=lambda: listens(port))
+
+    def _push(self) -> ServiceSpec:
+        env = push_environment(self.folders, self.declaration_file, self.settings.ports.push)
+        conninfo = self.clusters["vitrine"].conninfo("vitrine")
+        spec = self._service("push", "publications", env, ready=lambda: is_copied(conninfo))
+        return replace(spec, argv=(*spec.argv, "push"))
 
     def _api(self) -> ServiceSpec:
         env = {
@@ -231,7 +287,7 @@ class Stack:
     def _panel(self) -> ServiceSpec:
         env = {
             "PONTE_SECRETS_DIR": str(self.folders.watch),
-            VARIABLE: str(STARTING_PATH),
+            VARIABLE: str(self.declaration_file),
             "PONTE_PANEL_HOST": HOST,
             "PONTE_PANEL_PORT": str(self.settings.ports.panel),
         }
@@ -270,7 +326,7 @@ class Stack:
 
     def remember(self, control_port: int) -> None:
         """Write down what runs, for the next command."""
-        names = (*CLUSTERS, "link", "api", "back", "panel", "sgp_http", "live")
+        names = (*CLUSTERS, "link", "api", "back", "panel", "sgp_http", "live", "ingest", "push")
         ports = {name: getattr(self.settings.ports, name) for name in names}
         write_state(
             self.settings.root,
