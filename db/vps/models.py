@@ -133,6 +133,7 @@ tombstones = Table(
     Column("table_name", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("versao", BigInteger, nullable=False),
+    Column("pushed", BigInteger),
     Column("said_at", DateTime(timezone=True)),
     Column("buried_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     Index("tombstones_buried_at", "buried_at"),

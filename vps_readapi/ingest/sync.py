@@ -42,9 +42,10 @@ def _tell_apart(one: Any) -> str:
 _ROW = Annotated[FullRow, Tag("row")]
 _EITHER = Annotated[Annotated[SgpPedido, Tag("sgp")] | _ROW, Discriminator(_tell_apart)]
 BATCH: TypeAdapter[Batch] = TypeAdapter(Batch)
-ROWS: TypeAdapter[list[FullRow]] = TypeAdapter(list[FullRow])
-PEDIDOS_LIST: TypeAdapter[list[SgpPedido | FullRow]] = TypeAdapter(list[_EITHER])
-SGP_LIST: TypeAdapter[list[SgpPedido]] = TypeAdapter(list[SgpPedido])
+Rows = Sequence[SgpPedido | FullRow]
+WHOLE_ROWS: TypeAdapter[Rows] = TypeAdapter(list[FullRow])
+PEDIDOS_ROWS: TypeAdapter[Rows] = TypeAdapter(list[_EITHER])
+SGP_ROWS: TypeAdapter[Rows] = TypeAdapter(list[SgpPedido])
 _TAGS = {"upsert", "delete", "truncate", "sgp"}
 """Words in Pydantic's places that are no fields of the body."""
 
@@ -184,11 +185,11 @@ def _parse(adapter: TypeAdapter[Body], body: bytes) -> Body:
         raise RefusalError(Reason.INVALID, fields=found) from None
 
 
-def _read_rows(table: str, body: bytes, *, signed: bool) -> Sequence[SgpPedido | FullRow]:
+def _read_rows(table: str, body: bytes, *, signed: bool) -> Rows:
     """Read a list. What nobody signed is what SGP sends today, and nothing else."""
     if not signed:
-        return _parse(SGP_LIST, body)
-    return _parse(PEDIDOS_LIST, body) if table == PEDIDOS else _parse(ROWS, body)
+        return _parse(SGP_ROWS, body)
+    return _parse(PEDIDOS_ROWS if table == PEDIDOS else WHOLE_ROWS, body)
 
 
 def _name(place: tuple[int | str, ...]) -> str:

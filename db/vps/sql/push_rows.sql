@@ -90,11 +90,13 @@ BEGIN
                  one.window_table, one.key, one.key_type)
     USING gone, seen;
   GET DIAGNOSTICS removed = ROW_COUNT;
-  EXECUTE format('INSERT INTO guard.tombstones AS t (table_name, key, versao) '
-                 'SELECT $3, g.key::%1$s::text, max(coalesce(greatest(g.seen, $2), 0)) '
-                 '  FROM jsonb_to_recordset($1) AS g (key text, seen bigint) GROUP BY g.key::%1$s '
+  EXECUTE format('INSERT INTO guard.tombstones AS t (table_name, key, versao, pushed) '
+                 'SELECT $3, g.key::%1$s::text, d.up_to, d.up_to '
+                 '  FROM jsonb_to_recordset($1) AS g (key text, seen bigint), '
+                 '       LATERAL (SELECT coalesce(greatest(g.seen, $2), 0) AS up_to) AS d '
                  'ON CONFLICT (table_name, key) DO UPDATE '
-                 'SET versao = greatest(t.versao, excluded.versao), buried_at = excluded.buried_at', one.key_type)
+                 'SET versao = greatest(t.versao, excluded.versao), pushed = greatest(t.pushed, excluded.pushed), '
+                 '    buried_at = excluded.buried_at', one.key_type)
     USING gone, seen, short;
   RETURN removed;
 END

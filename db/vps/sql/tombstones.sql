@@ -1,7 +1,8 @@
 -- A deletion is remembered for three days, with the version up to which its row is dead: what was sent before it
 -- and comes after it raises nobody.
 
--- After a row was deleted by apply. What the window itself sweeps is no deletion: the same row may come again.
+-- After a row was deleted by apply, for what is pushed. Not for what apply brings next: where it is behind the push, it
+-- deletes what it is about to bring. What Ponte itself sweeps is no deletion at all: the same row may come again.
 CREATE OR REPLACE FUNCTION guard.bury() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET bytea_output = 'hex' AS $$
 BEGIN

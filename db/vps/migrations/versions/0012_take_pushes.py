@@ -9,7 +9,8 @@ TOMBSTONES = """
 CREATE TABLE guard.tombstones (
   table_name text NOT NULL,
   key text NOT NULL,
-  versao bigint NOT NULL,             -- up to which the row is dead
+  versao bigint NOT NULL,             -- up to which the row is dead for whatever is pushed
+  pushed bigint,                      -- and for what is replicated: told by a push, in its source's order
   said_at timestamptz,                -- by SGP's own clock, where SGP said so
   buried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (table_name, key)
