@@ -66,6 +66,7 @@ _FED: Mapping[str, tuple[str, ...]] = {
 _PUSHING = (
     "push.look(text)",
     "push.peek(text, pg_lsn, integer)",
+    "push.wait(pg_lsn, double precision, double precision)",
     "push.advance(text, pg_lsn, pg_lsn)",
     "push.begin(text)",
     "push.tell_fault(text, text, text, text)",

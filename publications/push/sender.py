@@ -21,6 +21,8 @@ from publications.push.vitrine import Standing, Vitrine
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 PART_S = 120.0
 """For so long one part of a large transaction is tried again by itself."""
+LET_GO_S, LET_GO_CHANGES = 0.25, 500
+"""The slot is let go of what arrived after so long, or so many changes."""
 IDLE_S = 1.0
 """While nothing has to leave the slot is let go, and what is published looked at, so often."""
 HEARTBEAT = "heartbeat"
@@ -55,6 +57,8 @@ class Sender:
         self._looking_at: str | None = None
         """Up to where the vitrine is being sent."""
         self._looked_at = ""
+        self._kept = 0
+        """So many changes have arrived and are still in the slot."""
         self._has_fault = True
         """One may have been told, by us or before us."""
         self._beat: Mapping[str, str | None] | None = None
@@ -70,7 +74,7 @@ class Sender:
         """Begin with the question where both ends stand."""
         if self._vitrine is not None:
             self._vitrine.close()
-        self._vitrine, self._arrived, self._looked_at = None, None, ""
+        self._vitrine, self._arrived, self._looked_at, self._kept = None, None, "", 0
 
     def step(self) -> int:
         """Send what is new, and return how many changes arrived. Raise PonteError, psycopg.Error.
@@ -80,14 +84,22 @@ class Sender:
         vitrine = self._vitrine = self._vitrine or self._open()
         if self._arrived is None:
             self._arrived = self._find_start(vitrine)
-        upto = self._looking_at or vitrine.read_flushed()
-        if upto == self._looked_at:
-            self._rest(vitrine, upto)
-            return 0
-        self._looking_at = upto
-        n_changes = self._send_new(vitrine, upto, self._arrived)
-        self._looking_at, self._looked_at = None, upto
+        upto = self._looking_at or self._wait(vitrine)
+        n_changes = 0
+        if upto != self._looked_at:
+            self._looking_at = upto
+            n_changes = self._send_new(vitrine, upto, self._arrived)
+            self._looking_at = None
+            if vitrine.seen_all:
+                self._looked_at = upto
+        self._rest(vitrine, upto)
         return n_changes
+
+    def _wait(self, vitrine: Vitrine) -> str:
+        """Wait for something new, but no longer than until the slot may be let go."""
+        longest_s = LET_GO_S if self._kept else IDLE_S
+        pause_s = self._settings.poll_seconds
+        return vitrine.wait(self._looked_at or NOWHERE, pause_s=pause_s, longest_s=longest_s)
 
     def _open(self) -> Vitrine:
         dsn = self._settings.vitrine_dsn.get_secret_value()
@@ -130,27 +142,33 @@ class Sender:
         return parse_lsn(upto)
 
     def _send_new(self, vitrine: Vitrine, upto: str, arrived: int) -> int:
-        n_changes, end_lsn = 0, None
+        n_changes = 0
         with vitrine.peek(upto) as events:
             limit = self._settings.batch_bytes
             for piece in gather(events, vitrine.find_row, after=arrived, limit_bytes=limit):
                 self._send(vitrine, piece, after=self._arrived)
                 n_changes += len(piece.changes)
                 if piece.end_lsn is not None:
-                    self._arrived, end_lsn = piece.commit_lsn, piece.end_lsn
-        if end_lsn is not None:
-            self._let_go(vitrine, print_lsn(end_lsn), arrived=print_lsn(self._arrived or 0))
+                    self._arrived = piece.commit_lsn
+        self._kept += n_changes
         return n_changes
 
     def _rest(self, vitrine: Vitrine, upto: str) -> None:
-        """Now and then see whether all is as it was, and let go of what did not have to leave."""
-        if time.monotonic() > self._let_go_at + IDLE_S:
+        """Let the slot go, now and then, of what arrived or did not have to leave.
+
+        It costs as much as a look; but what is kept is looked at again.
+        """
+        passed_s = time.monotonic() - self._let_go_at
+        if vitrine.seen_end and (passed_s > LET_GO_S or self._kept > LET_GO_CHANGES or not vitrine.seen_all):
+            arrived = print_lsn(self._arrived or 0)
+            self._let_go(vitrine, print_lsn(vitrine.seen_end), arrived=arrived)
+        elif not vitrine.seen_end and passed_s > IDLE_S:
             vitrine.check_published()
             self._let_go(vitrine, upto, arrived=None)
 
     def _let_go(self, vitrine: Vitrine, upto: str, *, arrived: str | None) -> None:
         vitrine.advance(upto, arrived=arrived)
-        self._let_go_at = time.monotonic()
+        self._let_go_at, self._kept = time.monotonic(), 0
         if self._beat is not None:
             vitrine.tell_beat(self._beat.get("beat"), self._beat.get("beat_at"))
             self._beat = None
@@ -172,7 +190,7 @@ class Sender:
         try:
             applied = self._push(request, is_part=piece.part > 0 or not piece.last)
         except PushError:
-            self._arrived = None  # whether it arrived is the receiver's to say
+            self._arrived, self._kept = None, 0  # whether it arrived is the receiver's to say
             raise
         self._pending = None
         if piece.last and parse_lsn(applied.position or NOWHERE) < piece.commit_lsn:

@@ -29,8 +29,9 @@ def run_service(sender: Sender, settings: PushSettings) -> None:
     log_event(log, "push_started")
     try:
         while True:
-            went_well = try_step(sender, settings, outage)
-            stop.wait(settings.poll_seconds if went_well else _pause_s(outage))
+            went_well = try_step(sender, settings, outage)  # which waits for something new
+            if not went_well:
+                stop.wait(_pause_s(outage))
     except KeyboardInterrupt:
         log_event(log, "push_stopped")
     finally:

@@ -24,8 +24,8 @@ class PushSettings(PonteSettings):
     """Sent along; the VPS knows the same."""
     secret: SecretStr
     """`whsec_` and base64: what each request is signed with; the VPS knows the same."""
-    poll_seconds: float = Field(0.02, ge=0.005, le=1)
-    """Between two questions whether the vitrine has written anything."""
+    poll_seconds: float = Field(0.003, ge=0.001, le=1)
+    """Between two looks of the vitrine's server whether anything was written."""
     batch_bytes: int = Field(1_000_000, ge=10_000, le=8_000_000)
     """About so much goes in one request, unpacked; a larger transaction goes in parts."""
     answer_seconds: float = Field(20, gt=0, le=300)

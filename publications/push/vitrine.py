@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import LiteralString
@@ -19,7 +19,7 @@ from db.sqlfile import read_blocks
 from db.waiting import wait_until
 from publications.declare.names import TableName
 from publications.push.changes import Texts
-from publications.push.pgoutput import Decoder, Event, Relation
+from publications.push.pgoutput import Commit, Decoder, Event, Relation
 from publications.push.published import Published
 from publications.push.receiver import PushError, PushFault
 
@@ -63,6 +63,10 @@ class Vitrine:
         Raise BusyWindowError, PushError, psycopg.Error.
         """
         self._subscriber, self._endpoint = subscriber, endpoint
+        self.seen_end = 0
+        """Where the last transaction ended that was peeked at and is still in the slot."""
+        self.seen_all = True
+        """The last look came to its end."""
         self._conn: Connection = connect(dsn, application=APPLICATION)
         self._aside = self._conn
         try:
@@ -107,9 +111,9 @@ class Vitrine:
             found[name] = Published(TableName(schema, name), tuple(columns), where)
         return found
 
-    def read_flushed(self) -> str:
-        """Return up to where everything is written."""
-        return self._value("flushed")
+    def wait(self, past: str, *, pause_s: float, longest_s: float) -> str:
+        """Return up to where everything is written, as soon as that is behind a place, or after so long."""
+        return self._value("wait", past, pause_s, longest_s)
 
     def check_published(self) -> None:
         """Raise PushError unless what is published is what was applied."""
@@ -131,13 +135,23 @@ class Vitrine:
     @contextmanager
     def peek(self, upto: str) -> Iterator[Iterator[Event]]:
         """Have what is committed up to there and not let go, for the length of a block."""
+        self.seen_end = 0
         given = {"subscriber": self._subscriber, "upto": upto, "changes": PEEK_CHANGES}
         with self._conn.transaction(), self._conn.cursor("peek", binary=True) as cursor:
             cursor.itersize = FETCH_ROWS
             cursor.execute(_SQL["peek"], given, binary=True)
-            decoder = Decoder()
-            decoded = (decoder.decode(row[0]) for row in cursor)
-            yield (event for event in decoded if event is not None)
+            yield self._decode(cursor)
+
+    def _decode(self, messages: Iterable[TupleRow]) -> Iterator[Event]:
+        decoder, n_messages = Decoder(), 0
+        for (message,) in messages:
+            n_messages += 1
+            event = decoder.decode(message)
+            if event is not None:
+                yield event
+            if isinstance(event, Commit):
+                self.seen_end = event.end_lsn
+        self.seen_all = n_messages < PEEK_CHANGES
 
     def find_row(self, relation: Relation, key: str) -> Texts | None:
         """Return a row as it is now; None if it is gone or does not leave any more."""
@@ -153,6 +167,7 @@ class Vitrine:
         """Let the slot go up to there. arrived: the last transaction that did, if one has."""
         given = {"subscriber": self._subscriber, "upto": upto, "arrived": arrived}
         self._aside.execute(_SQL["advance"], given)
+        self.seen_end = 0
 
     def begin(self) -> str:
         """Begin anew, and return from where the slot follows. Raise BusyWindowError."""

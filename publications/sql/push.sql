@@ -6,9 +6,9 @@ SELECT pg_try_advisory_lock(1886286952, hashtext(%s));
 -- where the way stands
 SELECT source, arrived::text, slot, is_lost, is_new, publications FROM push.look(%s);
 
--- name: flushed
--- up to where the vitrine has written
-SELECT pg_current_wal_flush_lsn();
+-- name: wait
+-- up to where the vitrine has written, as soon as that is behind a place
+SELECT push.wait(%s, %s, %s);
 
 -- name: peek
 -- what is to be sent

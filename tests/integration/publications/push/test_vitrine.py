@@ -21,7 +21,7 @@ Rows = dict[tuple[str, str], dict[str, str | None]]
 
 
 def read(vitrine: Vitrine, *, limit_bytes: int = 10**6) -> list[Piece]:
-    with vitrine.peek(vitrine.read_flushed()) as events:
+    with vitrine.peek(vitrine.wait("0/0", pause_s=0.01, longest_s=1)) as events:
         return list(gather(events, vitrine.find_row, after=0, limit_bytes=limit_bytes))
 
 
