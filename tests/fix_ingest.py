@@ -117,7 +117,7 @@ class Pusher:
 
 
 def read_orders(conn: Connection, columns: str = "id, versao, cliente, status") -> list[tuple[Any, ...]]:
-    query = sql.SQL("SELECT {} FROM vitrine.pedidos ORDER BY id").format(sql.SQL(columns))  # type: ignore[arg-type]
+    query = sql.SQL("SELECT {} FROM vitrine.pedidos ORDER BY id").format(sql.SQL(columns))
     return conn.execute(query).fetchall()
 
 

@@ -239,7 +239,7 @@ class Stack:
     def _start_services(self) -> None:
         self.miniaturas.mkdir(exist_ok=True)
         if self._export.is_pushed:
-            self.supervisor.start(self._ingest())
+            self.start_ingest()
             self.supervisor.start(self._push())
             self._finish_road()
         self.supervisor.start(self._sgp())
@@ -252,6 +252,10 @@ class Stack:
         env = {"PONTE_SECRETS_DIR": str(self.folders.operator), sgp.PORT: str(port)}
         url = f"http://{HOST}:{port}/maquinas/"
         return self._service("sgp", "infra.devstack.sgp", env, ready=lambda: self._answers(url))
+
+    def start_ingest(self) -> None:
+        """Start what takes pushes on the VPS."""
+        self.supervisor.start(self._ingest())
 
     def _ingest(self) -> ServiceSpec:
         port = self.settings.ports.ingest

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from db.freshness import ABSENT_S, Cause, Fault, HopState
 from publications.declare.declaration import Export
 from publications.watch.causes import explain_loss
-from publications.watch.follower import Sight
 from publications.watch.hops import HopView, join_samples, measure_behind_s
 from publications.watch.proofs import UNPROVEN_S, Losses
 from publications.watch.reading import Beat, PushState
+from publications.watch.sight import Sight
 from publications.watch.slots import WalSample, forecast
 
 CAUSES = {

@@ -14,10 +14,11 @@ def take_body(nonce: str | None, digest: bytes, body: dict[str, Any]) -> Select[
     return select(taken.table_valued(column("became", Text), column("counted", JSONB), name="taken"))
 
 
-def find_wrong(tables: dict[str, Any]) -> Select[Any]:
-    """Find the first value that its column can't hold: the `place` of its change, and the `field`."""
-    wrong = func.push.find_wrong(literal(tables, JSONB))
-    return select(wrong.table_valued(column("place", Integer), column("field", Text), name="wrong"))
+def find_wrong(body: dict[str, Any]) -> Select[Any]:
+    """Find the first value that its column can't hold: `part`, the `place` of its change, and the `field`."""
+    wrong = func.push.find_wrong(literal(body, JSONB))
+    columns = (column("part", Integer), column("place", Integer), column("field", Text))
+    return select(wrong.table_valued(*columns, name="wrong"))
 
 
 def read_position() -> Select[Any]:

@@ -73,8 +73,10 @@ class Store:
         return Position(source=rows[0].source, position=rows[0].position) if rows else Position()
 
     async def _name_wrong(self, body: dict[str, Any]) -> RefusalError:
-        found = await self._fetch(find_wrong(body["tables"]))
-        return WrongValueError(found[0].place, found[0].field) if found else RefusalError(Reason.INVALID)
+        found = await self._fetch(find_wrong(body))
+        if not found:
+            return RefusalError(Reason.INVALID)
+        return WrongValueError(found[0].part, found[0].place, found[0].field)
 
     async def _fetch(self, statement: Select[Any]) -> Rows:
         return await self._database.fetch(statement, timeout_s=TIMEOUT_S)
@@ -96,10 +98,14 @@ class Store:
 
 
 class WrongValueError(RefusalError):
-    """A value that its column can't hold. place: its change's; field: `row.` and a column, or `key`."""
+    """A value that its column can't hold.
 
-    def __init__(self, place: int, field: str) -> None:
+    part: of which part, if it is one; place: its change's in there; field: None for the key of a deletion.
+    """
+
+    def __init__(self, part: int | None, place: int, field: str | None) -> None:
         super().__init__(Reason.INVALID)
+        self.part = part
         self.place = place
         self.field = field
 

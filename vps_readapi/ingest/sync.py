@@ -19,6 +19,7 @@ from starlette.routing import Route
 from db.logs import log_event
 from db.outage import Outage
 from db.sync import CHANGES_PATH, POSITION_PATH, TABLE_PATH, Applied, Batch, Counts, FullRow, SgpPedido
+from db.window import KEYS
 from vps_readapi.ingest import metrics
 from vps_readapi.ingest.body import read_sent, unpack
 from vps_readapi.ingest.door import Door
@@ -36,17 +37,18 @@ log = logging.getLogger(__name__)
 
 
 def _tell_apart(one: Any) -> str:
-    return "sgp" if isinstance(one, dict) and SGP_KEY in one else "row"
+    return "sgp" if isinstance(one, dict) and SGP_KEY in one else "whole"
 
 
-_ROW = Annotated[FullRow, Tag("row")]
-_EITHER = Annotated[Annotated[SgpPedido, Tag("sgp")] | _ROW, Discriminator(_tell_apart)]
+_EITHER = Annotated[
+    Annotated[SgpPedido, Tag("sgp")] | Annotated[FullRow, Tag("whole")], Discriminator(_tell_apart)
+]
 BATCH: TypeAdapter[Batch] = TypeAdapter(Batch)
 Rows = Sequence[SgpPedido | FullRow]
 WHOLE_ROWS: TypeAdapter[Rows] = TypeAdapter(list[FullRow])
 PEDIDOS_ROWS: TypeAdapter[Rows] = TypeAdapter(list[_EITHER])
 SGP_ROWS: TypeAdapter[Rows] = TypeAdapter(list[SgpPedido])
-_TAGS = {"upsert", "delete", "truncate", "sgp"}
+_TAGS = {"upsert", "delete", "truncate", "sgp", "whole"}
 """Words in Pydantic's places that are no fields of the body."""
 
 
@@ -60,8 +62,16 @@ class Read:
     ignored: Counter[str]
     tables: frozenset[str]
     """Those that it names."""
-    place: str
-    """Where in the body a field stands, by its change's number and its own name."""
+    part: int | None
+    """Which it is of a batch; None of a list."""
+
+    def name(self, wrong: WrongValueError) -> str:
+        """Return a field's name as the sender knows it."""
+        if self.part is None:
+            [table] = self.tables
+            return f"{wrong.place}.{wrong.field or KEYS.get(table, 'id')}"
+        change = f"changes.{wrong.place}." + (f"row.{wrong.field}" if wrong.field else "key")
+        return change if wrong.part == self.part else f"parts.{wrong.part}.{change}"
 
 
 class Sync:
@@ -120,21 +130,19 @@ class Sync:
         batch = _parse(BATCH, body)
         folded, ignored = fold_batch(batch)
         tables = frozenset(one.table for one in batch.changes) & COLUMNS.keys()
-        return Read(nonce, _digest(CHANGES_PATH, body), folded, ignored, tables, "changes.{}.{}")
+        return Read(nonce, _digest(CHANGES_PATH, body), folded, ignored, tables, batch.part)
 
     def _read_list(self, table: str, fields: dict[str, str], sent: bytes, *, signed: bool) -> Read:
         body = unpack(sent, fields.get("content-encoding", ""))
         nonce = self._door.believe(fields, body) if signed else None
         folded, ignored = fold_list(table, _read_rows(table, body, signed=signed))
-        return Read(nonce, _digest(table, body), folded, ignored, frozenset({table}), "{}.{}")
+        return Read(nonce, _digest(table, body), folded, ignored, frozenset({table}), None)
 
     async def _take(self, read: Read) -> Taken:
         try:
             return await self._store.take(read.nonce, read.digest, read.folded)
         except WrongValueError as wrong:
-            raise RefusalError(
-                Reason.INVALID, fields=[read.place.format(wrong.place, wrong.field)]
-            ) from wrong
+            raise RefusalError(Reason.INVALID, fields=[read.name(wrong)]) from wrong
 
     def _answering(
         self, answer: Callable[[Request], Awaitable[Response]]

@@ -231,6 +231,20 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.take(text, bytea, jsonb) FROM PUBLIC;
 
+-- Where in a body that could not be taken, or in the parts that it is the last of, the first wrong value stands.
+CREATE OR REPLACE FUNCTION push.find_wrong(body jsonb, OUT part integer, OUT place integer, OUT field text)
+RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
+  SELECT p.part, w.place, w.field
+    FROM (SELECT kept.part, kept.batch -> 'tables' AS tables FROM push.parts AS kept
+           WHERE kept.source = body ->> 'source' AND kept.part < (body -> 'part')::integer
+           UNION ALL SELECT (body -> 'part')::integer, body -> 'tables') AS p,
+         push.find_wrong_value(p.tables) AS w
+   ORDER BY p.part
+   LIMIT 1
+$$;
+REVOKE EXECUTE ON FUNCTION push.find_wrong(jsonb) FROM PUBLIC;
+
 -- How far this VPS has the newest source.
 CREATE OR REPLACE FUNCTION push.position(OUT source text, OUT "position" pg_lsn) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$

@@ -153,41 +153,39 @@ RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION push.count(jsonb, text, bigint, bigint, bigint) FROM PUBLIC;
 
--- What the type of its column does not read, or a NULL where none may be: the first of a body's tables, by the place that the
--- change has in the body and the field.
-CREATE OR REPLACE FUNCTION push.find_wrong(tables jsonb, OUT place integer, OUT field text) RETURNS SETOF record
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
+-- What the type of its column does not read, or a NULL where none may be: the first of a body's tables, by the place
+-- that the change has in the body and the column, which is NULL for the key of a deletion.
+CREATE OR REPLACE FUNCTION push.find_wrong_value(tables jsonb, OUT place integer, OUT field text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
 DECLARE
   one record;
 BEGIN
   FOR one IN
-    SELECT (t.value -> 'places' ->> (e.nth - 1)::integer)::integer AS at, 'row.' || a.attname AS name,
+    SELECT (t.value -> 'places' ->> (e.nth - 1)::integer)::integer AS at, a.attname::text AS name,
            e.r ->> a.attname AS said, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull
       FROM jsonb_each(tables) AS t
       JOIN push.tables() AS w ON w.short = t.key
      CROSS JOIN jsonb_array_elements(t.value -> 'rows') WITH ORDINALITY AS e (r, nth)
       JOIN pg_attribute AS a ON a.attrelid = w.window_table AND a.attnum > 0 AND e.r ? a.attname::text
      UNION ALL
-    SELECT (g.value ->> 'at')::integer, 'key', g.value ->> 'key', w.key_type, true
+    SELECT (g.value ->> 'at')::integer, NULL, g.value ->> 'key', w.key_type, true
       FROM jsonb_each(tables) AS t
       JOIN push.tables() AS w ON w.short = t.key
      CROSS JOIN jsonb_array_elements(t.value -> 'gone') AS g
      ORDER BY 1, 2
   LOOP
-    IF one.said IS NULL THEN
-      IF one.attnotnull THEN
-        RETURN QUERY SELECT one.at, one.name;
-        RETURN;
-      END IF;
-      CONTINUE;
-    END IF;
+    CONTINUE WHEN one.said IS NULL AND NOT one.attnotnull;
     BEGIN
-      EXECUTE format('SELECT $1::%s', one.type) USING one.said;
+      IF one.said IS NOT NULL THEN
+        EXECUTE format('SELECT $1::%s', one.type) USING one.said;
+        CONTINUE;
+      END IF;
     EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-      RETURN QUERY SELECT one.at, one.name;
-      RETURN;
+      NULL;
     END;
+    RETURN QUERY SELECT one.at, one.name;
+    RETURN;
   END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION push.find_wrong(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION push.find_wrong_value(jsonb) FROM PUBLIC;

@@ -332,7 +332,7 @@ def test_of_two_that_hold_what_the_other_wants_the_push_gives_way(
         thread = threading.Thread(target=give)
         thread.start()
         waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'vitrine.pedidos'::regclass"
-        assert wait_until(lambda: caught or mirror.execute(waiting).fetchone() is not None, DEADLINE_S)
+        assert wait_until(lambda: bool(caught or mirror.execute(waiting).fetchone()), DEADLINE_S)
         apply.execute("INSERT INTO vitrine.imagens (id, versao) VALUES (1, 5)")
         thread.join(DEADLINE_S)
     assert [error.sqlstate in {"55P03", "40P01"} for error in caught] == [True]

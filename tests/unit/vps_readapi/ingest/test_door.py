@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from ipaddress import ip_network
 
 import pytest
@@ -67,7 +68,12 @@ def test_a_body_is_believed_by_its_signature() -> None:
         DOOR.believe(fields(KEY, b"[]") | {SIGNATURE: "v1,AAAA"}, b"[]")
 
 
-PACK = {"": bytes, "identity": bytes, "gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    "identity": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
 
 
 @pytest.mark.parametrize("encoding", PACK)
