@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -137,10 +138,10 @@ class Vitrine:
         """Have what is committed up to there and not let go, for the length of a block."""
         self.seen_end = 0
         given = {"subscriber": self._subscriber, "upto": upto, "changes": PEEK_CHANGES}
-        with self._conn.transaction(), self._conn.cursor("peek", binary=True) as cursor:
-            cursor.itersize = FETCH_ROWS
-            cursor.execute(_SQL["peek"], given, binary=True)
-            yield self._decode(cursor)
+        with self._conn.cursor() as cursor:
+            rows = cursor.stream(_SQL["peek"], given, binary=True, size=FETCH_ROWS)
+            with contextlib.closing(cast("Generator[TupleRow]", rows)):  # else the session stays busy with it
+                yield self._decode(rows)
 
     def _decode(self, messages: Iterable[TupleRow]) -> Iterator[Event]:
         decoder, n_messages = Decoder(), 0
