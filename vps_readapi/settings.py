@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pydantic_settings import SettingsConfigDict
 
 from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
-from db.settings import PREFIX, Conninfo, CredentialSettings, check_key_pair
-from vps_readapi.live.settings import LiveSettings, Words
+from db.settings import PREFIX, Conninfo, CredentialSettings, Words, check_key_pair
+from vps_readapi.live.settings import LiveSettings
 from vps_readapi.pedidos.visibility import ANY
 
 MIN_KEY_BYTES = 32
