@@ -68,6 +68,7 @@ def serve_here(settings: ApiSettings, listener: socket.socket) -> int:
         access_log=False,  # addresses hold clients' names and signatures
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # whose word counts is declared, and read where it is needed
         backlog=BACKLOG,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,

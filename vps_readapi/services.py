@@ -23,6 +23,7 @@ from vps_readapi.auth.tokens import TokenKeys, Tokens
 from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.database import Database
 from vps_readapi.events import Events
+from vps_readapi.front.proxies import Proxies
 from vps_readapi.front.request import Requests
 from vps_readapi.limits import Limits
 from vps_readapi.live.room import LiveRoom, open_live
@@ -64,6 +65,7 @@ class Services:
     events: Events
     requests: Requests
     limits: Limits
+    proxies: Proxies
     version: str
 
 
@@ -122,6 +124,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     media=media,
                     originals=originals,
                     live=live,
+                    proxies=Proxies(settings.proxies),
                     version=version("sgp-ponte"),
                 )
     finally:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
-from db.settings import PREFIX, Conninfo, CredentialSettings, Words, check_key_pair
+from db.settings import PREFIX, Conninfo, CredentialSettings, Words, check_key_pair, split_words
 from vps_readapi.live.settings import LiveSettings
 from vps_readapi.pedidos.visibility import ANY
 
@@ -24,6 +25,10 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _check_network(given: str) -> str:
+    return str(ip_network(given, strict=False))
+
+
 def _check_time_zone(name: str) -> str:
     known = available_timezones()  # none where the system has no list of them, as on Windows
     if known and name not in known:
@@ -32,6 +37,8 @@ def _check_time_zone(name: str) -> str:
 
 
 Key = Annotated[SecretStr, AfterValidator(_check_key)]
+Network = Annotated[str, AfterValidator(_check_network)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(split_words)]
 
 
 class ApiSettings(LiveSettings, CredentialSettings):
@@ -43,6 +50,8 @@ class ApiSettings(LiveSettings, CredentialSettings):
     """libpq's connection string; an empty one means the `PG*` variables."""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
+    proxies: Networks = ()
+    """Addresses or networks of the proxies in front: what they say of where a request comes from counts."""
     token_key: Key
     """What session tokens are signed with; SGP's key is another one."""
     token_key_id: str = Field(default="t1", pattern=KEY_ID)

@@ -5,7 +5,7 @@ from db.migrate import run_with_routines
 revision = "0018"
 down_revision = "0016"
 
-# Rows that are short hold nothing that the rules of today cut. What the window shows already is not written again.
+# Rows that are short hold nothing that today's rules cut. What the window shows already is not written again.
 AGAIN = """
 DO $do$
 DECLARE
@@ -14,7 +14,8 @@ DECLARE
 BEGIN
   FOREACH landing IN ARRAY ARRAY['public.pedidos', 'public.pedido_imagens', 'public."user"'] LOOP
     CONTINUE WHEN to_regclass(landing) IS NULL;
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS l WHERE octet_length(l::text) > 500)', landing) INTO long;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS l WHERE octet_length(l::text) > 500)', landing)
+      INTO long;
     IF long THEN
       PERFORM projection.reproject(landing);
     END IF;

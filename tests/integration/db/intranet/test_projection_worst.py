@@ -1,4 +1,4 @@
-"""The worst that a text of SGP's can be: it costs its own order something, and no other order more than a moment.
+"""The worst that a text of SGP's can be: it costs its own order something, the others no more than a moment.
 
 The sessions' statement time-out is the bound on time; what memory a server may take is measured by its peak.
 """
@@ -132,7 +132,7 @@ def test_the_proof_and_the_trigger_agree_at_the_bounds(landing: Connection) -> N
         landing.execute("UPDATE public.pedidos SET numero = %s", [text])
         found = read(landing)
         assert len(found["numero"]) == min(letters, 4096)
-        assert ("texto_cortado" in found["avisos"]) is (letters > 4096)  # noqa: PLR2004
+        assert ("texto_cortado" in found["avisos"]) is (letters > 4096)
         assert ask(landing, "SELECT count(*) FROM projection.find_unlike('public.pedidos', NULL, NULL)") == 0
         landing.execute(
             "UPDATE public.pedidos SET numero = '2', financeiro = NOT coalesce(financeiro, false)"
@@ -175,7 +175,7 @@ ITEMS = st.recursive(
 @given(items=ITEMS, cut=st.integers(min_value=0, max_value=40))
 def test_any_list_lands_and_proves_equal(landing: Connection, items: object, cut: int) -> None:
     text = json.dumps(items)
-    text = text[: len(text) - cut] if cut < 20 else text  # noqa: PLR2004
+    text = text[: len(text) - cut] if cut < 20 else text
     landing.execute("DELETE FROM public.pedidos")
     land(landing, build_row("status_penden") | {"items": text})
     found = read(landing)
