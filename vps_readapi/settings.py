@@ -106,9 +106,15 @@ class ApiSettings(LiveSettings, CredentialSettings):
     processes: int = Field(default=1, ge=1, le=64)
     """How many processes answer on the one port."""
     cache_mb: int = Field(default=64, ge=1, le=65536)
-    """How much each process keeps of single orders."""
+    """How much each process keeps of single orders, in all their codings."""
     list_orders: int = Field(default=20_000, ge=0)
     """Up to so many orders each process keeps the whole list; beyond, it is read each time."""
+    list_mb: int = Field(default=64, ge=1, le=65536)
+    """Up to so much: its rows, which a list and its codings come from, take three to four times that."""
+    max_connections: int = Field(default=1000, ge=10, le=100_000)
+    """How many connections each process holds; strangers who do nothing give way to others."""
+    max_address_connections: int = Field(default=200, ge=1, le=100_000)
+    """How many of them may be one address's that is no proxy's."""
     max_streams: int = Field(default=500, ge=1)
     """How many event streams one process holds open."""
     max_user_streams: int = Field(default=10, ge=1)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from vps_readapi.addresses import find_network
 from vps_readapi.auth.queries import settle_attempt, take_attempt
 from vps_readapi.database import Database
 
 _PURPOSE = b"ponte failed logins"
-NETWORK_BITS = 64
-"""One household has so many bits of IPv6 addresses to itself."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +50,3 @@ class Attempts:
 
     def _digest(self, kind: str, text: str) -> bytes:
         return hmac.digest(self._key, f"{kind}:{text}".encode("utf-8", "surrogatepass"), sha256)
-
-
-def find_network(host: str) -> str:
-    """Return what an address is counted as: itself, or the network of an IPv6 address."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((address, NETWORK_BITS), strict=False))

@@ -356,7 +356,7 @@ def test_the_bound_on_guesses_is_what_is_written_down() -> None:
     """The best that a guesser can do: some pauses, then a quarter of an hour without any, and again."""
 
     def a_day(pauses: int) -> float:
-        waited_s = sum(min(300, 2**number) for number in range(pauses))
+        waited_s = sum(min(300, 1 << number) for number in range(pauses))
         return (5 + pauses) * 86400 / (waited_s + 900)
 
     assert int(max(map(a_day, range(40)))) <= GUESSES_A_DAY

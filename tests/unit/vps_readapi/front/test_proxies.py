@@ -7,7 +7,7 @@ import logging
 import pytest
 from starlette.types import Scope
 
-from vps_readapi.auth.attempts import find_network
+from vps_readapi.addresses import find_network
 from vps_readapi.front.proxies import Proxies
 
 
