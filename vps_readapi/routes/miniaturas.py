@@ -47,13 +47,13 @@ async def read_miniatura(
     """Answer the picture, as long as the photo is there."""
     if not services.media.is_signed(chave, s):
         raise ProblemError(403, "Endereço de imagem inválido")
-    chave = await _find_present(chave, services)
+    chave = await _find_present(chave, services, original=tamanho == ORIGINAL)
     if tamanho == ORIGINAL or chave.endswith(f"/{ORIGINAL}"):
         return await _answer_original(chave, request, services)
     return await _answer_rendition(chave, tamanho, request, services)
 
 
-async def _find_present(chave: str, services: Services) -> str:
+async def _find_present(chave: str, services: Services, *, original: bool) -> str:
     """Return what the photo's key is by now. Raise ProblemError (404) for a photo that is gone."""
     imagem_id = read_imagem_id(chave)
     row = None
@@ -61,13 +61,10 @@ async def _find_present(chave: str, services: Services) -> str:
         row = await services.database.fetch_first(find_photo(imagem_id, chave))
     if row is None:
         raise ProblemError(404, MISSING)
-    if (
-        row.chave is None
-        or chave.endswith(f"/{ORIGINAL}")
-        or name_rendition(row.chave, 0) == name_rendition(chave, 0)
-    ):
-        return chave
-    return str(row.chave)
+    if original and imagem_id is not None:
+        return f"{imagem_id}/{ORIGINAL}"
+    is_present = row.chave is None or name_rendition(row.chave, 0) == name_rendition(chave, 0)
+    return chave if is_present or chave.endswith(f"/{ORIGINAL}") else str(row.chave)
 
 
 async def _answer_rendition(chave: str, tamanho: str, request: Request, services: Services) -> Response:
