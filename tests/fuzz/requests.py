@@ -13,7 +13,8 @@ from tests.fuzz.outcome import Outcome, run_rounds, spoil
 PATHS = (
     "/pedidos/", "/pedidos/1", "/pedidos/?busca=agencia", "/pedidos/?limit=3&skip=1", "/pedidos/?desde=x.1",
     "/pedidos/?depois=x", "/pedidos/totais?status=pronto", "/pedidos/status/pronto", "/pedidos/resumo",
-    "/auth/me", "/miniaturas/5.webp?s=x", "/saude/status", "/openapi.json", "/materiais/", "/print-logs?limit=1", "/nada",
+    "/auth/me", "/miniaturas/5.webp?s=x", "/saude/status", "/openapi.json", "/materiais/",
+    "/print-logs?limit=1", "/nada",
 )  # fmt: skip
 FIELDS = (
     "If-None-Match: W/\"x\", *", "Accept-Encoding: zstd;q=1, br", "Origin: http://x", "Sync-Max-Age: 1",
