@@ -155,6 +155,7 @@ class Endpoints:
                     tables=self._tables(name),
                     published=self._published(name),
                     kept=derive_kept(declaration, name),
+                    exports=name == declaration.intake.target,
                 )
         for hop in hops:
             live[hop.source] = self._find_misfit(hop, wanted, live)

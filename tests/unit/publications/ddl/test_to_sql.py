@@ -104,9 +104,10 @@ ROLE = RoleSpec(
     powers=frozenset({"member of pg_monitor"}),
 )
 BARE = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
+FREE = "CONNECTION LIMIT -1"
 PASSWORD = ["\\password ana", "COMMIT"]
 SHAPED = [
-    f'ALTER ROLE "ana" LOGIN {BARE} NOREPLICATION',
+    f'ALTER ROLE "ana" LOGIN {BARE} NOREPLICATION {FREE}',
     """ALTER ROLE "ana" SET "lock_timeout" = '5s'""",
     """ALTER ROLE "ana" SET "work_mem" = '1MB'""",
 ]
@@ -159,7 +160,7 @@ SQL: dict[str, tuple[Step, list[str]]] = {
     ),
     "create role that replicates": (
         CreateRole("e", RoleSpec("ana", replication=True)),
-        ["BEGIN", 'CREATE ROLE "ana" LOGIN', f'ALTER ROLE "ana" LOGIN {BARE} REPLICATION', *PASSWORD],
+        ["BEGIN", 'CREATE ROLE "ana" LOGIN', f'ALTER ROLE "ana" LOGIN {BARE} REPLICATION {FREE}', *PASSWORD],
     ),
     "alter role": (
         AlterRole(
