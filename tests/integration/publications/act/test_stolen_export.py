@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -12,8 +13,15 @@ from psycopg.conninfo import make_conninfo
 
 from publications.act.apply import LOCK_KEY
 from publications.decide.wanted import CARRIER_CONNECTIONS
+from publications.faces.machine import to_nagios
+from publications.panel import metrics
+from publications.panel.page import make_page
+from publications.panel.poller import Polled
+from publications.watch.checks import CheckKind, Level, check_view
+from publications.watch.road import look_once
 from tests.fix_clusters import PORTS
 from tests.fix_road import ROLE_PASSWORD, Road, plan_lines
+from tests.fix_watch import watch_dsns
 
 WAYS = {"SQL": "", "replication": "database"}
 DENIED = {
@@ -69,20 +77,26 @@ def test_the_export_credential_enters_no_other_database(road: Road, way: str) ->
             steal(road, "sub_vps", dbname=dbname, way=way).close()
 
 
+def take_all(road: Road, subscription: str, opened: ExitStack) -> None:
+    for _ in range(CARRIER_CONNECTIONS + 1):
+        opened.enter_context(steal(road, subscription))
+
+
 @pytest.mark.parametrize("subscription", ["sub_intake", "sub_vps"])
 def test_a_carriers_credential_leaves_sessions_for_others(road: Road, subscription: str) -> None:
     hop = next(one for one in road.declaration.hops if one.subscription == subscription)
     with ExitStack() as opened:
         with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
-            for _ in range(CARRIER_CONNECTIONS + 1):
-                opened.enter_context(steal(road, subscription))
+            take_all(road, subscription, opened)
         assert road.run(hop.source, "SELECT 1") == [(1,)]
     road.wait_arrival()
 
 
 @pytest.mark.parametrize("subscription", ["sub_intake", "sub_vps"])
 def test_a_carriers_query_fills_no_disk(road: Road, subscription: str) -> None:
-    much = "SELECT count(*) FROM (SELECT DISTINCT repeat(n::text, 90) FROM generate_series(1, 400000) AS n) AS t"
+    much = (
+        "SELECT count(*) FROM (SELECT DISTINCT repeat(n::text, 90) FROM generate_series(1, 400000) AS n) AS t"
+    )
     with stolen(road, subscription) as thief:
         thief.execute("SET work_mem = '64kB'")
         with pytest.raises(errors.ConfigurationLimitExceeded):
@@ -108,6 +122,25 @@ def test_slots_that_nobody_declared_are_found_by_their_names(road: Road, subscri
         assert fact.startswith(f"{source} has a ")
         assert "keeps WAL" in fact
         assert name in fact
+
+
+def test_a_slot_that_nobody_declared_is_on_every_face(road: Road) -> None:
+    with stolen(road, way="database") as thief:
+        thief.execute("CREATE_REPLICATION_SLOT theirs PHYSICAL RESERVE_WAL")
+    dsns = watch_dsns(PORTS["vps"], road.servers)
+    seen = look_once(road.declaration, dsns)
+    road.run("vitrine", "SELECT pg_drop_replication_slot('theirs')")
+    checks = check_view(seen)
+    [found] = [one for one in checks if one.kind is CheckKind.SLOT_UNDECLARED]
+    assert (found.subject, found.level) == ("theirs", Level.WARNING)
+    assert "vitrine has a physical slot that nobody declared" in to_nagios(seen, checks)
+    page = make_page(Polled(seen, time.time(), time.monotonic()))
+    assert [alarm for alarm in page.alarms if "Fila theirs em vitrine" in alarm]
+    families = {family.name: family for family in metrics.collect(seen, 1.0, 0.0)}
+    [sample] = families[metrics.SLOT_UNDECLARED.name].samples
+    assert sample.labels == {"endpoint": "vitrine", "slot": "theirs"}
+    after = check_view(look_once(road.declaration, dsns))
+    assert [one for one in after if one.kind is CheckKind.SLOT_UNDECLARED] == []
 
 
 def test_a_temporary_slot_is_found_while_it_keeps_wal(road: Road) -> None:
