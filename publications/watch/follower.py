@@ -16,6 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
+from db.bounded import BoundedConnection, UnbelievableError
 from db.engines import Connection, connect
 from db.errors import PonteError
 from db.logs import log_event
@@ -37,6 +38,7 @@ from publications.watch.reading import (
     read_offline_bound,
     read_reading,
 )
+from publications.watch.sanity import check_count, check_flag, check_last_error, check_reading, check_seconds
 from publications.watch.slots import WalSample
 from publications.watch.trends import Tracks
 
@@ -205,12 +207,19 @@ class Follower:
                 if conn is None:
                     conn = open_link(self._dsn)
                     self._tracks.forget_counts()
-                self._take(self._read(conn), began)
+                self._take(self._read_sane(conn), began)
             except psycopg.Error as error:
                 conn = self._fail(error, conn)
             self._looked.set()
             self._stopping.wait(RETRY_S if self._failures else self._interval_s)
         _close(conn)
+
+    def _read_sane(self, conn: Connection) -> EndpointReading:
+        """Look, and believe nothing that can't be: it would stop whoever reckons with it."""
+        try:
+            return check_reading(self._read(conn))
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise UnbelievableError(f"answers what can't be: {type(error).__name__}") from error
 
     def _read(self, conn: Connection) -> EndpointReading:
         reading = read_reading(conn, self.endpoint, self._role, disk=self._disk)
@@ -264,7 +273,7 @@ class Follower:
         if now - self._bound_tried_at < BOUND_S:
             return
         self._bound_tried_at = now
-        found, has_key = read_offline_bound(conn), read_has_key(conn)
+        found, has_key = check_seconds(read_offline_bound(conn)), check_flag(read_has_key(conn))
         with self._lock:
             self._sight = replace(self._sight, max_offline_s=found, has_key=has_key)
 
@@ -276,7 +285,7 @@ class Follower:
             return
         self._gaps_tried_at = now
         try:
-            found = read_gaps(conn, block)
+            found = check_count(read_gaps(conn, block))
         except psycopg.Error as error:
             self._endure(error, conn)
             return
@@ -293,7 +302,7 @@ class Follower:
         else:
             self._error_tried_at = now
             try:
-                found = read_last_error(conn, block)
+                found = check_last_error(read_last_error(conn, block))
             except psycopg.Error as error:
                 self._endure(error, conn)
                 return
@@ -365,7 +374,8 @@ def open_link(dsn: SecretStr, application: LiteralString = APPLICATION) -> Conne
     given = conninfo_to_dict(dsn.get_secret_value())
     probe(given)
     options = f"{_LINK['options']} {given.get('options') or ''}".strip()
-    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=application)
+    told = make_conninfo("", **{**_LINK, **given, "options": options})
+    return connect(told, application=application, kind=BoundedConnection)
 
 
 def _close(conn: Connection | None) -> None:
