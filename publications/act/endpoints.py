@@ -165,7 +165,7 @@ class Endpoints:
         if declaration.intake.is_fed:
             live.setdefault(declaration.intake.source, EndpointSpec(declaration.intake.source))
             facts[declaration.intake.source] = replace(assume_facts(), assumed=self._file_error is not None)
-        seen = Situation(declaration, live, facts, source, filters)
+        seen = Situation(declaration, live, facts, source, filters, self.settings.conninfos)
         plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
             plan=Plan(tuple(step for step in plan.steps if step.endpoint in self.connections)),

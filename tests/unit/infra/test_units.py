@@ -35,7 +35,7 @@ def test_a_unit_leaves_little_open(unit: Path, tmp_path: Path) -> None:
     # Our programs are not here, and a unit without its program is no unit.
     copy.write_text(PROGRAM.sub(r"\1/bin/true", unit.read_text(encoding="utf-8")), encoding="utf-8")
     given = ["--offline=true", "--json=short", "--no-pager", f"--threshold={MOST * 10:.0f}"]
-    command = [need_tool("systemd-analyze"), "security", *given, copy]
+    command = [str(need_tool("systemd-analyze")), "security", *given, str(copy)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, [one["name"] for one in json.loads(done.stdout) if not one["set"]]
 
