@@ -65,10 +65,12 @@ WORK = {
 
 @pytest.mark.parametrize(("endpoint", "role"), WORK, ids=lambda one: one)
 def test_a_services_role_can_do_its_work_and_nothing_else(kept_road: Road, endpoint: str, role: str) -> None:
-    told = {"host": "127.0.0.1", "port": PORTS[endpoint], "dbname": endpoint, "user": role}
+    told = make_conninfo(
+        "", host="127.0.0.1", port=PORTS[endpoint], dbname=endpoint, user=role, password=ROLE_PASSWORD
+    )
     may, may_not = WORK[endpoint, role]
     allowed = []
-    with psycopg.connect(make_conninfo("", **told, password=ROLE_PASSWORD), autocommit=True) as thief:
+    with psycopg.connect(told, autocommit=True) as thief:
         for statement in may:
             thief.execute(statement.encode())
         thief.execute("SET default_transaction_read_only = off")  # which is no bound: anybody may
