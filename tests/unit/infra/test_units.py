@@ -61,3 +61,20 @@ def test_each_service_has_a_user_and_a_folder_of_secrets_of_its_own() -> None:
         for found in re.findall(r"PONTE_SECRETS_DIR=(\S+)", unit.read_text(encoding="utf-8"))
     )
     assert set(folders.values()) == {1}
+
+
+def test_on_windows_too_each_service_has_an_account_and_secrets_of_its_own() -> None:
+    """Read from the page alone: no Windows is here to try it on."""
+    page = (UNITS[0].parents[1] / "windows/worker.md").read_text(encoding="utf-8")
+    services = set(re.findall(r"nssm install (\w+)", page))
+    assert services == {"PonteFeeder", "PontePanel", "PonteWorker"}
+    accounts = dict(re.findall(r'nssm set (\w+) ObjectName "(.+)"', page))
+    assert accounts == {one: f"NT SERVICE\\{one}" for one in services}
+    folders = Counter(re.findall(r"PONTE_SECRETS_DIR=(\S+)", page))
+    assert len(folders) == len(services)
+    assert set(folders.values()) == {1}
+    for service in services:
+        [given] = re.findall(rf'icacls (C:\\Ponte\\secrets\\\w+) /grant "NT SERVICE\\{service}:', page)
+        assert given in folders
+    assert not re.search(r"^nssm set \w+ ObjectName LocalSystem|^schtasks .*SYSTEM", page, re.MULTILINE)
+    assert '/inheritance:r /grant:r "*S-1-5-32-544:' in page

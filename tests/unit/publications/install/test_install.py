@@ -200,4 +200,4 @@ def test_the_archive_is_for_its_owner_alone_and_the_same_each_time() -> None:
     assert packed == pack(bundle, STARTING_PATH)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert {entry.mode for entry in archive} == {0o600}
-        assert "ponte-vps/install" in archive.getnames()
+        assert {"ponte-vps/install", "ponte-vps/requirements.txt"} <= {*archive.getnames()}
