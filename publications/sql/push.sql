@@ -1,6 +1,6 @@
 -- name: hold
 -- only one push to a subscriber is at work
-SELECT pg_try_advisory_lock(1886286952, hashtext(%s));
+SELECT push.hold(%s);
 
 -- name: look
 -- where the way stands

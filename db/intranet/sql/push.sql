@@ -15,6 +15,16 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.require(text) FROM public;
 
+-- Be the only one who pushes there, for as long as the session lasts; false where another is.
+CREATE OR REPLACE FUNCTION push.hold(which text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM push.require(which);
+  RETURN pg_try_advisory_lock(hashtextextended('ponte-push ' || which, 0));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION push.hold(text) FROM public;
+
 -- Where a way stands: who we are, what arrived, what the slot has forgotten, whether it is lost or was made anew.
 CREATE OR REPLACE FUNCTION push.look(
   which text, OUT source text, OUT arrived pg_lsn, OUT slot name, OUT is_lost boolean, OUT is_new boolean,
