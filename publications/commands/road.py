@@ -71,6 +71,7 @@ def make_plan(arguments: argparse.Namespace) -> int:
     """Print what there is to do."""
     with _open(arguments, partial=True) as endpoints:
         reading = endpoints.read()
+        _tell_unseen(endpoints)
     if arguments.json:
         print(to_json(reading.plan, refusals=reading.refusals, findings=reading.findings))
     else:
@@ -93,6 +94,7 @@ def apply_plan(arguments: argparse.Namespace) -> int:
             allow_drop=arguments.allow_drop,
             report=_report,
         )
+        _tell_unseen(endpoints)
         if arguments.no_wait:
             settle(endpoints)
         else:
@@ -100,6 +102,17 @@ def apply_plan(arguments: argparse.Namespace) -> int:
         left = endpoints.read().plan
     print(f"applied {len(done.steps)} steps; {to_text(left)}")
     return PENDING if left.steps else OK
+
+
+def _tell_unseen(endpoints: Endpoints) -> None:
+    """Say what is left alone because it is pushed to and there is no other way there."""
+    for name in endpoints.unseen:
+        talk.print(
+            f"{name} can't be seen from here ({dsn_variable(name)} is not set): its own tables, roles and"
+            " subscriptions were not compared",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def resync_tables(arguments: argparse.Namespace) -> int:

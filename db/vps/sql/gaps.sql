@@ -4,11 +4,11 @@
 --
 -- Depth 1 is apply; a copy becomes an update within the guard's INSERT and may pass over any number of beats.
 -- A count that is filled in later is ahead of the beats under way, and a beat that the first hop lost is counted
--- as the next one: both numbers must jump.
+-- as the next one: both numbers must jump. What is pushed passes over beats, too, and is proven by its positions.
 CREATE OR REPLACE FUNCTION guard.note_gap() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
-  IF pg_trigger_depth() = 1 THEN
+  IF pg_trigger_depth() = 1 AND current_setting('ponte.pushed', true) IS DISTINCT FROM 'on' THEN
     INSERT INTO guard.gaps (after_beat, beat) VALUES (OLD.beat, NEW.beat);
   END IF;
   RETURN NULL;

@@ -201,7 +201,7 @@ REVOKE EXECUTE ON FUNCTION push.take_list(jsonb) FROM PUBLIC;
 CREATE OR REPLACE FUNCTION push.take(nonce text, digest bytea, body jsonb, OUT became text, OUT counted jsonb)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog SET session_replication_role = 'replica' SET lock_timeout = '600ms'
-SET deadlock_timeout = '100ms' SET datestyle = 'ISO' SET timezone = 'UTC' SET bytea_output = 'hex' AS $$
+SET deadlock_timeout = '100ms' SET ponte.pushed = 'on' SET datestyle = 'ISO' SET timezone = 'UTC' SET bytea_output = 'hex' AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(15015015);
   PERFORM push.sweep();
