@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 UNITS = sorted((Path(__file__).parents[3] / "infra/systemd").glob("*.service"))
 MOST = 3.0
 PROGRAM = re.compile(r"^(Exec\w+=)\S+", re.MULTILINE)
-TALKS = {"api", "feeder", "https", "ingest", "panel", "postgres", "reconcile", "ssh", "worker"}
+TALKS = {"api", "feeder", "https", "ingest", "panel", "postgres", "push", "reconcile", "ssh", "worker"}
 
 
 def read_setting(unit: Path, name: str) -> str:
@@ -67,7 +67,7 @@ def test_on_windows_too_each_service_has_an_account_and_secrets_of_its_own() -> 
     """Read from the page alone: no Windows is here to try it on."""
     page = (UNITS[0].parents[1] / "windows/worker.md").read_text(encoding="utf-8")
     services = set(re.findall(r"nssm install (\w+)", page))
-    assert services == {"PonteFeeder", "PontePanel", "PonteWorker"}
+    assert services == {"PonteFeeder", "PontePanel", "PontePush", "PonteWorker"}
     accounts = dict(re.findall(r'nssm set (\w+) ObjectName "(.+)"', page))
     assert accounts == {one: f"NT SERVICE\\{one}" for one in services}
     folders = Counter(re.findall(r"PONTE_SECRETS_DIR=(\S+)", page))
