@@ -207,14 +207,15 @@ BEGIN
   PERFORM push.sweep();
   counted := '{}';
   SELECT CASE WHEN n.digest = $2 THEN 'replayed' ELSE 'reused' END INTO became FROM push.nonces AS n WHERE n.id = nonce;
-  IF became IS NULL AND body ? 'source' THEN
+  -- A batch is applied once by its position; a part that comes again may have been swept away meanwhile.
+  IF body ? 'source' AND became IS DISTINCT FROM 'reused' THEN
     became := push.judge(body);
   END IF;
   IF became IS NOT NULL THEN
     RETURN;
   END IF;
   IF nonce IS NOT NULL THEN
-    INSERT INTO push.nonces (id, digest) VALUES (nonce, digest);
+    INSERT INTO push.nonces (id, digest) VALUES (nonce, digest) ON CONFLICT DO NOTHING;
   END IF;
   became := 'taken';
   IF NOT body ? 'source' THEN
