@@ -93,7 +93,16 @@ attempts = Table(
     Index("attempts_last_at", "last_at"),
     schema=AUTH,
 )
-"""Failed logins by account and by address, both as keyed digests."""
+"""Failed logins by account, by address and by both, and of who is known, all as keyed digests."""
+
+known = Table(
+    "known",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True),
+    Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    schema=AUTH,
+)
+"""From which addresses a name has come in, as digests of the digests of both."""
 
 revoked = Table(
     "revoked",

@@ -9,9 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from db.settings import PREFIX, Conninfo, PonteSettings
+from db.settings import PREFIX, Conninfo, PonteSettings, split_words
 from db.webhooks import read_webhook_secret
-from vps_readapi.live.settings import split_words
 from vps_readapi.settings import MIN_KEY_BYTES
 
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(split_words)]

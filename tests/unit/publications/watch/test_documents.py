@@ -180,6 +180,7 @@ KILLS: dict[str, dict[str, str]] = {
     "PonteDrifted": {'ponte_publication_as_applied_ratio{endpoint="sgp"}': "1x5 0x115"},
     "PonteTableNotReady": {'ponte_subscription_not_ready_tables{subscription="sub_vps"}': "2x120"},
     "PonteRoomExhausted": {'ponte_room_used_ratio{endpoint="vps",thing="slots"}': "0.9x120"},
+    "PonteSlotUndeclared": {'ponte_slot_undeclared_bytes{endpoint="vitrine",slot="theirs"}': "0x120"},
     "PonteDeadLetters": {'ponte_dead_letters_rows{landing="public.pedidos"}': "1x120"},
     "PontePoisonPhotos": {'ponte_miniaturas_refused_rows{motivo="truncada"}': "0x100 9x20"},
     "PontePhotosStopped": {"ponte_miniaturas_stopped_seconds": "0x5 5+60x115"},
