@@ -143,8 +143,8 @@ def test_todays_sgp_is_taken_unsigned_by_its_own_key_and_address(
     assert read_orders(window, "cliente, valor_total::text") == [("Agência Ção", "403.00")]
     gone = json.dumps([SGP_SENDS | {"deleted": True}]).encode()
     assert running_ingest.request("POST", path, gone, SGP_FIELDS).counts == (0, 0, 1)
-    # With X-Forwarded-For from this machine it comes from elsewhere.
-    elsewhere = running_ingest.request("POST", path, gone, SGP_FIELDS | {"x-forwarded-for": "198.51.100.1"})
+    fields = SGP_FIELDS | {"x-forwarded-for": "127.0.0.1"}
+    elsewhere = running_ingest.request("POST", path, gone, fields, source="127.0.0.2")
     assert (elsewhere.status, elsewhere.body["reason"]) == (403, "address")
 
 
