@@ -16,7 +16,7 @@ BAD = "a\x1b[2J\x07\r\n\\! id\u202e\x9b31m[/bold]"
 
 @pytest.mark.parametrize("kind", [CheckKind.SLOT_LEFT, CheckKind.DISK_LEFT, CheckKind.LOGINS_REFUSED])
 def test_a_sentence_about_it_is_one_plain_line(kind: CheckKind) -> None:
-    values = {"hours": 1.0, "setting": BAD, "limit": 1.0}
+    values: dict[str, float | str | None] = {"hours": 1.0, "setting": BAD, "limit": 1.0}
     for said in describe_check(Check(kind, BAD, Level.WARNING, values)):
         assert not CONTROL.search(said)
 
