@@ -109,10 +109,10 @@ def read_dsn(endpoint: str, environ: Mapping[str, str]) -> SecretStr | None:
     return dsn
 
 
-def read_passfile(subscription: str, environ: Mapping[str, str]) -> str | None:
-    """Return the file that a subscription's server takes its password from, if this machine knows."""
+def read_conninfo(subscription: str, environ: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Return how a subscription reaches its publisher, if this machine knows."""
     given = read_secret(conninfo_variable(subscription), environ)
-    return _parse_conninfo(subscription, given).get("passfile") if given else None
+    return _parse_conninfo(subscription, given) if given else None
 
 
 class WatchSettings(PonteSettings):

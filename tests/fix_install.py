@@ -23,7 +23,7 @@ from infra.devstack.postgres import BINDIR_VARIABLE, ServerUser, find_server_use
 from infra.devstack.seed import DIRT, create_schema, seed
 from publications.install.machine import Machine
 from tests.fix_tools import need_tool
-from tests.fix_wheel import Installed, find_closure, find_site, put_wheel, read_metadata
+from tests.fix_wheel import REPOSITORY, Installed, find_closure, find_site, put_wheel, read_metadata
 from tests.ports import find_free_ports
 
 ORDERS = len(DIRT) + 20
@@ -148,7 +148,7 @@ def installed_shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> 
     ports = {**dict(zip(names, find_free_ports(len(names)), strict=True)), "https": find_port_everywhere()}
     sgp = run_sgps_cluster(root, ports.pop("sgp"), bindirs["sgp"])
     made = Shop(
-        root, venv, Path(shutil.copy(wheel, root)), sgp,
+        root, venv, put_release(wheel, root), sgp,
         place(root, "intranet", venv, users), place(root, "vps", venv, users), ports,
         bindirs["vps"] if BINDIR_VARIABLE in os.environ else None,
     )  # fmt: skip
@@ -161,6 +161,12 @@ def installed_shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> 
         shutil.rmtree(root)
         for name in (f"{users}{machine}-{service}" for machine in "iv" for service in SERVICES):
             subprocess.run(["userdel", name], check=False, capture_output=True)
+
+
+def put_release(wheel: Path, folder: Path) -> Path:
+    """Put there what a shop is given, and return the wheel."""
+    shutil.copy(REPOSITORY / "infra/requirements/intranet.txt", folder)
+    return Path(shutil.copy(wheel, folder))
 
 
 def make_environment(wheel: Path, folder: Path, user: ServerUser) -> Path:

@@ -159,6 +159,12 @@ CADDY = SystemTool(
     program="caddy",
     package="caddy",
 )
+SYSTEMD = SystemTool(
+    name="systemd-analyze",
+    purpose="says what the services' units leave open",
+    program="systemd-analyze",
+    package="systemd",
+)
 POSTGRES_15 = SystemTool(
     name="postgres15",
     purpose="the PostgreSQL that shops have; PONTE_PG_BINDIR names its folder",
@@ -182,6 +188,7 @@ TOOLS: Mapping[str, Tool] = {
         NGINX,
         CADDY,
         SSHD,
+        SYSTEMD,
         POSTGRES_15,
     )
 }

@@ -16,7 +16,7 @@ from publications.commands.given import read_given
 from publications.decide.preflight import find_verdicts
 from publications.decide.verdicts import Outcome, Verdict, find_worst
 from publications.declare.declaration import Declaration
-from publications.settings import dsn_variable, read_dsn, read_passfile
+from publications.settings import dsn_variable, read_conninfo, read_dsn
 from publications.watch.link import link_checks
 from publications.watch.link_settings import LinkSettings
 
@@ -64,12 +64,13 @@ def _check_server(declaration: Declaration, endpoint: str) -> list[Verdict]:
     if dsn is None:
         raise SettingsError(f"not set: {source}", "set it in the environment or in PONTE_SECRETS_DIR")
     hops = [hop for hop in declaration.hops if hop.target == endpoint]
-    files = [path for hop in hops if (path := read_passfile(hop.subscription, os.environ))]
+    known = {hop.subscription: read_conninfo(hop.subscription, os.environ) for hop in hops}
+    conninfos = {name: conninfo for name, conninfo in known.items() if conninfo}
     with (
         explained(endpoint, source),
         open_database(dsn.get_secret_value(), name=endpoint, source=source) as conn,
     ):
-        seen = read_server(conn, dsn.get_secret_value(), declaration, endpoint, passfiles=files)
+        seen = read_server(conn, dsn.get_secret_value(), declaration, endpoint, conninfos=conninfos)
     return find_verdicts(seen)
 
 

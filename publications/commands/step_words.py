@@ -21,6 +21,7 @@ from publications.decide.changes.publications import (
 from publications.decide.changes.roles import (
     AddGrants,
     AlterRole,
+    CloseToAll,
     CreateRole,
     DropRole,
     RevokeGrants,
@@ -105,6 +106,8 @@ def _name_role(step: RoleStep) -> str:
             return f"{role.name} ({_differences(role, was)})"
         case AddGrants(grants=grants) | RevokeGrants(grants=grants):
             return _describe_grants(grants)
+        case CloseToAll(grants=grants):
+            return _listed({f"{one.privilege} on {one.target.partition('(')[0]}" for one in grants})
         case DropRole(name=name):
             return name
         case _:

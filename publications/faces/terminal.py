@@ -37,6 +37,10 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
         "{subject} uses {used} of {limit} {thing}",
         "drop what 'ponte plan' calls left over, or raise the limit and restart that server",
     ),
+    CheckKind.SLOT_UNDECLARED: (
+        "{endpoint} has a {slot_kind} slot that nobody declared, and it keeps {megabytes} MB: {subject}",
+        "'ponte explain PonteSlotUndeclared': unless somebody needs it, a credential may be in other hands",
+    ),
     CheckKind.DEAD_LETTERS: (
         "{count} rows could not be projected",
         "select * from projection.dead_letters on the vitrine",
