@@ -18,7 +18,7 @@ from pydantic_settings import SettingsConfigDict
 
 from db import sgp_file
 from db.errors import SettingsError
-from db.settings import PREFIX, PonteSettings, parse_conninfo, read_secret
+from db.settings import PREFIX, PonteSettings, Words, parse_conninfo, read_secret
 from publications.declare.declaration import Declaration
 
 VERIFY_PERCENT = 5.0
@@ -140,6 +140,8 @@ class WatchSettings(PonteSettings):
     """Heal by itself what differs; it then needs the administrators' connection strings too."""
     heal_removed_percent: float = Field(default=1.0, ge=0, le=100)
     """Of a table's rows: if more would be removed, nothing of it is healed without people."""
+    names: Words = ()
+    """Names with a dot under which browsers may ask for the panel, parted by commas or blanks."""
     disk: Path | None = None
     """A folder on the disk that fills with WAL; unless told, where the servers keep their files."""
 

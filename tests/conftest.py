@@ -21,4 +21,5 @@ pytest_plugins = [
     "tests.fix_mistakes",
     "tests.fix_wheel",
     "tests.fix_install",
+    "tests.fix_ingest",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from db.errors import PonteError, SettingsError
 from db.reasons import explained, open_database
+from db.shown import dump_json, show
 from publications.act.preflight import read_server
 from publications.commands import FAILED, OK, PENDING
 from publications.commands.given import read_given
@@ -81,12 +81,12 @@ def to_text(found: Sequence[Verdict]) -> str:
     """Return a line for each verdict, by category, with the next step where one is needed."""
     lines = []
     for one in sorted(found, key=lambda one: (one.subject, one.category)):
-        lines.append(f"{one.outcome:<8} {one.subject:<8} {one.category:<12} {one.name:<14} {one.fact}")
-        lines += [f"HINT: {one.hint}"] if one.hint else []
+        lines.append(f"{one.outcome:<8} {one.subject:<8} {one.category:<12} {one.name:<14} {show(one.fact)}")
+        lines += [f"HINT: {show(one.hint)}"] if one.hint else []
     return "\n".join(lines)
 
 
 def to_json(found: Sequence[Verdict]) -> str:
     """Return one object: the worst outcome, and all verdicts."""
     shown = {"outcome": find_worst(found), "checks": [dataclasses.asdict(one) for one in found]}
-    return json.dumps(shown, indent=2, ensure_ascii=False)
+    return dump_json(shown, indent=2)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import assert_never
 
+from db.shown import show
 from publications.decide.changes.publications import (
     CreatePublication,
     CreateSlot,
@@ -70,7 +71,7 @@ _WHOLE = {SWEEP: "rows gone", COPY: "all rows"}
 
 def describe(step: Step) -> str:
     """Say in one line what a step does and to what, such as `create publication pub_vps_pedidos`."""
-    return f"{action_of(step)} {_name_subject(step)}"
+    return show(f"{action_of(step)} {_name_subject(step)}")
 
 
 def action_of(step: Step) -> str:

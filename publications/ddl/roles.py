@@ -8,7 +8,7 @@ from typing import assert_never
 from psycopg import sql
 
 from publications.ddl.acts import Act, SetPassword, Together
-from publications.ddl.statement import Statement, compose, join, name_of, table_of
+from publications.ddl.statement import Statement, compose, given_sql, join, name_of, table_of
 from publications.decide.changes.roles import (
     AddGrants,
     AlterRole,
@@ -135,4 +135,4 @@ def _grant_target(grant: GrantSpec) -> sql.Composable:
     if grant.kind is GrantKind.TABLE:
         return table_of(TableName.parse(grant.target))
     name, _, arguments = grant.target.partition("(")
-    return table_of(TableName.parse(name)) + sql.SQL("(" + arguments)
+    return table_of(TableName.parse(name)) + given_sql("(" + arguments)

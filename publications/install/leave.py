@@ -103,7 +103,7 @@ class Leaving:
                     _drop_role(conn, name_of(role))
 
 
-def _drop_role(conn: Connection, role: sql.Identifier) -> None:
+def _drop_role(conn: Connection, role: sql.Composable) -> None:
     """Take its rights away with it: none of our roles owns anything of SGP's."""
     conn.execute(compose("DROP OWNED BY {}", role))
     conn.execute(compose("DROP ROLE {}", role))
