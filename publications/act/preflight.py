@@ -15,6 +15,7 @@ from db.reach import read_address
 from db.sqlfile import read_blocks
 from publications.act.facts import read_facts
 from publications.act.holders import PREPARED, find_holders
+from publications.decide.passwords import find_weak
 from publications.decide.preflight import LONG_S
 from publications.decide.verdicts import Passfile, ServerSeen
 from publications.decide.wire import find_wire_fault
@@ -30,8 +31,9 @@ def read_server(
     endpoint: str,
     *,
     conninfos: Mapping[str, Mapping[str, str]],
+    passwords: Mapping[str, str],
 ) -> ServerSeen:
-    """Look. conninfos: of this server's subscriptions, where this machine knows them."""
+    """Look. conninfos: of this server's subscriptions, passwords: of its roles; where this machine knows."""
     began = datetime.now(UTC)
     now, folder, usage, listener, stale = conn.execute(_SQL["server"]).fetchone() or (
         began,
@@ -40,13 +42,14 @@ def read_server(
         "",
         False,
     )
+    is_window = endpoint == declaration.intake.target
     holders = find_holders(conn, writers=True)
     return ServerSeen(
         endpoint=endpoint,
         facts=read_facts(conn, written=(), published=(), role="", columns={}),
         publishes=any(hop.source == endpoint for hop in declaration.hops),
         subscribes=any(hop.target == endpoint for hop in declaration.hops),
-        is_window=endpoint == declaration.intake.target,
+        is_window=is_window,
         settings=dict(conn.execute(_SQL["settings"]).fetchall()),
         notify_usage=usage,
         listener=listener or "",
@@ -63,11 +66,16 @@ def read_server(
             for hop in declaration.hops
             if (told := conninfos.get(hop.subscription)) is not None
         },
+        weak=tuple(_find_weak(conn, passwords)) if is_window else (),
         skew_s=(now - began).total_seconds(),
         collation_stale=stale,
         host=read_address(dsn).host,
         encrypted=bool(conn.pgconn.ssl_in_use),
     )
+
+
+def _find_weak(conn: Connection, known: Mapping[str, str]) -> list[str]:
+    return find_weak(dict(conn.execute(_SQL["verifiers"]).fetchall()), known)
 
 
 def _is_here(conn: Connection, folder: Path) -> bool:

@@ -14,13 +14,13 @@ import pytest
 
 from db.errors import SettingsError
 from publications.cli import main
+from publications.decide.passwords import is_made_of
 from publications.declare.declaration import STARTING_PATH, read_declaration
 from publications.install.access import Access
 from publications.install.bundle import Bundle, pack
 from publications.install.errors import InstallError
 from publications.install.intranet import UNITS
 from publications.install.machine import Machine
-from publications.install.passwords import is_made_of
 from publications.install.secrets import Secrets
 from publications.install.services import render_unit
 from publications.install.shop import QUESTIONS, Shop, make_shop
