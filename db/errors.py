@@ -27,3 +27,8 @@ class SettingsError(PonteError):
 def word(error: OSError) -> str:
     """Return the system's word for it, in lower case."""
     return (error.strerror or os.strerror(error.errno or 0) or type(error).__name__).lower()
+
+
+def begin_low(sentence: str) -> str:
+    """Return a sentence with its first letter small: names in it stay as they are typed."""
+    return sentence[:1].lower() + sentence[1:]

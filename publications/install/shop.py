@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from db.errors import SettingsError, word
+from db.errors import SettingsError, begin_low, word
 from publications.declare.declaration import IntakeKind
 from publications.install.machine import Machine, PlainPath
 
@@ -154,7 +154,7 @@ def make_shop(answers: Mapping[str, Any]) -> Shop:
         return Shop.model_validate(answers)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'answers'}: {fault['msg'].lower()}"
+            f"{'.'.join(map(str, fault['loc'])) or 'answers'}: {begin_low(fault['msg'])}"
             for fault in error.errors(include_url=False)
         )
         raise SettingsError(

@@ -194,7 +194,7 @@ WORKER: Table = {
     "worker, nothing is set": Mistake(
         SERVES,
         USAGE,
-        f"{WRONG}PONTE_WORKER_SGP_DSN: value error, needed unless ponte_sgp_file is set, and not with it.*",
+        f"{WRONG}PONTE_WORKER_SGP_DSN: value error, needed unless PONTE_SGP_FILE is set, and not with it.*",
         "as files in PONTE_SECRETS_DIR",
         undo(lambda stage: [stage.env.pop(name) for name in list(stage.env) if name.startswith("PONTE_")]),
     ),

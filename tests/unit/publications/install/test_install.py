@@ -59,7 +59,7 @@ def test_answers_that_are_written_down_are_read_the_same() -> None:
         ("sgp", "host=127.0.0.1 dbname=sgp user=postgres password=x", "a password does not belong there"),
         ("sgp", "dbname=sgp user=postgres", "host, dbname and user"),
         ("sgp", "host=/var/run/postgresql dbname=sgp user=postgres", "the host as an address"),
-        ("vps", "vps.loja", "ipv4 or ipv6"),
+        ("vps", "vps.loja", "IPv4 or IPv6"),
         ("public_url", "http://vitrine.loja.com.br", "public_url"),
         ("media", "fotos", "absolute path"),
         ("media", "/home/sgp/media", "lies in a home"),
