@@ -20,4 +20,5 @@ pytest_plugins = [
     "tests.fix_mistakes",
     "tests.fix_wheel",
     "tests.fix_install",
+    "tests.fix_install_file",
 ]

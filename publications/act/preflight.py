@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,11 +13,12 @@ import psycopg
 
 from db.engines import Connection
 from db.reach import read_address
+from db.sgp_file import has_wal_reset_fault, read_signature
 from db.sqlfile import read_blocks
 from publications.act.facts import read_facts
 from publications.act.holders import PREPARED, find_holders
 from publications.decide.preflight import LONG_S
-from publications.decide.verdicts import Passfile, ServerSeen
+from publications.decide.verdicts import FileSeen, Passfile, ServerSeen
 from publications.declare.declaration import Declaration
 
 _SQL = read_blocks("publications", "preflight")
@@ -52,6 +54,13 @@ def read_server(
         collation_stale=stale,
         host=read_address(dsn).host,
         encrypted=bool(conn.pgconn.ssl_in_use),
+    )
+
+
+def read_file(path: Path, endpoint: str) -> FileSeen:
+    """Look at SGP's SQLite file from outside. Raise SgpFileError."""
+    return FileSeen(
+        endpoint, read_signature(path).has_log, sqlite3.sqlite_version, has_fault=has_wal_reset_fault()
     )
 
 

@@ -13,6 +13,7 @@ from publications.install.errors import InstallError
 from publications.install.machine import find_ids
 
 TIMEOUT_S = 120
+HINT = "HINT: "
 
 
 def run(*command: str | Path, account: str = "", cwd: Path | None = None, hint: str = "") -> None:
@@ -26,6 +27,8 @@ def run(*command: str | Path, account: str = "", cwd: Path | None = None, hint: 
         raise InstallError(f"{name} can't be run: {error.strerror}", hint or f"install {name}") from error
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip().splitlines()
+        if said and said[-1].startswith(HINT):
+            said.pop()  # one of ours; what to do is known better here
         raise InstallError(f"{name} failed: {said[-1] if said else done.returncode}", hint or "mend that")
 
 

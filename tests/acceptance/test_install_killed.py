@@ -10,7 +10,7 @@ import pytest
 from db.engines import connect
 from db.waiting import wait_until
 from publications.install.machine import Machine
-from tests.fix_install import Shop
+from tests.fix_install import ServerShop as Shop
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
