@@ -21,4 +21,5 @@ pytest_plugins = [
     "tests.fix_wheel",
     "tests.fix_install",
     "tests.fix_install_file",
+    "tests.fix_wine",
 ]

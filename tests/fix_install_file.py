@@ -25,6 +25,8 @@ class FileShop(Shop):
 
     file: Path
     group: str
+    sgp_bindir: Path
+    """PostgreSQL for the SGP that it will have one day."""
 
     @property
     def source(self) -> dict[str, str]:
@@ -47,7 +49,7 @@ def file_shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Itera
         group = f"{machines['intranet'].users}sgp"
         subprocess.run(["groupadd", group], check=True)
         try:
-            yield FileShop(file=write_file(root, group), group=group, **machines)
+            yield FileShop(file=write_file(root, group), group=group, sgp_bindir=bindirs["sgp"], **machines)
         finally:
             subprocess.run(["groupdel", group], check=False)
 

@@ -17,13 +17,13 @@ from infra.devstack.seed import DEMO_LOGIN
 from tests.fix_install import Shop
 
 MOST_COMMANDS = 10
-PAGE = Path(__file__).parents[1] / "docs/install.md"
+DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```sh (?P<kind>[a-z-]+)\n(?P<commands>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def read_commands(*kinds: str) -> list[tuple[str, str]]:
-    """Return the page's commands in their order, each with the machine it is for."""
-    blocks = BLOCK.finditer(PAGE.read_text(encoding="utf-8"))
+def read_commands(*kinds: str, page: str = "install") -> list[tuple[str, str]]:
+    """Return a page's commands in their order, each with the machine it is for."""
+    blocks = BLOCK.finditer((DOCS / f"{page}.md").read_text(encoding="utf-8"))
     found = [(block["kind"], block["commands"].splitlines()) for block in blocks if block["kind"] in kinds]
     return [(kind, command) for kind, commands in found for command in commands]
 

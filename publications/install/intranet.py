@@ -31,6 +31,7 @@ from publications.install.given import (
 )
 from publications.install.keys import pair_of
 from publications.install.machine import OwnedFile, write_files
+from publications.install.moving import Move
 from publications.install.passwords import agree_on_passwords
 from publications.install.shop import FILE
 from publications.install.source import check_file, check_server
@@ -97,9 +98,16 @@ class Intranet:
         if self.access.secrets.kept:
             for endpoint in self.access.declaration.endpoints:
                 yield agree_on_passwords(endpoint, self.settings())
-        if not self.access.shop.is_fed:
+        applied = Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
+        if self.access.shop.has_moved:
+            move = Move(self.access.declaration, self.settings)
+            yield from move.before()
             yield services.remove(FEEDER, self.access.shop.machine)
-        yield Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
+            yield move.part()
+            yield applied
+            yield move.after()
+        else:
+            yield applied
         for name in self._units(STARTED):
             yield services.start(name)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from db.engines import Connection, connect
 from db.reasons import explained, open_database
@@ -21,6 +20,7 @@ from publications.install.errors import InstallError
 from publications.install.folders import drop_all
 from publications.install.intranet import FEEDER, SERVICES, UNITS
 from publications.install.machine import Machine
+from publications.install.roles import drop_role
 from publications.install.step import Step
 from publications.settings import dsn_variable
 
@@ -109,13 +109,7 @@ class Leaving:
                 for schema in named["schemas"]:
                     conn.execute(compose("DROP SCHEMA IF EXISTS {} CASCADE", name_of(schema)))
                 for [role] in conn.execute(_SQL["existing_roles"], named).fetchall():
-                    _drop_role(conn, name_of(role))
-
-
-def _drop_role(conn: Connection, role: sql.Identifier) -> None:
-    """Take its rights away with it: none of our roles owns anything of SGP's."""
-    conn.execute(compose("DROP OWNED BY {}", role))
-    conn.execute(compose("DROP ROLE {}", role))
+                    drop_role(conn, role)
 
 
 def _drop_slot(conn: Connection, named: dict[str, Any]) -> None:

@@ -57,4 +57,6 @@ def _as(account: str) -> dict[str, Any]:
     if not account or sys.platform == "win32":
         return {}
     uid, gid = find_ids(account)
+    if uid < 0:
+        raise InstallError(f"there is no Unix user {account} yet", "run 'ponte init' as root")
     return {"user": uid, "group": gid, "extra_groups": os.getgrouplist(account, gid)}

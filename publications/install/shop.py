@@ -123,6 +123,11 @@ class Shop(BaseModel):
         return self.kind == "sqlite"
 
     @property
+    def has_moved(self) -> bool:
+        """Tell whether it was in a file before it was on a server."""
+        return self.sgp_file is not None and not self.is_fed
+
+    @property
     def source_name(self) -> str:
         """Name the answer that says where SGP's data lies."""
         return next(name for name, kind in OF_KIND.items() if kind == self.kind)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from db.engines import connect
 from db.waiting import wait_until
+from infra.devstack.clusters import Cluster
 from tests.fix_fed import SgpProcess
-from tests.fix_install import Shop
+from tests.fix_install import Shop, run_sgps_cluster
 from tests.fix_install_file import ORDERS, FileShop
+from tests.moving import TABLES, copy_rows
+from tests.ports import find_free_port
 from tests.technician import Technician, fetch, log_in, read_commands
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -51,25 +56,71 @@ def test_the_page_leads_to_the_same_with_a_file_and_leaves_it_as_it_was(
 
     assert len(technician.installs(say)) == ORDERS
     check_changes_arrive(shop, sgp)
-    sgp.run("UPDATE pedidos SET observacao = NULL")
     sgp.stop()
     with_feeder = shop.read_folder()
-    assert {name: rest for name, (_, *rest) in with_feeder.items()}.keys() == before.keys()
+    assert with_feeder.keys() == before.keys()
+    with run_server(shop) as server:
+        copy_and_move(shop, technician, server)
+        leave(shop, technician)
+    assert shop.read_folder() == with_feeder
+
+
+@contextmanager
+def run_server(shop: FileShop) -> Iterator[Cluster]:
+    """SGP's PostgreSQL, with its tables and the rows of the file."""
+    server = run_sgps_cluster(shop.root / "server", find_free_port(), shop.sgp_bindir)
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
+
+
+def copy_and_move(shop: FileShop, technician: Technician, server: Cluster) -> None:
+    """Type what docs/moving.md says, first with an order that was not copied."""
+    with connect(server.conninfo("sgp")) as conn:
+        copy_rows(shop.file, conn, but=7)
+        for table in TABLES:
+            query = "SELECT setval(pg_get_serial_sequence(%s, 'id'), 1000)"
+            conn.execute(query, [f'public."{table}"'])
+    [source, look, move, again] = [command for _, command in read_commands("move", page="moving")]
+    move = move.replace("port=5432", f"port={server.spec.port}")
+    password = server.spec.superuser_password_file.read_text().strip()
+    technician.expects(0, "intranet", source)
+    technician.expects(0, "intranet", look)
+    done = technician.types("intranet", move, [password])
+    assert done.returncode == 1
+    assert "1 rows of public.pedidos are not in SGP's PostgreSQL what they were in its file" in done.stderr
+    with connect(server.conninfo("sgp")) as conn:
+        copy_rows(shop.file, conn)
+        for table in TABLES:
+            conn.execute(query, [f'public."{table}"'])
+    technician.expects(0, "intranet", move)
+    assert wait_until(lambda: technician.types("intranet", again).returncode == 0, 60), shop.logs()
+    with connect(server.conninfo("sgp")) as conn:
+        conn.execute("UPDATE pedidos SET observacao = 'do servidor' WHERE id = 7")
+    assert shows(shop, log_in(shop), "do servidor"), shop.logs()
+    assert not (shop.intranet.units / "ponte-feeder.service").exists()
+
+
+def leave(shop: FileShop, technician: Technician) -> None:
     for kind in ("remove", "remove-vps"):
         for _, command in read_commands(kind):
             technician.expects(0, kind, command)
-    assert shop.read_folder() == with_feeder
     for machine in (shop.intranet, shop.vps):
         assert [one.name for one in machine.folder.parent.iterdir() if one.name != "units"] == []
         assert list(machine.units.glob("ponte-*")) == []
 
 
 def check_changes_arrive(shop: FileShop, sgp: SgpProcess) -> None:
-    token = log_in(shop)
     sgp.run("UPDATE pedidos SET observacao = 'do arquivo' WHERE id = 7")
+    assert shows(shop, log_in(shop), "do arquivo"), shop.logs()
 
-    def shows() -> bool:
+
+def shows(shop: FileShop, token: str, note: str) -> bool:
+    """Tell whether a phone sees the note before long."""
+
+    def look() -> bool:
         order: dict[str, Any] = fetch(shop, "/pedidos/7", token=token)
-        return bool(order["observacao"] == "do arquivo")
+        return bool(order["observacao"] == note)
 
-    assert wait_until(shows, 30), shop.logs()
+    return wait_until(look, 30)
