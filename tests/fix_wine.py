@@ -125,8 +125,10 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Windows]:
     environment = made.environment()
     subprocess.run([*server, "--persistent"], env=environment, check=True, timeout=RUN_S)
     # What Wine starts with its first program lives on, and would keep that one's pipes open.
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(made.command("-c", ""), env=environment, check=True, timeout=RUN_S, cwd=ROOT, **quiet)
+    subprocess.run(
+        made.command("-c", ""), env=environment, check=True, timeout=RUN_S, cwd=ROOT,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         yield made
     finally:

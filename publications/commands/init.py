@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from db.errors import SettingsError, word
 from publications.act.preflight import read_file
 from publications.commands import OK, PENDING, talk
+from publications.commands.windows import print_commands, told_server
 from publications.decide.preflight_file import find_file_verdicts
 from publications.decide.verdicts import Outcome
 from publications.declare.declaration import Declaration, parse_declaration, read_text
@@ -27,16 +28,14 @@ from publications.install.machine import Machine
 from publications.install.secrets import Secrets
 from publications.install.shop import FILE, OF_KIND, QUESTIONS, Shop, make_shop, read_answers
 from publications.install.step import carry_out, list_steps
+from publications.install.windows import install, remove
 from publications.settings import dsn_variable
 
 
 def init(arguments: argparse.Namespace) -> int:
     """Make this server the intranet's end, and the archive that makes the VPS."""
     if sys.platform == "win32":
-        raise SettingsError(
-            "'ponte init' does not install on Windows yet",
-            "'python -m infra' names what says how to make the services there by hand",
-        )
+        return print_commands(install(told_server(arguments)))
     shop = make_shop(_find_answers(arguments))
     secrets = Secrets(shop.machine.folder / "secrets", kept=not arguments.dry_run)
     text = find_declared(shop, told=arguments.kind is not None)
@@ -67,6 +66,8 @@ def _tell_of_file(shop: Shop) -> None:
 
 def uninstall(arguments: argparse.Namespace) -> int:
     """Leave SGP as it was found, and this machine without Ponte's services."""
+    if sys.platform == "win32":
+        return print_commands(remove(told_server(arguments)))
     folder: Path = arguments.folder
     if not (folder / FILE).exists():
         raise SettingsError(f"there is no installation in {folder}", "name its folder with --folder")

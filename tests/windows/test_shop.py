@@ -14,6 +14,7 @@ from PIL import Image
 from psycopg.conninfo import make_conninfo
 
 from db.waiting import wait_until
+from publications.install.windows import WindowsServer, install, to_line
 from publications.settings import watch_variable
 from tests.fix_fed import ORDERS, FedRoad, SgpProcess, fill
 from tests.fix_road import ROLE_PASSWORD
@@ -27,6 +28,7 @@ WAIT_S = 90
 UNITS = (
     "tests/unit/publications/feeder",
     "tests/unit/publications/declare",
+    "tests/unit/publications/install/test_windows.py",
     "tests/unit/thumbnail_worker/storage",
     "tests/unit/db/test_whole.py",
 )
@@ -213,6 +215,22 @@ def test_the_panel_says_what_the_road_is(
     assert stops(feeder, tmp_path / "stop_feeder", "ctrl-c") == "ended 0"
 
 
+def test_a_program_takes_a_command_line_apart_as_it_was_put_together(windows: Windows) -> None:
+    """What `ponte init` prints for Windows, read by a program of Windows' own."""
+    commands = list(install(WindowsServer("sqlite", "D:\\fotos da loja\\", "100.64.0.7", "D:\\SGP\\sgp.db")))
+    ask = (
+        "import ctypes, json, subprocess, sys\n"
+        "split = ctypes.windll.shell32.CommandLineToArgvW\n"
+        "split.restype = ctypes.POINTER(ctypes.c_wchar_p)\n"
+        "count = ctypes.c_int()\n"
+        "lines = json.loads(sys.argv[1])\n"
+        "print(json.dumps([split(one, ctypes.byref(count))[: count.value] for one in lines]))\n"
+    )
+    done = windows.run("-c", ask, json.dumps([to_line(one) for one in commands]))
+    assert done.returncode == 0, done.stderr
+    assert [tuple(one) for one in json.loads(done.stdout)] == commands
+
+
 def test_commands_end_with_their_codes_and_say_two_lines(
     fed_road: FedRoad, sgp: WindowsSgp, windows: Windows
 ) -> None:
@@ -224,7 +242,8 @@ def test_commands_end_with_their_codes_and_say_two_lines(
         (["no-such-command"], 2),
         (["plan"], 2),
         (["init", "--yes"], 2),
-        (["uninstall"], 2),
+        (["init", "--media", "D:\\fotos", "--vps", "100.64.0.7", "--sgp-file", "D:\\SGP\\sgp.db"], 3),
+        (["uninstall"], 3),
         (["status", "--json"], 3),
     ]
     done = windows.run("-c", RUN_ALL, json.dumps([words for words, _ in wanted]), **settings)
