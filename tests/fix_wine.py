@@ -62,10 +62,10 @@ class Started:
 
 
 @dataclass
-class Windows:
+class Wine:
     """One C: drive and registry of our own."""
 
-    wine: Path
+    loader: Path
     home: Path
     prefix: Path
     running: list[Started] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Windows:
 
     def command(self, *words: str) -> list[str]:
         """Return how Windows' Python is called from here."""
-        return [str(self.wine), str(self.home / "python/python.exe"), *words]
+        return [str(self.loader), str(self.home / "python/python.exe"), *words]
 
     def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
@@ -116,12 +116,12 @@ class Windows:
 
 
 @pytest.fixture(scope="session")
-def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Windows]:
+def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wine]:
     """Windows' Python with a prefix of our own: its files are the tool's, what is written is ours."""
-    wine, home = need_tool("wine"), need_tool("windows").parents[1]
-    made = Windows(wine, home, tmp_path_factory.mktemp("wine"))
+    loader, home = need_tool("wine"), need_tool("windows").parents[1]
+    made = Wine(loader, home, tmp_path_factory.mktemp("wine"))
     _copy_prefix(home / "prefix", made.prefix)
-    server = [str(wine.with_name("wineserver"))]
+    server = [str(loader.with_name("wineserver"))]
     environment = made.environment()
     subprocess.run([*server, "--persistent"], env=environment, check=True, timeout=RUN_S)
     # What Wine starts with its first program lives on, and would keep that one's pipes open.

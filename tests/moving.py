@@ -14,7 +14,7 @@ TABLES = ("pedidos", "pedido_imagens", "user", "revoked_tokens")
 
 
 def copy_rows(path: Path, conn: Connection, *, but: int = 0) -> None:
-    """Copy every table, each value as its column's type, with SGP stopped. but: an order that is forgotten."""
+    """Copy every table, each value as its column's type, with SGP stopped. but: an order to forget."""
     with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as file, conn.transaction():
         conn.execute('TRUNCATE pedidos, pedido_imagens, "user", revoked_tokens RESTART IDENTITY CASCADE')
         for table in TABLES:

@@ -19,7 +19,7 @@ from publications.settings import watch_variable
 from tests.fix_fed import ORDERS, FedRoad, SgpProcess, fill
 from tests.fix_road import ROLE_PASSWORD
 from tests.fix_watch import fetch
-from tests.fix_wine import ROOT, Started, Windows, name_path
+from tests.fix_wine import ROOT, Started, Wine, name_path
 from tests.ports import find_free_port
 
 pytestmark = [pytest.mark.any_version, pytest.mark.timeout(600)]
@@ -55,20 +55,20 @@ print(json.dumps(codes))
 class WindowsSgp(SgpProcess):
     """SGP as a process of Windows."""
 
-    def __init__(self, windows: Windows, path: Path) -> None:
+    def __init__(self, wine: Wine, path: Path) -> None:
         self.path = path
         self._process = subprocess.Popen(
-            windows.command("-m", "tests.sgp_writer", name_path(path), "wal"),
-            env=windows.environment(), cwd=ROOT, text=True, encoding="utf-8",
+            wine.command("-m", "tests.sgp_writer", name_path(path), "wal"),
+            env=wine.environment(), cwd=ROOT, text=True, encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._hear()
 
 
 @pytest.fixture(scope="module")
-def sgp(fed_road: FedRoad, windows: Windows) -> Iterator[WindowsSgp]:
+def sgp(fed_road: FedRoad, wine: Wine) -> Iterator[WindowsSgp]:
     """SGP's process with orders and one photo; the road is applied."""
-    sgp = WindowsSgp(windows, fed_road.path)
+    sgp = WindowsSgp(wine, fed_road.path)
     fill(sgp, ORDERS)
     photo = fed_road.folder / "media/pedidos/1/a.png"
     photo.parent.mkdir(parents=True)
@@ -92,8 +92,8 @@ def feeder_settings(fed: FedRoad) -> dict[str, str]:
     }
 
 
-def start_feeder(fed: FedRoad, windows: Windows, stop: Path) -> Started:
-    return windows.serve(stop, "-m", "publications.feeder", **feeder_settings(fed))
+def start_feeder(fed: FedRoad, wine: Wine, stop: Path) -> Started:
+    return wine.serve(stop, "-m", "publications.feeder", **feeder_settings(fed))
 
 
 def watch_settings(fed: FedRoad) -> dict[str, str]:
@@ -118,8 +118,8 @@ def stops(service: Started, stop: Path, how: str) -> str:
     return service.lines[-1]
 
 
-def test_the_units_that_windows_may_break_pass_there(windows: Windows) -> None:
-    done = windows.run(
+def test_the_units_that_windows_may_break_pass_there(wine: Wine) -> None:
+    done = wine.run(
         "-m", "pytest", "--noconftest", "-p", "tests.fix_tools", "-p", "no:cacheprovider", "-q", *UNITS
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
@@ -127,9 +127,9 @@ def test_the_units_that_windows_may_break_pass_there(windows: Windows) -> None:
 
 
 def test_the_feeder_carries_what_another_process_writes_and_is_stopped_as_a_service(
-    fed_road: FedRoad, sgp: WindowsSgp, windows: Windows, stop: Path
+    fed_road: FedRoad, sgp: WindowsSgp, wine: Wine, stop: Path
 ) -> None:
-    service = start_feeder(fed_road, windows, stop)
+    service = start_feeder(fed_road, wine, stop)
     wait(fed_road, COUNT, ORDERS, service)
     sgp.run("UPDATE pedidos SET observacao = 'um' WHERE id = 1")
     wait(fed_road, NOTE, "um", service)
@@ -139,9 +139,9 @@ def test_the_feeder_carries_what_another_process_writes_and_is_stopped_as_a_serv
 
 
 def test_an_older_copy_can_be_put_back_while_the_feeder_runs_and_it_goes_on_when_it_was_killed(
-    fed_road: FedRoad, sgp: WindowsSgp, windows: Windows, stop: Path
+    fed_road: FedRoad, sgp: WindowsSgp, wine: Wine, stop: Path
 ) -> None:
-    service = start_feeder(fed_road, windows, stop)
+    service = start_feeder(fed_road, wine, stop)
     sgp.run("UPDATE pedidos SET observacao = 'velho' WHERE id = 1")
     wait(fed_road, NOTE, "velho", service)
     put_back = (
@@ -161,22 +161,22 @@ def test_an_older_copy_can_be_put_back_while_the_feeder_runs_and_it_goes_on_when
         "print(refused)\n"
     )
     sgp.stop()
-    done = windows.run("-c", put_back, name_path(fed_road.path))
+    done = wine.run("-c", put_back, name_path(fed_road.path))
     assert done.returncode == 0, done.stderr
     wait(fed_road, NOTE, "backup", service)
     assert stops(service, stop, "kill") == "ended 1"
-    sgp.__init__(windows, fed_road.path)  # type: ignore[misc]  # it starts again
+    sgp.__init__(wine, fed_road.path)  # type: ignore[misc]  # it starts again
     sgp.run("UPDATE pedidos SET observacao = 'depois' WHERE id = 1")
     stop.unlink()
-    service = start_feeder(fed_road, windows, stop)
+    service = start_feeder(fed_road, wine, stop)
     wait(fed_road, NOTE, "depois", service)
     assert stops(service, stop, "ctrl-c") == "ended 0"
 
 
 def test_the_worker_renders_in_processes_of_its_own_and_ends_with_the_service(
-    fed_road: FedRoad, sgp: WindowsSgp, windows: Windows, tmp_path: Path, stop: Path
+    fed_road: FedRoad, sgp: WindowsSgp, wine: Wine, tmp_path: Path, stop: Path
 ) -> None:
-    assert windows.run("-m", "publications.feeder", "--once", **feeder_settings(fed_road)).returncode == 0
+    assert wine.run("-m", "publications.feeder", "--once", **feeder_settings(fed_road)).returncode == 0
     miniaturas = tmp_path / "miniaturas"
     miniaturas.mkdir()
     settings = {
@@ -190,19 +190,19 @@ def test_the_worker_renders_in_processes_of_its_own_and_ends_with_the_service(
         "PONTE_WORKER_STORAGE": "filesystem",
         "PONTE_WORKER_STORAGE_DIR": name_path(miniaturas),
     }  # fmt: skip
-    service = windows.serve(stop, "-m", "thumbnail_worker", **settings)
+    service = wine.serve(stop, "-m", "thumbnail_worker", **settings)
     assert wait_until(lambda: any(miniaturas.rglob("*.webp")), WAIT_S), "\n".join(service.lines)
     wait(fed_road, "SELECT count(*)::int FROM vitrine.miniaturas", 1, service)
     assert stops(service, stop, "ctrl-c") == "ended 0"
 
 
 def test_the_panel_says_what_the_road_is(
-    fed_road: FedRoad, sgp: WindowsSgp, windows: Windows, stop: Path, tmp_path: Path
+    fed_road: FedRoad, sgp: WindowsSgp, wine: Wine, stop: Path, tmp_path: Path
 ) -> None:
-    feeder = start_feeder(fed_road, windows, tmp_path / "stop_feeder")
+    feeder = start_feeder(fed_road, wine, tmp_path / "stop_feeder")
     port = find_free_port()
     settings = {**watch_settings(fed_road), "PONTE_PANEL_PORT": str(port)}
-    panel = windows.serve(stop, "-m", "publications", "panel", **settings)
+    panel = wine.serve(stop, "-m", "publications", "panel", **settings)
 
     def is_ok() -> bool:
         try:
@@ -215,7 +215,7 @@ def test_the_panel_says_what_the_road_is(
     assert stops(feeder, tmp_path / "stop_feeder", "ctrl-c") == "ended 0"
 
 
-def test_a_program_takes_a_command_line_apart_as_it_was_put_together(windows: Windows) -> None:
+def test_a_program_takes_a_command_line_apart_as_it_was_put_together(wine: Wine) -> None:
     """What `ponte init` prints for Windows, read by a program of Windows' own."""
     commands = list(install(WindowsServer("sqlite", "D:\\fotos da loja\\", "100.64.0.7", "D:\\SGP\\sgp.db")))
     ask = (
@@ -226,13 +226,13 @@ def test_a_program_takes_a_command_line_apart_as_it_was_put_together(windows: Wi
         "lines = json.loads(sys.argv[1])\n"
         "print(json.dumps([split(one, ctypes.byref(count))[: count.value] for one in lines]))\n"
     )
-    done = windows.run("-c", ask, json.dumps([to_line(one) for one in commands]))
+    done = wine.run("-c", ask, json.dumps([to_line(one) for one in commands]))
     assert done.returncode == 0, done.stderr
     assert [tuple(one) for one in json.loads(done.stdout)] == commands
 
 
 def test_commands_end_with_their_codes_and_say_two_lines(
-    fed_road: FedRoad, sgp: WindowsSgp, windows: Windows
+    fed_road: FedRoad, sgp: WindowsSgp, wine: Wine
 ) -> None:
     settings = watch_settings(fed_road)
     wanted: list[tuple[list[str], int]] = [
@@ -246,7 +246,7 @@ def test_commands_end_with_their_codes_and_say_two_lines(
         (["uninstall"], 3),
         (["status", "--json"], 3),
     ]
-    done = windows.run("-c", RUN_ALL, json.dumps([words for words, _ in wanted]), **settings)
+    done = wine.run("-c", RUN_ALL, json.dumps([words for words, _ in wanted]), **settings)
     found: list[tuple[int, str, str]] = json.loads(done.stdout.splitlines()[-1])
     for (words, code), (got, out, err) in zip(wanted, found, strict=True):
         assert got == code, (words, out, err)
