@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fix_tools",
     "tests.fix_clusters",
     "tests.fix_road",
+    "tests.fix_applied_road",
     "tests.fix_drift",
     "tests.fix_windows",
     "tests.fix_fed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +26,10 @@ from publications.decide.changes.step import Step
 from publications.decide.plan import Plan
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.settings import PublicationsSettings
-from tests.fix_clusters import NAMES, PORTS, Servers, clone_all
+from tests.fix_clusters import NAMES, PORTS, Servers
 
 DEADLINE_S = 60.0
+FIND_ROLE = "SELECT 1 FROM pg_roles WHERE rolname = %s"
 ROLE_PASSWORD = secrets.token_urlsafe(16)
 """One for all roles: they are the clusters', and outlive a test's databases."""
 
@@ -122,6 +123,26 @@ def _fetch(conn: Connection, statement: str, parameters: Sequence[object]) -> li
     return cursor.fetchall() if cursor.description else []
 
 
+@contextmanager
+def without_roles(road: Road, roles: Iterable[tuple[str, str]]) -> Iterator[None]:
+    """Have the servers know no such roles, of those given by endpoint and name, for a block.
+
+    Roles are the clusters', and databases that other tests are cloned from hold rights of theirs: so they are
+    renamed meanwhile, and what the block makes in their place is dropped.
+    """
+    away = [(endpoint, role) for endpoint, role in roles if road.run(endpoint, FIND_ROLE, role)]
+    for endpoint, role in away:
+        road.run(endpoint, f"ALTER ROLE {role} RENAME TO {role}_away")
+    try:
+        yield
+    finally:
+        for endpoint, role in away:
+            if road.run(endpoint, FIND_ROLE, role):
+                road.run(endpoint, f"DROP OWNED BY {role}")
+                road.run(endpoint, f"DROP ROLE {role}")
+            road.run(endpoint, f"ALTER ROLE {role}_away RENAME TO {role}")
+
+
 def plan_lines(road: Road) -> list[str]:
     """Say, a line a step, what is to be done."""
     return [f"{step.endpoint}: {describe(step)}" for step in road.read().plan.steps]
@@ -181,36 +202,6 @@ def unapplied_road(databases: Servers, server_root: Path) -> Iterator[Road]:
     """Everything but what `ponte apply` makes."""
     with open_road(databases, server_root) as road:
         yield road
-
-
-@pytest.fixture(scope="module")
-def mended_road(servers: Servers, server_root: Path) -> Iterator[Road]:
-    """One road for a module whose tests each leave it as they found it; no other may stand beside it."""
-    with clone_all(servers), open_road(servers, server_root) as road:
-        road.apply()
-        road.wait_arrival()
-        yield road
-
-
-@pytest.fixture
-def kept_road(mended_road: Road, request: pytest.FixtureRequest) -> Iterator[Road]:
-    """The module's road; what a test leaves behind fails that test, unless it is marked to spoil it."""
-    settings = mended_road.settings
-    yield mended_road
-    mended_road.settings = settings
-    if request.node.get_closest_marker("spoils"):
-        return
-    reading = mended_road.read()
-    assert [describe(step) for step in reading.plan.steps] == []
-    assert [error.fact for error in reading.objections] == []
-
-
-@pytest.fixture
-def road(unapplied_road: Road) -> Road:
-    """Everything, with SGP's orders on the VPS."""
-    unapplied_road.apply()
-    unapplied_road.wait_arrival()
-    return unapplied_road
 
 
 def _tear_down(road: Road) -> None:

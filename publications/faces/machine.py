@@ -12,8 +12,8 @@ from db.freshness import FRESH_S, LAGGING_S, Measurement
 from publications.faces.causes import FACTS, describe_fault
 from publications.faces.terminal import describe_check, describe_road
 from publications.watch.checks import LEFT_CRITICAL_S, LEFT_WARNING_S, Check, CheckKind, find_worst
-from publications.watch.follower import Sight
 from publications.watch.road import View
+from publications.watch.sight import Sight
 
 
 def to_json(view: View, checks: Sequence[Check]) -> str:

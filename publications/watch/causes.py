@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from db.freshness import Cause, Fault, HopState
 from db.reasons import Unreached
-from publications.watch.follower import Sight
 from publications.watch.reading import Beat, EndpointReading, LastError, SubscriptionState
+from publications.watch.sight import Sight
 from publications.watch.slots import SlotState
 
 LOCK_WAIT_S = 1.0

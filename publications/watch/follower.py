@@ -6,9 +6,9 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import LiteralString
 
@@ -22,14 +22,12 @@ from db.logs import log_event
 from db.outage import Outage
 from db.reasons import UnreachableError, Unreached, explain_failure
 from publications.settings import watch_variable
-from publications.watch.history import Past, read_past, read_silence_s
+from publications.watch.history import read_past, read_silence_s
+from publications.watch.occasions import Occasion
 from publications.watch.probe import probe
 from publications.watch.reading import (
-    Backlog,
-    Beat,
     EndpointReading,
     EndpointRole,
-    LastError,
     read_backlog,
     read_gaps,
     read_has_key,
@@ -37,7 +35,7 @@ from publications.watch.reading import (
     read_offline_bound,
     read_reading,
 )
-from publications.watch.slots import WalSample
+from publications.watch.sight import Sight
 from publications.watch.trends import Tracks
 
 APPLICATION = "ponte-watch"
@@ -69,57 +67,6 @@ _LINK = {
 }
 
 
-@dataclass(frozen=True)
-class Sight:
-    """What is known of one database: the last reading, and how long ago that was."""
-
-    endpoint: str
-    answers: bool = False
-    blind: bool = False
-    """It answers, but not what is asked."""
-    reading: EndpointReading | None = None
-    unread_s: float = 0.0
-    beat: Beat | None = None
-    """The newest row that could be read."""
-    beat_missing: bool = False
-    """There was no row when it was last looked for."""
-    beat_unread_s: float = 0.0
-    beat_unchanged_s: float = 0.0
-    """For how long its number has been the same, as far as we looked."""
-    clock_offset_s: float | None = None
-    """Its clock minus our steady one."""
-    failing: frozenset[str] = frozenset()
-    """Subscriptions that fail again and again."""
-    unserved_s: Mapping[str, float] = field(default_factory=dict)
-    """For how long a subscription has got nothing from its publisher, as far as we looked."""
-    last_error: LastError | None = None
-    """Why, where its server's log tells."""
-    replaced: Mapping[str, datetime] = field(default_factory=dict)
-    """Slots that went, whether or not another of that name came: by this server's clock."""
-    backlog: Backlog | None = None
-    """On the vitrine."""
-    samples: Mapping[str, Sequence[WalSample]] = field(default_factory=dict)
-    """By slot."""
-    past: Mapping[str, Past] = field(default_factory=dict)
-    """By subscriber, where this is the vitrine."""
-    past_read_s: float = 0.0
-    """How long ago that was read."""
-    max_offline_s: float | None = None
-    """On a subscriber: for how long its API lets people log in without word; None where that is not told."""
-    has_key: bool | None = None
-    """On a subscriber: whether its API has the key that the worker seals with; None where it is not told."""
-    gaps: int | None = None
-    """How many times changes were lost on the way there; None where that can't be seen."""
-    silence_s: float | None = None
-    """For how long nothing had been written into the history when we began; None if nothing ever was."""
-    unreached: Unreached = Unreached.SILENT
-    """In which way it does not answer."""
-    failure: str = ""
-    """Why it could not be read; empty if it could."""
-    hint: str = ""
-    """What to do about that."""
-
-
 class Follower:
     """One database's thread. It never raises; what goes wrong is in the sight."""
 
@@ -148,8 +95,9 @@ class Follower:
         self._read_at: float | None = None
         self._answered_at: float | None = None
         self._beat_at = self._beat_changed_at = 0.0
-        self._backlog_tried_at = self._backlog_at = -math.inf
-        self._past_tried_at = self._bound_tried_at = self._gaps_tried_at = self._error_tried_at = -math.inf
+        self._backlog_at = -math.inf
+        self._past, self._backlog = Occasion(BACKLOG_S), Occasion(BACKLOG_S)
+        self._bound, self._gaps, self._error = Occasion(BOUND_S), Occasion(GAPS_S), Occasion(ERROR_S)
         self._failures = 0
         self._endured = Outage()
         self._explained: tuple[object, PonteError] = (None, PonteError(""))
@@ -228,86 +176,66 @@ class Follower:
 
     def _read_past(self, conn: Connection) -> None:
         """Read what was known before, once; a history that can't be read hides nothing else."""
-        now = time.monotonic()
-        if self._sight.past or now - self._past_tried_at < BACKLOG_S:
+        if not self._past.begin(time.monotonic()):
             return
-        self._past_tried_at = now
-        try:
+        with self._enduring(conn):
             past = {name: read_past(conn, name) for name in self._subscribers}
             silence_s = read_silence_s(conn)
-        except psycopg.Error as error:
-            self._endure(error, conn)
-            return
-        with self._lock:
+            if past:
+                self._past.settle()
             self._past_at = time.monotonic()
-            self._sight = replace(self._sight, past=past, silence_s=silence_s)
+            self._note(past=past, silence_s=silence_s)
 
     def _read_backlog(self, conn: Connection) -> None:
         """Count now and then; where that fails, what was counted last stands a while."""
         now = time.monotonic()
-        if now - self._backlog_tried_at < BACKLOG_S:
+        if not self._backlog.begin(now):
             return
-        self._backlog_tried_at = now
-        counted = None
-        try:
+        with self._enduring(conn):
             counted = read_backlog(conn)
             self._backlog_at = now
-        except psycopg.Error as error:
-            self._endure(error, conn)
-        if counted or now - self._backlog_at > BACKLOG_STALE_S:
-            with self._lock:
-                self._sight = replace(self._sight, backlog=counted)
+            self._note(backlog=counted)
+        if now - self._backlog_at > BACKLOG_STALE_S:
+            self._note(backlog=None)
 
     def _read_bound(self, conn: Connection) -> None:
         """Ask now and then what the API there was told."""
-        now = time.monotonic()
-        if now - self._bound_tried_at < BOUND_S:
-            return
-        self._bound_tried_at = now
-        found, has_key = read_offline_bound(conn), read_has_key(conn)
-        with self._lock:
-            self._sight = replace(self._sight, max_offline_s=found, has_key=has_key)
+        if self._bound.begin(time.monotonic()):
+            self._note(max_offline_s=read_offline_bound(conn), has_key=read_has_key(conn))
 
     def _read_gaps(self, conn: Connection, block: LiteralString) -> None:
-        now = time.monotonic()
-        if now - self._gaps_tried_at < (
-            BOUND_S if self._sight.reading and self._sight.gaps is None else GAPS_S
-        ):
-            return
-        self._gaps_tried_at = now
-        try:
-            found = read_gaps(conn, block)
-        except psycopg.Error as error:
-            self._endure(error, conn)
-            return
-        with self._lock:
-            self._sight = replace(self._sight, gaps=found)
+        """Ask at each beat, more rarely where it can't be told."""
+        unknown = self._sight.reading is not None and self._sight.gaps is None
+        if self._gaps.begin(time.monotonic(), rest_s=BOUND_S if unknown else None):
+            with self._enduring(conn):
+                self._note(gaps=read_gaps(conn, block))
 
     def _read_error(self, conn: Connection, block: LiteralString, reading: EndpointReading) -> None:
         """Ask for the last error while a subscription gets nothing, or fails again and again."""
         now = time.monotonic()
         if not (self._tracks.find_unserved(reading, now) or self._tracks.find_failing(reading, now)):
-            self._error_tried_at, found = -math.inf, None
-        elif now - self._error_tried_at < ERROR_S:
-            return
-        else:
-            self._error_tried_at = now
-            try:
-                found = read_last_error(conn, block)
-            except psycopg.Error as error:
-                self._endure(error, conn)
-                return
-        with self._lock:
-            self._sight = replace(self._sight, last_error=found)
+            self._error.wake()
+            self._note(last_error=None)
+        elif self._error.begin(now):
+            with self._enduring(conn):
+                self._note(last_error=read_last_error(conn, block))
 
-    def _endure(self, error: psycopg.Error, conn: Connection) -> None:
-        """Go on where only a statement failed. Raise the error where the connection did."""
-        if conn.closed:
-            raise error
-        if self._endured.fails(error.sqlstate):
-            log_event(
-                log, "unreadable", level=logging.WARNING, endpoint=self.endpoint, sqlstate=error.sqlstate
-            )
+    def _note(self, **known: object) -> None:
+        """Write into the sight what was found."""
+        with self._lock:
+            self._sight = replace(self._sight, **known)  # type: ignore[arg-type]  # one field of many
+
+    @contextmanager
+    def _enduring(self, conn: Connection) -> Iterator[None]:
+        """Go on where only a question failed. Raise the error where the connection did."""
+        try:
+            yield
+        except psycopg.Error as error:
+            if conn.closed:
+                raise
+            if self._endured.fails(error.sqlstate):
+                fields = {"endpoint": self.endpoint, "sqlstate": error.sqlstate}
+                log_event(log, "unreadable", level=logging.WARNING, **fields)
 
     def _take(self, reading: EndpointReading, began: float) -> None:
         with self._lock:

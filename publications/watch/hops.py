@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from db.freshness import FRESH_S, Cause, Fault, HopState
 from publications.declare.declaration import Export, Intake
 from publications.watch.causes import HopEnds, judge_hop, waits
-from publications.watch.follower import Sight
 from publications.watch.proofs import UNPROVEN_S, Losses, LostRows
 from publications.watch.reading import Beat, FeedState, SubscriptionState
+from publications.watch.sight import Sight
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
 
 LASTING_S = 3.0

@@ -17,12 +17,13 @@ from publications.prove.pairs import derive_watched
 from publications.settings import VERIFY_PERCENT
 from publications.watch.causes import find_server_fault
 from publications.watch.fed import sight_file, view_feed
-from publications.watch.follower import Follower, Sight
+from publications.watch.follower import Follower
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
 from publications.watch.link_settings import LinkSettings
 from publications.watch.proofs import Mender, ProofFollower
 from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
+from publications.watch.sight import Sight
 from publications.watch.tailnet import TailnetFollower, TailnetState
 
 PATIENCE_S = 6.0

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import tests.benchmarks
+from tests.benchmarks.peers import MissingPeerError
 
 Figure = Callable[[], float]
 
@@ -47,7 +48,10 @@ def measure(figures: dict[str, Figure]) -> dict[str, float]:
         taken = {}
         for name, figure in figures.items():
             progress.update(task, description=name)
-            taken[name] = round(figure(), 3)
+            try:
+                taken[name] = round(figure(), 3)
+            except MissingPeerError as error:
+                talk.print(f"bench: {name}: {error}")
             progress.advance(task)
     return taken
 

@@ -20,6 +20,7 @@ from publications.prove.pairs import TablePair, derive_compared
 from publications.prove.verify import Compared, Prover, make_prover
 from publications.settings import read_watch_dsns
 from publications.watch.road import Watch
+from tests.benchmarks.peers.pgcopydb import compare_data
 from tests.benchmarks.road import start_stack
 
 ORDERS = 1_000_000
@@ -72,6 +73,14 @@ def time_both() -> tuple[float, float]:
             plain.append(_time(lambda: _hash_both(vitrine, vps)))
             proven.append(_time(lambda: _prove_equal(prover, pair)))
     return min(proven), min(plain)
+
+
+@cache
+def time_peer() -> float:
+    """Return the seconds that pgcopydb takes for the same rows and columns."""
+    stack = fill_window()
+    pair = _orders(stack)
+    return compare_data(stack, pair, ends=(pair.source, pair.target))
 
 
 def _hash_both(*ends: Connection) -> None:
@@ -187,6 +196,7 @@ def _time(run: Callable[[], None]) -> float:
 FIGURES: dict[str, Callable[[], float]] = {
     "verify_million_s": lambda: time_both()[0],
     "verify_vs_hash_scan": lambda: time_both()[0] / time_both()[1],
+    "verify_vs_pgcopydb": lambda: time_both()[0] / time_peer(),
     "heal_bytes_vs_drift": lambda: heal_drift()[0] / heal_drift()[1],
     "watch_verify_cpu_share": measure_watch,
 }

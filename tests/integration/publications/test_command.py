@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from publications.cli import main
 from publications.declare.declaration import STARTING_PATH
 from publications.settings import conninfo_variable, dsn_variable, password_variable
-from tests.fix_road import Road
+from tests.fix_road import Road, without_roles
 
 IN_SYNC, FAILED, USAGE, PENDING = 0, 1, 2, 3
 
@@ -99,9 +99,9 @@ def test_what_is_secret_is_refused(
 def test_a_missing_password_stops_apply_before_it_touches_anything(
     environment: Road, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment.run("vps", "DROP OWNED BY ponte_api; DROP ROLE ponte_api")
     monkeypatch.delenv("PONTE_VPS_PONTE_API_PASSWORD")
-    assert main(["apply"]) == FAILED
+    with without_roles(environment, [("vps", "ponte_api")]):
+        assert main(["apply"]) == FAILED
     fact, _ = read_two_lines(capsys)
     assert "PONTE_VPS_PONTE_API_PASSWORD" in fact
     assert environment.run("sgp", "SELECT 1 FROM pg_publication") == []

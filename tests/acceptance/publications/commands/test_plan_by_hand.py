@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from psycopg import sql
-
 from infra.devstack.postgres import executable
 from publications.commands.plan_text import to_script
 from publications.decide.plan import Plan
-from tests.fix_road import ROLE_PASSWORD, Road
+from tests.fix_road import ROLE_PASSWORD, Road, without_roles
 
 FILLED = "ponte: old rows are to be filled from the source"
 T = TypeVar("T")
@@ -26,24 +24,24 @@ def test_the_printed_sql_run_by_hand_leaves_nothing_to_do(
     unapplied_road: Road, bindirs: dict[str, Path], tmp_path: Path
 ) -> None:
     road = unapplied_road
-    drop_roles(road)
-    script = to_script(road.read().plan)
-    assert script.count("\\password") == len(road.settings.passwords) - 1
-    pieces = PART.split(script)
-    assert pieces[0].strip() == ""
-    for number, (endpoint, part) in enumerate(zip(pieces[1::2], pieces[2::2], strict=True)):
-        file = tmp_path / f"{number}.sql"
-        file.write_text(part, encoding="utf-8")
-        run_psql(road, bindirs[endpoint], endpoint, file)
-    query = "SELECT 1 FROM pg_subscription_rel WHERE srsubstate <> 'r'"
-    for name in ("vitrine", "vps"):
-        road.wait(lambda name=name: road.run(name, query) == [], f"the copies on {name}")  # type: ignore[misc]
-    road.wait_arrival()
-    assert road.read().plan.steps == ()
-    assert road.digest("vps") == road.digest("vitrine")
-    assert road.run("vps", "SELECT count(*) FROM vitrine.pedidos") == road.run(
-        "sgp", "SELECT count(*) FROM pedidos"
-    )
+    with without_roles(road, road.settings.passwords):  # else there would be no password to type
+        script = to_script(road.read().plan)
+        assert script.count("\\password") == len(road.settings.passwords) - 1
+        pieces = PART.split(script)
+        assert pieces[0].strip() == ""
+        for number, (endpoint, part) in enumerate(zip(pieces[1::2], pieces[2::2], strict=True)):
+            file = tmp_path / f"{number}.sql"
+            file.write_text(part, encoding="utf-8")
+            run_psql(road, bindirs[endpoint], endpoint, file)
+        query = "SELECT 1 FROM pg_subscription_rel WHERE srsubstate <> 'r'"
+        for name in ("vitrine", "vps"):
+            road.wait(lambda name=name: road.run(name, query) == [], f"the copies on {name}")  # type: ignore[misc]
+        road.wait_arrival()
+        assert road.read().plan.steps == ()
+        assert road.digest("vps") == road.digest("vitrine")
+        assert road.run("vps", "SELECT count(*) FROM vitrine.pedidos") == road.run(
+            "sgp", "SELECT count(*) FROM pedidos"
+        )
 
 
 def test_a_fill_by_hand_does_what_apply_would(road: Road, bindirs: dict[str, Path], tmp_path: Path) -> None:
@@ -106,15 +104,6 @@ def copy_out(road: Road, bindir: Path, command: str, folder: Path) -> None:
         timeout=TIMEOUT_S,
         check=True,
     )
-
-
-def drop_roles(road: Road) -> None:
-    """Roles are the clusters' and outlive a test: without this there would be no password to type."""
-    for endpoint, role in road.settings.passwords:
-        with road.connect(endpoint) as conn:
-            if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
-                name = sql.Identifier(role)
-                conn.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(name, name))
 
 
 def run_psql(road: Road, bindir: Path, endpoint: str, file: Path) -> None:

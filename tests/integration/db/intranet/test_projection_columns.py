@@ -90,6 +90,22 @@ def test_a_column_of_an_order_that_changes_alone_is_shown(landing: Connection, c
     assert {name for name in after if after[name] != before[name]} == {shown, "versao", *also}
 
 
+READ = tuple(name for name in PEDIDO if name.startswith(("data_entr", "valor_", "cidade", "items")))
+
+
+@pytest.mark.parametrize("column", READ)
+def test_a_column_that_takes_reading_is_shown_where_one_that_takes_none_changes_too(
+    landing: Connection, column: str
+) -> None:
+    apply_as(landing)
+    given, shown, value = PEDIDO[column]
+    land(landing, build_row("items_empty", **PLAIN))
+    update(landing, "pedidos", {column: given, "numero": "B-9", "costura": True})
+    after = read(landing)
+    assert (after[shown][0]["descricao"] if column == "items" else after[shown]) == value
+    assert (after["numero"], after["costura"]) == ("B-9", True)
+
+
 FLAGS = tuple(PLAIN)
 
 

@@ -107,6 +107,14 @@ def test_the_first_eight_orders_of_a_transaction_are_named(
     assert heard == [f"pedidos {one}" for one in range(1, named + 1)] + ["pedidos"] * folded
 
 
+def test_a_changed_order_is_named(servers: Servers, arrival_database: str) -> None:
+    insert = "INSERT INTO vitrine.pedidos (id, versao) VALUES (1, 1)"
+    assert told(servers, arrival_database, [insert, "UPDATE vitrine.pedidos SET id = 2, versao = 2"]) == [
+        "pedidos 1",
+        "pedidos 2",
+    ]
+
+
 def test_a_deleted_order_is_not_named(servers: Servers, arrival_database: str) -> None:
     insert = "INSERT INTO vitrine.pedidos (id, versao) VALUES (1, 1)"
     assert told(servers, arrival_database, [insert, "DELETE FROM vitrine.pedidos"]) == [

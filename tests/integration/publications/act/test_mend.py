@@ -265,6 +265,14 @@ REFUSED = {
         "vps's table vitrine.imagens has the trigger function public.f without a search_path",
         "DROP FUNCTION public.f() CASCADE",
     ),
+    "trigger function with another setting": (
+        "vps",
+        "CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql SET work_mem = '4MB'"
+        " AS 'BEGIN RETURN new; END';"
+        " CREATE TRIGGER loose BEFORE INSERT ON vitrine.imagens FOR EACH ROW EXECUTE FUNCTION public.f()",
+        "vps's table vitrine.imagens has the trigger function public.f without a search_path",
+        "DROP FUNCTION public.f() CASCADE",
+    ),
     "another database in the exporting cluster": (
         "vitrine",
         "CREATE DATABASE folha",

@@ -29,7 +29,7 @@ from publications.panel.page import make_page
 from publications.panel.poller import Polled
 from publications.settings import read_watch_dsns
 from publications.watch.checks import CheckKind, Level, check_recording, check_view, find_worst
-from publications.watch.follower import Sight, open_link
+from publications.watch.follower import open_link
 from publications.watch.history import (
     read_day,
     read_past,
@@ -40,6 +40,7 @@ from publications.watch.history import (
 )
 from publications.watch.link_settings import LinkSettings
 from publications.watch.road import View, look_once
+from publications.watch.sight import Sight
 from publications.watch.slots import Forecast
 from publications.watch.tailnet import parse_status
 from tests.fix_clusters import PORTS

@@ -11,8 +11,8 @@ from db.freshness import Cause, HopState
 from db.reasons import Unreached
 from publications.decide.spec import Room
 from publications.watch.causes import COUNTED_S, TAKEN_S, HopEnds, find_server_fault, judge_hop
-from publications.watch.follower import Sight
 from publications.watch.reading import Beat, EndpointReading, LastError, Listener, SubscriptionState
+from publications.watch.sight import Sight
 from publications.watch.slots import SlotState
 
 pytestmark = pytest.mark.unit
