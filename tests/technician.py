@@ -47,6 +47,7 @@ class Technician:
             ("root@100.64.0.7:", str(shop.root / "vps")),
             ("scp ", "cp "),
             ("/etc/ponte", str(shop.intranet.folder)),
+            ("/var/lib/ponte", str(shop.intranet.data)),
         ):
             command = command.replace(said, here)
         return command
