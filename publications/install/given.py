@@ -21,6 +21,12 @@ DECLARATION = "sgp.toml"
 
 def operators_files(access: Access) -> Iterator[OwnedFile]:
     """Yield what `ponte` reads beside what the installation made at random."""
+    yield from operators_secrets(access)
+    yield OwnedFile(path=access.shop.machine.folder / "ponte.sh", text=_environment(access.shop))
+
+
+def operators_secrets(access: Access) -> Iterator[OwnedFile]:
+    """Yield those of it that are secret."""
     secrets, declaration = access.secrets, access.declaration
     intake, export = declaration.intake, access.export
     for role in declaration.roles:
@@ -37,7 +43,6 @@ def operators_files(access: Access) -> Iterator[OwnedFile]:
     yield secrets.file(conninfo_variable(export.subscription), access.export_conninfo())
     for variable, dsn in watch_secrets(access).items():
         yield secrets.file(variable, dsn)
-    yield OwnedFile(path=access.shop.machine.folder / "ponte.sh", text=_environment(access.shop))
 
 
 def _environment(shop: Shop) -> str:

@@ -24,6 +24,7 @@ from publications.install.given import (
     DECLARATION,
     feeder_files,
     operators_files,
+    operators_secrets,
     panel_files,
     vps_files,
     where_the_file_is,
@@ -68,6 +69,7 @@ class Intranet:
         """Yield what needs SGP and this machine alone, up to the archive for the VPS."""
         access, shop = self.access, self.access.shop
         machine, intake = shop.machine, access.declaration.intake
+        yield from self._look_before_moving()
         yield write_files(
             f"answers and declaration in {machine.folder}",
             [
@@ -91,6 +93,14 @@ class Intranet:
         yield from self._install_services()
         yield write_bundle(self.bundle(), shop.wheel, machine.folder / NAME)
 
+    def _look_before_moving(self) -> Iterator[Step]:
+        """Compare before anything is changed, as long as the feeder is here: it goes on if it has to."""
+        access, shop = self.access, self.access.shop
+        if shop.has_moved and (shop.machine.units / FEEDER).exists():
+            yield write_files("secrets by which SGP's PostgreSQL is reached", operators_secrets(access))
+            yield check_server(access)
+            yield from Move(access.declaration, self.settings).before()
+
     def far(self) -> Iterator[Step]:
         """Yield what needs the VPS, too."""
         target = self.access.export.target
@@ -101,7 +111,6 @@ class Intranet:
         applied = Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
         if self.access.shop.has_moved:
             move = Move(self.access.declaration, self.settings)
-            yield from move.before()
             yield services.remove(FEEDER, self.access.shop.machine)
             yield move.part()
             yield applied

@@ -119,8 +119,7 @@ def require_equal_rows(declaration: Declaration, connections: Mapping[str, Conne
             raise InstallError(
                 f"{len(keys)} rows of {pair.table} are not in SGP's PostgreSQL what they were in its file,"
                 f" first that with id {keys[0]!s}",
-                "with SGP stopped copy them anew, then run this again; or go on with the file:"
-                " 'ponte init --kind sqlite'",
+                "with SGP stopped copy them anew, then run this again; until then all is as before",
             )
 
 
