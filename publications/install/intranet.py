@@ -97,8 +97,8 @@ class Intranet:
         """Compare before anything is changed, as long as the feeder is here: it goes on if it has to."""
         access, shop = self.access, self.access.shop
         if shop.has_moved and (shop.machine.units / FEEDER).exists():
-            yield write_files("secrets by which SGP's PostgreSQL is reached", operators_secrets(access))
             yield check_server(access)
+            yield write_files("secrets by which SGP's PostgreSQL is reached", operators_secrets(access))
             yield from Move(access.declaration, self.settings).before()
 
     def far(self) -> Iterator[Step]:
