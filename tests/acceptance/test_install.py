@@ -15,7 +15,7 @@ from db.waiting import wait_until
 from tests.fix_install import ServerShop as Shop
 from tests.technician import Technician, fetch, log_in, read_commands
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 CATALOGS = Path(__file__).with_name("catalogs.sql").read_bytes()
 
