@@ -3,6 +3,8 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 # Each of a run's processes would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -59,8 +61,26 @@ bench: setup ## measure ratios beside the peers; ARGS="--json --only NAME"
 
 .PHONY: mutants
 mutants: setup ## put small faults in and count those that a test notices (half an hour); ARGS=--json
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --group mutants
+	@$(PIP) --require-hashes --requirement infra/requirements/mutants.txt
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+.PHONY: lock
+lock: setup ## pin what is installed, with hashes; ARGS=--upgrade takes the newest
+	@$(PIP) --require-hashes --requirement infra/requirements/release.txt
+	@$(LOCK) --all-extras --group dev --output-file constraints.txt $(ARGS) > /dev/null
+	@$(LOCK) --constraint constraints.txt --extra api --extra vitrine --output-file infra/requirements/vps.txt > /dev/null
+	@$(LOCK) --constraint constraints.txt --extra worker --extra ops --extra vitrine --output-file infra/requirements/intranet.txt > /dev/null
+	@$(LOCK) --constraint constraints.txt --group mutants --output-file infra/requirements/mutants.txt > /dev/null
+	@$(LOCK) --constraint constraints.txt --group release --output-file infra/requirements/release.txt > /dev/null
+
+.PHONY: audit
+audit: setup ## ask the index for known faults of what is pinned; what can't be asked is named
+	@$(PIP) --require-hashes --requirement infra/requirements/release.txt
+	@$(BIN)/pip-audit --require-hashes --disable-pip --requirement constraints.txt $(ARGS)
+
+.PHONY: release
+release: setup ## build into dist/ what a shop gets: the wheel, its pinned requirements, its bill of materials
+	@$(BIN)/python infra/release.py
 
 .PHONY: clean
 clean: ## delete .venv and the caches; the dev stack's data goes with 'make down ARGS=--wipe'

@@ -153,6 +153,7 @@ class Pedido(PedidoBase):
     sublimacao_data_impressao: str | None
     items: list[Item]
     avisos: list[str]
-    """Words for what could not be read in SGP's row, such as `valor_frete_ilegivel`."""
+    """Words for what could not be read in SGP's row, such as `valor_frete_ilegivel`, and for what was too
+    much: `texto_cortado`, `itens_demais`."""
     versao: int
     """Grows with each write of the row on the intranet."""

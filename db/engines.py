@@ -17,13 +17,19 @@ SET_UTC: LiteralString = "SET TIME ZONE 'UTC'"
 Connection = psycopg.Connection[TupleRow]
 
 
-def connect(conninfo: str, *, application: LiteralString = "ponte", autocommit: bool = True) -> Connection:
+def connect(
+    conninfo: str,
+    *,
+    application: LiteralString = "ponte",
+    autocommit: bool = True,
+    kind: type[Connection] = psycopg.Connection,
+) -> Connection:
     """Open one session, in UTC. Raise psycopg.OperationalError if the server can't be reached in 10 s.
 
-    A connection string's own `connect_timeout` counts.
+    A connection string's own `connect_timeout` counts. kind: which class of session.
     """
     timeout_s = conninfo_to_dict(conninfo).get("connect_timeout") or 10
-    connection = psycopg.connect(
+    connection = kind.connect(
         conninfo,
         autocommit=True,
         application_name=application,

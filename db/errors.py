@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from db.shown import show
+
 
 class PonteError(Exception):
     """Something that the person who runs Ponte must know, and what to do about it.
@@ -12,9 +14,8 @@ class PonteError(Exception):
     """
 
     def __init__(self, fact: str, hint: str = "") -> None:
-        super().__init__(fact)
-        self.fact = fact
-        self.hint = hint
+        self.fact, self.hint = show(fact), show(hint)
+        super().__init__(self.fact)
 
     def __str__(self) -> str:
         return f"{self.fact}\nHINT: {self.hint}" if self.hint else self.fact

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import UTC, datetime
 from typing import LiteralString
+
+from db.shown import dump_json
 
 PLACES = 8
 """So many of a traceback's places are told, those nearest to the error."""
@@ -25,7 +26,7 @@ class JsonLines(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0]:
             line |= {"error": record.exc_info[0].__name__, "trace": _trace(record)}
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return dump_json(line, default=str)
 
 
 def _trace(record: logging.LogRecord) -> list[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from db.shown import show
+
 Sample = tuple[Sequence[str], float | None]
 """Label values, and a number or None for one that is not known: that one is left out."""
 
@@ -26,7 +28,7 @@ class MetricSpec:
         family = kind(self.name, self.meaning, labels=self.labels)
         for labels, value in samples:
             if value is not None:
-                family.add_metric(list(labels), value)
+                family.add_metric([show(label) for label in labels], value)
         return family
 
     def counter(self, registry: CollectorRegistry = REGISTRY) -> Counter:

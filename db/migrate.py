@@ -60,7 +60,7 @@ ROUTINES: Mapping[History, Sequence[str]] = {
     History.INTRANET: (
         "versions", "parsing", "items", "projection", "unlike", "reproject", "revocations", "photos", "watch",
     ),
-    History.VPS: ("guard", "changes", "search", "sessions", "gaps"),
+    History.VPS: ("guard", "changes", "search", "sessions", "gaps", "tombstones", "push_rows", "push"),
 }  # fmt: skip
 """The files of functions and triggers, each after those that it needs."""
 

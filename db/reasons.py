@@ -15,6 +15,7 @@ from typing import LiteralString
 
 import psycopg
 
+from db.bounded import UnbelievableError
 from db.engines import Connection, connect
 from db.errors import PonteError, word
 from db.permissions import is_open_for_libpq
@@ -63,6 +64,8 @@ def explain(error: BaseException, *, name: str = "the database", source: str = "
     match cause:
         case PonteError():
             return cause
+        case UnbelievableError():
+            return DatabaseError(f"{name} {cause}", OTHER_HANDS)
         case psycopg.Error():
             return _explain_statement(cause, name, source)
         case OSError():
@@ -74,6 +77,11 @@ def explain(error: BaseException, *, name: str = "the database", source: str = "
                 f"something unforeseen: {type(cause).__name__}{_place(cause)}",
                 "this is a fault of Ponte's: run it again with -v, and report what that shows",
             )
+
+
+OTHER_HANDS = "it may be in other hands, or no PostgreSQL: look at that machine before you trust it"
+SAID_LETTERS = 500
+"""Of a server's own words; PostgreSQL's have some dozens."""
 
 
 @contextmanager
@@ -100,7 +108,7 @@ def open_database(
 def explain_failure(error: Exception, conninfo: str, *, name: str, source: str) -> PonteError:
     """Say why a session could not be had, or was lost: of what says no SQLSTATE the server is asked."""
     cause = getattr(error, "orig", None) or error
-    if isinstance(cause, PonteError) or getattr(cause, "sqlstate", None):
+    if isinstance(cause, PonteError | UnbelievableError) or getattr(cause, "sqlstate", None):
         return explain(cause, name=name, source=source)
     return explain_unreached(cause, conninfo, name=name, source=source)
 
@@ -231,7 +239,7 @@ def _explain_tls(error: Exception, answer: bytes, to: Address, source: str) -> R
 
 def _quote(error: Exception) -> str:
     """Return libpq's own words: before there is a session there are no rows."""
-    return " ".join(str(error).split())
+    return " ".join(str(error)[:SAID_LETTERS].split())
 
 
 _AGAIN = "try again; if it comes again, that server's log says why"
@@ -267,7 +275,11 @@ _STATEMENTS: Mapping[str, Reason] = {
 def _explain_statement(error: psycopg.Error, name: str, source: str) -> DatabaseError:
     sqlstate = error.sqlstate or ""
     fact, hint = _STATEMENTS.get(sqlstate) or _judge_class(error, sqlstate)
-    words = {"name": name, "source": source, "said": (error.diag.message_primary or "").split("\n")[0]}
+    words = {
+        "name": name,
+        "source": source,
+        "said": (error.diag.message_primary or "")[:SAID_LETTERS].split("\n")[0],
+    }
     return DatabaseError(fact.format(**words), hint.format(**words))
 
 

@@ -13,13 +13,28 @@ from typing import Annotated, Any, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.credentials import CredentialKeys
 from db.errors import SettingsError, begin_low, word
 from db.permissions import is_open_to_all
 
+
+def split_words(value: object) -> object:
+    """Part a text at commas and blanks."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 PREFIX = "PONTE_"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 

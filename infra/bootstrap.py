@@ -49,12 +49,12 @@ def find_problem() -> str | None:
 
 
 def install() -> None:
-    """Create the environment and install the project with its development tools, versions pinned."""
+    """Create the environment and install the project with its tools, each file by its hash and no other."""
     run(sys.executable, "-m", "venv", VENV)
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    run(*pip, "--upgrade", "pip>=25.1")
-    run(*pip, "--constraint", ROOT / "constraints.txt", "--group", "dev", "--editable", f"{ROOT}[devstack]")
+    run(*pip, "--require-hashes", "--requirement", ROOT / "constraints.txt")
+    run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
 
 
 def run(*command: str | Path) -> None:

@@ -18,7 +18,7 @@ from pydantic_settings import SettingsConfigDict
 
 from db import sgp_file
 from db.errors import SettingsError
-from db.settings import PREFIX, PonteSettings, parse_conninfo, read_secret
+from db.settings import PREFIX, PonteSettings, Words, parse_conninfo, read_secret
 from publications.declare.declaration import Declaration
 
 VERIFY_PERCENT = 5.0
@@ -110,10 +110,10 @@ def read_dsn(endpoint: str, environ: Mapping[str, str]) -> SecretStr | None:
     return dsn
 
 
-def read_passfile(subscription: str, environ: Mapping[str, str]) -> str | None:
-    """Return the file that a subscription's server takes its password from, if this machine knows."""
+def read_conninfo(subscription: str, environ: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Return how a subscription reaches its publisher, if this machine knows."""
     given = read_secret(conninfo_variable(subscription), environ)
-    return _parse_conninfo(subscription, given).get("passfile") if given else None
+    return _parse_conninfo(subscription, given) if given else None
 
 
 class WatchSettings(PonteSettings):
@@ -133,6 +133,8 @@ class WatchSettings(PonteSettings):
     """Heal by itself what differs; it then needs the administrators' connection strings too."""
     heal_removed_percent: float = Field(default=1.0, ge=0, le=100)
     """Of a table's rows: if more would be removed, nothing of it is healed without people."""
+    names: Words = ()
+    """Names with a dot under which browsers may ask for the panel, parted by commas or blanks."""
     disk: Path | None = None
     """A folder on the disk that fills with WAL; unless told, where the servers keep their files."""
 

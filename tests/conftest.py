@@ -23,4 +23,5 @@ pytest_plugins = [
     "tests.fix_install",
     "tests.fix_install_file",
     "tests.fix_wine",
+    "tests.fix_ingest",
 ]

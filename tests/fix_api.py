@@ -290,6 +290,7 @@ def api_environment(dsn: str, port: int, *, password: str = EASY, **settings: st
         "RATE_PER_S": "100000",
         "RATE_BURST": "100000",
         "MAX_USER_STREAMS": "1000",
+        "PROXIES": "127.0.0.1",
     }
     given = {"PONTE_CREDENTIAL_KEY": CREDENTIAL_KEY} | ours | settings
     names = {key: key if key.startswith("PONTE_") else f"PONTE_API_{key.upper()}" for key in given}

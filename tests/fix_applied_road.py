@@ -1,7 +1,8 @@
 """An applied road for each test, copied from one that `ponte apply` made: a third of the cost.
 
 The databases are clones of the applied ones, so all rows and everything that `ponte` made are in them. What
-is the servers' and not the databases', the subscriptions and their slots, is made again, and copies nothing.
+is the servers' and not the databases', the subscriptions and their slots, is made again, and copies nothing;
+what a database lets everybody do is no part of its clone either.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class RoadTemplate:
             yield road
 
     def _join(self, road: Road) -> None:
-        """Make the subscriptions again, on the road's own link."""
+        """Make the subscriptions again, on the road's own link, and close what a clone opens to all."""
+        road.run("vitrine", "REVOKE TEMPORARY ON DATABASE vitrine FROM PUBLIC")
         with road.session() as session:
             for endpoint, one in self.subscriptions.items():
                 source = next(hop.source for hop in road.declaration.hops if hop.subscription == one.name)

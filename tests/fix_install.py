@@ -24,7 +24,7 @@ from infra.devstack.postgres import BINDIR_VARIABLE, ServerUser, find_server_use
 from infra.devstack.seed import DIRT, create_schema, seed
 from publications.install.machine import Machine
 from tests.fix_tools import need_tool
-from tests.fix_wheel import Installed, find_closure, find_site, put_wheel, read_metadata
+from tests.fix_wheel import REPOSITORY, Installed, find_closure, find_site, put_wheel, read_metadata
 from tests.ports import find_free_port, find_free_ports
 
 ORDERS = len(DIRT) + 20
@@ -185,7 +185,7 @@ def open_machines(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> I
     made = {
         "root": root,
         "venv": venv,
-        "wheel": Path(shutil.copy(wheel, root)),
+        "wheel": put_release(wheel, root),
         "intranet": place(root, "intranet", venv, users),
         "vps": place(root, "vps", venv, users),
         "ports": ports,
@@ -199,6 +199,12 @@ def open_machines(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> I
         shutil.rmtree(root)
         for name in (f"{users}{machine}-{service}" for machine in "iv" for service in SERVICES):
             subprocess.run(["userdel", name], check=False, capture_output=True)
+
+
+def put_release(wheel: Path, folder: Path) -> Path:
+    """Put there what a shop is given, and return the wheel."""
+    shutil.copy(REPOSITORY / "infra/requirements/intranet.txt", folder)
+    return Path(shutil.copy(wheel, folder))
 
 
 def make_environment(wheel: Path, folder: Path, user: ServerUser) -> Path:

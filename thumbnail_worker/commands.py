@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from threading import Event
@@ -10,6 +9,7 @@ from threading import Event
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from db.shown import dump_json, show
 from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.photos.metrics import WorkerMetrics
 from thumbnail_worker.photos.originals import Media
@@ -46,7 +46,7 @@ def status(settings: WorkerSettings, *, as_json: bool) -> int:
     queue = open_queue(settings)
     tally = queue.count()
     queue.close()
-    print(json.dumps(asdict(tally), indent=2) if as_json else _show_tally(tally))  # noqa: T201 - data
+    print(dump_json(asdict(tally), indent=2) if as_json else _show_tally(tally))  # noqa: T201 - data
     return OK
 
 
@@ -93,7 +93,7 @@ def _encode(done: Reconciliation) -> str:
     for finding in done.findings:
         found.setdefault(finding.drift, []).append(finding.what)
     counts = {"queued": done.queued, "deleted": done.deleted, "undeleted": done.undeleted}
-    return json.dumps({"drift": found, **counts}, indent=2)
+    return dump_json({"drift": found, **counts}, indent=2)
 
 
 def _show(done: Reconciliation) -> str:
@@ -108,7 +108,7 @@ def _show(done: Reconciliation) -> str:
 
 
 def _examples(findings: tuple[Finding, ...], drift: str) -> str:
-    named = [str(one.what) for one in findings if one.drift == drift]
+    named = [show(str(one.what)) for one in findings if one.drift == drift]
     return ", ".join(named[:_SHOWN]) + (", …" if len(named) > _SHOWN else "")
 
 

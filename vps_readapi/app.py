@@ -15,6 +15,7 @@ from vps_readapi.front.cors import Cors
 from vps_readapi.front.every_answer import EveryAnswer
 from vps_readapi.front.from_memory import MemoryLayer
 from vps_readapi.front.request import Requests
+from vps_readapi.front.turns import Turns
 from vps_readapi.limits import Limits
 from vps_readapi.memory.memory import Memory
 from vps_readapi.routes import ao_vivo, auth, eventos, miniaturas, pedidos, root, saude
@@ -28,6 +29,7 @@ class State(TypedDict):
     memory: Memory
     requests: Requests
     limits: Limits
+    turns: Turns
 
 
 class ReadApi(FastAPI):
@@ -56,7 +58,12 @@ def create_app(settings: ApiSettings) -> ReadApi:
         async with open_services(settings) as services:
             app.state.services = services
             gc.freeze()  # what stays for ever is not looked through again and again: it takes 60 ms
-            yield State(memory=services.memory, requests=services.requests, limits=services.limits)
+            yield State(
+                memory=services.memory,
+                requests=services.requests,
+                limits=services.limits,
+                turns=services.turns,
+            )
 
     app = ReadApi(
         cors_origins=settings.cors_origins,

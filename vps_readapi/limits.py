@@ -11,6 +11,10 @@ from typing import Any
 from vps_readapi.errors import DETAILS, ProblemError
 
 MAX_CALLERS = 4096
+ROWS_PER_REQUEST = 100
+"""So many orders, read and rendered, count as one request more."""
+MAX_DEBT_S = 10.0
+"""For no longer must somebody wait for what he has had."""
 
 
 class Limits:
@@ -32,6 +36,13 @@ class Limits:
         wait_s = self.take(str(user_id))
         if wait_s:
             raise ProblemError(429, DETAILS[429], {"Retry-After": str(ceil(wait_s))})
+
+    def charge(self, user_id: int, rows: int) -> None:
+        """Count what an answer has cost beside being asked for; who owes must wait."""
+        caller, now = str(user_id), time.monotonic()
+        left, then = self._buckets.get(caller, (self._burst, now))
+        left = min(self._burst, left + (now - then) * self._per_second) - rows / ROWS_PER_REQUEST
+        self._buckets[caller] = (max(left, -MAX_DEBT_S * self._per_second), now)
 
     def take(self, caller: str) -> float:
         """Count one request; return 0 if it may pass, else the seconds until one may."""

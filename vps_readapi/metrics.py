@@ -13,6 +13,7 @@ from db.freshness import FreshnessState
 from db.metrics import MetricSpec
 from vps_readapi.events import Events
 from vps_readapi.front.metrics import REQUESTS
+from vps_readapi.front.request import Requests
 from vps_readapi.live.asking import ANSWERS
 from vps_readapi.memory.memory import Memory
 
@@ -20,7 +21,11 @@ STATE = MetricSpec("ponte_api_state", "1 for the state that the answers' headers
 AGE = MetricSpec("ponte_api_age_seconds", "age of the data in the answers; missing if unknown")
 CONNECTED = MetricSpec("ponte_api_database_up_ratio", "1 while the memory follows the database")
 HELD = MetricSpec("ponte_api_held_orders", "single orders in the memory")
-HELD_BYTES = MetricSpec("ponte_api_held_bytes", "what they take")
+HELD_BYTES = MetricSpec("ponte_api_held_bytes", "what they take, in all their codings")
+LIST_BYTES = MetricSpec("ponte_api_list_bytes", "what the whole list takes, its rows included")
+REQUEST_BYTES = MetricSpec(
+    "ponte_api_known_requests_bytes", "what the requests take that are known by their bytes"
+)
 MEMORY_ANSWERS = MetricSpec(
     "ponte_api_memory_answers_total",
     "reads of one order or of the list, by whether the answer was kept, had to be read, or is absent",
@@ -34,6 +39,8 @@ ALL: tuple[MetricSpec, ...] = (
     CONNECTED,
     HELD,
     HELD_BYTES,
+    LIST_BYTES,
+    REQUEST_BYTES,
     MEMORY_ANSWERS,
     STREAMS,
     REQUESTS,
@@ -44,8 +51,9 @@ ALL: tuple[MetricSpec, ...] = (
 class ApiCollector(Collector):
     """Reads what one process has at the moment."""
 
-    def __init__(self, memory: Memory, events: Events) -> None:
+    def __init__(self, memory: Memory, events: Events, requests: Requests) -> None:
         self._memory = memory
+        self._requests = requests
         self._events = events
 
     def describe(self) -> Iterable[Metric]:
@@ -61,17 +69,21 @@ class ApiCollector(Collector):
         yield CONNECTED.family([((), float(self._memory.feed.connected))])
         yield HELD.family([((), orders)])
         yield HELD_BYTES.family([((), held_bytes)])
+        yield LIST_BYTES.family([((), self._memory.list_bytes)])
+        yield REQUEST_BYTES.family([((), self._requests.held_bytes)])
         yield MEMORY_ANSWERS.family(((how,), count) for how, count in asdict(self._memory.answers).items())
         yield STREAMS.family([((), self._events.open)])
 
 
 @contextlib.contextmanager
-def serve_metrics(memory: Memory, events: Events, *, host: str, port: int) -> Iterator[None]:
+def serve_metrics(
+    memory: Memory, events: Events, requests: Requests, *, host: str, port: int
+) -> Iterator[None]:
     """Answer `GET /metrics` for the length of a block; with port 0, not at all."""
     if not port:
         yield
         return
-    collector = ApiCollector(memory, events)
+    collector = ApiCollector(memory, events, requests)
     REGISTRY.register(collector)
     server, thread = start_http_server(port, addr=host)
     try:

@@ -17,6 +17,9 @@ import uvicorn
 from db import lifetime
 from db.listening import BACKLOG, listen
 from vps_readapi.app import ReadApi, create_app
+from vps_readapi.errors import DETAILS
+from vps_readapi.front.crowd import Crowd
+from vps_readapi.front.proxies import Proxies
 from vps_readapi.loops import find_loop
 from vps_readapi.settings import ApiSettings
 
@@ -64,10 +67,11 @@ def serve_here(settings: ApiSettings, listener: socket.socket) -> int:
         create_app(settings),
         host=settings.host,
         port=settings.port,
-        http=_find_protocol(),
+        http=_find_protocol(settings),
         access_log=False,  # addresses hold clients' names and signatures
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # whose word counts is declared, and read where it is needed
         backlog=BACKLOG,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
@@ -83,7 +87,7 @@ def serve_here(settings: ApiSettings, listener: socket.socket) -> int:
     return 0 if server.started else 1
 
 
-def _find_protocol() -> type[asyncio.Protocol]:
+def _find_protocol(settings: ApiSettings) -> type[asyncio.Protocol]:
     """Return the protocol with the short way, or uvicorn's own where httptools is missing."""
     try:
         from vps_readapi.front.short_way import ShortWayProtocol  # noqa: PLC0415
@@ -91,7 +95,12 @@ def _find_protocol() -> type[asyncio.Protocol]:
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
         return H11Protocol
-    return ShortWayProtocol
+    crowd = Crowd(
+        settings.max_connections,
+        settings.max_address_connections,
+        is_exempt=Proxies(settings.proxies).holds,
+    )
+    return type("Connection", (ShortWayProtocol,), {"crowd": crowd, "details": DETAILS})
 
 
 def _supervise(settings: ApiSettings, listener: socket.socket) -> int:

@@ -23,7 +23,9 @@ from vps_readapi.auth.tokens import TokenKeys, Tokens
 from vps_readapi.auth.verifier import TokenVerifier
 from vps_readapi.database import Database
 from vps_readapi.events import Events
+from vps_readapi.front.proxies import Proxies
 from vps_readapi.front.request import Requests
+from vps_readapi.front.turns import Turns
 from vps_readapi.limits import Limits
 from vps_readapi.live.room import LiveRoom, open_live
 from vps_readapi.losses import Losses
@@ -64,6 +66,8 @@ class Services:
     events: Events
     requests: Requests
     limits: Limits
+    turns: Turns
+    proxies: Proxies
     version: str
 
 
@@ -89,12 +93,17 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
         settings.dsn.get_secret_value(),
         people=People(policy),
         load=loader.load,
-        listing=Listing(loader.read_ids, max_orders=settings.list_orders),
+        listing=Listing(
+            loader.read_ids,
+            max_orders=settings.list_orders,
+            max_bytes=settings.list_mb * 2**20 // policy.forms,
+        ),
         budget_bytes=settings.cache_mb * 2**20 // policy.forms,
     )
     events = Events(memory, database, max_streams=settings.max_streams, max_of_user=settings.max_user_streams)
+    requests = Requests(verifier, cors_origins=settings.cors_origins)
     try:
-        with serve_metrics(memory, events, host=settings.metrics_host, port=settings.metrics_port):
+        with serve_metrics(memory, events, requests, host=settings.metrics_host, port=settings.metrics_port):
             async with (
                 memory.follow(),
                 open_logins(settings, tokens) as (login, revocations),
@@ -112,8 +121,9 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     memory=memory,
                     loader=loader,
                     events=events,
-                    requests=Requests(verifier, cors_origins=settings.cors_origins),
+                    requests=requests,
                     limits=Limits(per_second=settings.rate_per_s, burst=settings.rate_burst),
+                    turns=Turns(),
                     verifier=verifier,
                     login=login,
                     revocations=revocations,
@@ -122,6 +132,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     media=media,
                     originals=originals,
                     live=live,
+                    proxies=Proxies(settings.proxies),
                     version=version("sgp-ponte"),
                 )
     finally:

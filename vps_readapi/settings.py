@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from db.offline import DEFAULT_MAX_OFFLINE_H, MaxOfflineHours
-from db.settings import PREFIX, Conninfo, CredentialSettings, check_key_pair
-from vps_readapi.live.settings import LiveSettings, Words
+from db.settings import PREFIX, Conninfo, CredentialSettings, Words, check_key_pair, split_words
+from vps_readapi.live.settings import LiveSettings
 from vps_readapi.pedidos.visibility import ANY
 
 MIN_KEY_BYTES = 32
@@ -24,6 +25,10 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _check_network(given: str) -> str:
+    return str(ip_network(given, strict=False))
+
+
 def _check_time_zone(name: str) -> str:
     known = available_timezones()  # none where the system has no list of them, as on Windows
     if known and name not in known:
@@ -32,6 +37,8 @@ def _check_time_zone(name: str) -> str:
 
 
 Key = Annotated[SecretStr, AfterValidator(_check_key)]
+Network = Annotated[str, AfterValidator(_check_network)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(split_words)]
 
 
 class ApiSettings(LiveSettings, CredentialSettings):
@@ -43,6 +50,8 @@ class ApiSettings(LiveSettings, CredentialSettings):
     """libpq's connection string; an empty one means the `PG*` variables."""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
+    proxies: Networks = ()
+    """Addresses or networks of the proxies in front: what they say of where a request comes from counts."""
     token_key: Key
     """What session tokens are signed with; SGP's key is another one."""
     token_key_id: str = Field(default="t1", pattern=KEY_ID)
@@ -97,9 +106,15 @@ class ApiSettings(LiveSettings, CredentialSettings):
     processes: int = Field(default=1, ge=1, le=64)
     """How many processes answer on the one port."""
     cache_mb: int = Field(default=64, ge=1, le=65536)
-    """How much each process keeps of single orders."""
+    """How much each process keeps of single orders, in all their codings."""
     list_orders: int = Field(default=20_000, ge=0)
     """Up to so many orders each process keeps the whole list; beyond, it is read each time."""
+    list_mb: int = Field(default=64, ge=1, le=65536)
+    """Up to so much: its rows, which a list and its codings come from, take three to four times that."""
+    max_connections: int = Field(default=1000, ge=10, le=100_000)
+    """How many connections each process holds; strangers who do nothing give way to others."""
+    max_address_connections: int = Field(default=200, ge=1, le=100_000)
+    """How many of them may be one address's that is no proxy's."""
     max_streams: int = Field(default=500, ge=1)
     """How many event streams one process holds open."""
     max_user_streams: int = Field(default=10, ge=1)

@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -27,7 +27,7 @@ from db.window import define_gaps, define_quarantine, define_window
 
 SCHEMA = "guard"
 ERRORS_SCHEMA = SCHEMA
-ROUTINE_SCHEMAS = ("guard", "auth")
+ROUTINE_SCHEMAS = ("guard", "auth", "push")
 """Where our functions are, and nobody else's."""
 
 metadata = MetaData()
@@ -44,7 +44,17 @@ class Xid8(UserDefinedType[int]):
         return "xid8"
 
 
-ischema_names["xid8"] = Xid8  # else reading the catalog back warns
+class PgLsn(UserDefinedType[str]):
+    """A place in a server's log."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Return the type's name."""
+        return "pg_lsn"
+
+
+ischema_names |= {"xid8": Xid8, "pg_lsn": PgLsn}  # else reading the catalog back warns
 
 mudancas = Table(
     "mudancas",
@@ -83,7 +93,16 @@ attempts = Table(
     Index("attempts_last_at", "last_at"),
     schema=AUTH,
 )
-"""Failed logins by account and by address, both as keyed digests."""
+"""Failed logins by account, by address and by both, and of who is known, all as keyed digests."""
+
+known = Table(
+    "known",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True),
+    Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    schema=AUTH,
+)
+"""From which addresses a name has come in, as digests of the digests of both."""
 
 revoked = Table(
     "revoked",
@@ -113,6 +132,68 @@ key_marks = Table(
     schema=AUTH,
 )
 """One row: the marks of the keys that the API here opens passwords with."""
+
+PUSH = "push"
+"""What the signed push needs; nobody but its functions reads or writes there."""
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("table_name", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("versao", BigInteger, nullable=False),
+    Column("pushed", BigInteger),
+    Column("said_at", DateTime(timezone=True)),
+    Column("buried_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Index("tombstones_buried_at", "buried_at"),
+    schema=SCHEMA,
+)
+"""Rows that were deleted, up to which version, and by SGP's clock where SGP said so."""
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("position", PgLsn),
+    Column("versao", BigInteger),
+    Column("began_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    schema=PUSH,
+)
+"""How far each source has come, and the newest version that it brought."""
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("position", PgLsn, nullable=False),
+    Column("batch", JSONB, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    schema=PUSH,
+)
+"""Parts of a batch that wait for its last."""
+
+nonces = Table(
+    "nonces",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Index("nonces_used_at", "used_at"),
+    schema=PUSH,
+)
+"""Requests' ids that were used, with what they came with."""
+
+ahead = Table(
+    "ahead",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("before", JSONB),
+    Index("ahead_said_at", "said_at"),
+    schema=PUSH,
+)
+"""Orders of which SGP itself told what the mirror has not brought yet, and what the mirror had."""
 
 _pedidos = window["pedidos"].c
 NEWEST_FIRST = (_pedidos.data_criacao.desc().nulls_last(), _pedidos.id.desc())

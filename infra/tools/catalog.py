@@ -213,6 +213,12 @@ WINDOWS_PYTHON: MadeTool = MadeTool(
     only_on="linux",
     optional=True,
 )
+SYSTEMD = SystemTool(
+    name="systemd-analyze",
+    purpose="says what the services' units leave open",
+    program="systemd-analyze",
+    package="systemd",
+)
 POSTGRES_15 = SystemTool(
     name="postgres15",
     purpose="the PostgreSQL that shops have; PONTE_PG_BINDIR names its folder",
@@ -236,6 +242,7 @@ TOOLS: Mapping[str, Tool] = {
         NGINX,
         CADDY,
         SSHD,
+        SYSTEMD,
         POSTGRES_15,
         MAVEN,
         MINGW,

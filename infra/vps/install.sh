@@ -30,7 +30,7 @@ if ! command -v caddy >/dev/null; then
     systemctl disable --now caddy.service # the distribution's own: ours is ponte-https.service
 fi
 if ! [ -f "$mark" ] || ! (cd "$here" && sha256sum --status -c "$mark"); then
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel[api,vitrine]" &&
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements.txt" &&
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel" ||
         fail "Ponte's packages could not be installed" "look at pip's words above, then run this again" 1
     (cd "$here" && sha256sum ./*.whl) >"$mark"

@@ -26,6 +26,7 @@ from publications.decide.spec import (
     PublishedTableSpec,
     RoleSpec,
     SlotSpec,
+    StrangeSlot,
     TableSpec,
     TriggerSpec,
     Unusual,
@@ -51,11 +52,12 @@ def read_endpoint(
     tables: Collection[TableName],
     published: Collection[TableName],
     kept: Mapping[TableName, Collection[str]],
+    exports: bool,
 ) -> EndpointSpec:
     """Return what the database has of the named roles and tables, and all its replication objects.
 
     published: the tables whose replica identity matters here; kept: the columns of tables that may hold
-    something, where others may not.
+    something, where others may not; exports: whether others' servers come here, so that it must be closed.
     """
     identities, keys = _read_identities(conn, published)
     found = _read_tables(conn, tables)
@@ -71,6 +73,8 @@ def read_endpoint(
         slots={row[0]: SlotSpec(*row) for row in conn.execute(_SQL["slots"])},
         subscriptions=read_subscriptions(conn),
         unusual=tuple(_read_unusual(conn)),
+        open_to_all=_read_open(conn) if exports else frozenset(),
+        strange_slots=tuple(StrangeSlot(*row) for row in conn.execute(_SQL["strange_slots"])),
         orphan_origins=frozenset(row[0] for row in conn.execute(_SQL["orphan_origins"])),
         stale={
             table: stale
@@ -106,8 +110,9 @@ def _read_roles(conn: Connection, roles: Collection[str]) -> dict[str, RoleSpec]
             replication=replication,
             settings=frozenset(tuple(setting.split("=", 1)) for setting in settings),
             powers=frozenset(powers),
+            connections=connections,
         )
-        for name, replication, settings, powers in conn.execute(_SQL["roles"], [list(roles)])
+        for name, replication, settings, powers, connections in conn.execute(_SQL["roles"], [list(roles)])
     }
 
 
@@ -116,6 +121,11 @@ def _read_grants(conn: Connection, roles: Collection[str]) -> frozenset[GrantSpe
         GrantSpec(role, GrantKind(kind), target, privilege, column)
         for role, kind, target, privilege, column in conn.execute(_SQL["grants"], [list(roles)])
     )
+
+
+def _read_open(conn: Connection) -> frozenset[GrantSpec]:
+    rows = conn.execute(_SQL["open_to_all"])
+    return frozenset(GrantSpec("public", GrantKind(kind), *rest) for kind, *rest in rows)
 
 
 def _read_columns(

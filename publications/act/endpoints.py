@@ -155,6 +155,7 @@ class Endpoints:
                     tables=self._tables(name),
                     published=self._published(name),
                     kept=derive_kept(declaration, name),
+                    exports=name == declaration.intake.target,
                 )
         for hop in hops:
             live[hop.source] = self._find_misfit(hop, wanted, live)
@@ -164,7 +165,7 @@ class Endpoints:
         if declaration.intake.is_fed:
             live.setdefault(declaration.intake.source, EndpointSpec(declaration.intake.source))
             facts[declaration.intake.source] = replace(assume_facts(), assumed=self._file_error is not None)
-        seen = Situation(declaration, live, facts, source, filters)
+        seen = Situation(declaration, live, facts, source, filters, self.settings.conninfos)
         plan = make_plan(wanted, live, order=declaration.endpoints, hops=hops)
         return Reading(
             plan=Plan(tuple(step for step in plan.steps if step.endpoint in self.connections)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,15 +19,21 @@ from publications.act.facts import read_facts
 from publications.act.holders import PREPARED, find_holders
 from publications.decide.preflight import LONG_S
 from publications.decide.verdicts import FileSeen, Passfile, ServerSeen
+from publications.decide.wire import find_wire_fault
 from publications.declare.declaration import Declaration
 
 _SQL = read_blocks("publications", "preflight")
 
 
 def read_server(
-    conn: Connection, dsn: str, declaration: Declaration, endpoint: str, *, passfiles: Iterable[str]
+    conn: Connection,
+    dsn: str,
+    declaration: Declaration,
+    endpoint: str,
+    *,
+    conninfos: Mapping[str, Mapping[str, str]],
 ) -> ServerSeen:
-    """Look. passfiles: those that this server's subscriptions name, as its own machine has them."""
+    """Look. conninfos: of this server's subscriptions, where this machine knows them."""
     began = datetime.now(UTC)
     now, folder, usage, listener, stale = conn.execute(_SQL["server"]).fetchone() or (
         began,
@@ -49,7 +55,16 @@ def read_server(
         prepared=tuple(str(one) for one in holders if one.kind == PREPARED),
         writers=tuple(str(one) for one in holders if one.kind != PREPARED and one.age_s >= LONG_S),
         disk_free_bytes=_read_disk_free(conn, Path(folder)),
-        passfiles=tuple(_look_at_passfile(conn, path, Path(folder)) for path in passfiles),
+        passfiles=tuple(
+            _look_at_passfile(conn, one["passfile"], Path(folder))
+            for one in conninfos.values()
+            if "passfile" in one
+        ),
+        wires={
+            hop.subscription: find_wire_fault({**told, **hop.connection}, tailnet=hop.trusts_tailnet)
+            for hop in declaration.hops
+            if (told := conninfos.get(hop.subscription)) is not None
+        },
         skew_s=(now - began).total_seconds(),
         collation_stale=stale,
         host=read_address(dsn).host,

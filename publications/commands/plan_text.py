@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from db.errors import PonteError
+from db.shown import dump_json
 from publications.commands.step_words import action_of, describe, split_words
 from publications.ddl.acts import print_act
 from publications.ddl.to_sql import to_sql
@@ -44,7 +44,7 @@ def to_json(plan: Plan, *, refusals: Sequence[PonteError] = (), findings: Sequen
         "refusals": [_error(error) for error in refusals],
         "findings": [_error(error) for error in findings],
     }
-    return json.dumps(shown, indent=2, ensure_ascii=False)
+    return dump_json(shown, indent=2)
 
 
 def _error(error: PonteError) -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from db.errors import PonteError, SettingsError
 from db.reasons import explained, open_database
 from db.sgp_file import VARIABLE as SGP_FILE
+from db.shown import dump_json, show
 from publications.act.endpoints import read_file_columns
 from publications.act.preflight import read_file, read_server
 from publications.commands import FAILED, OK, PENDING
@@ -19,7 +19,7 @@ from publications.decide.preflight import find_verdicts
 from publications.decide.preflight_file import CATEGORY, find_file_verdicts
 from publications.decide.verdicts import Outcome, Verdict, find_worst
 from publications.declare.declaration import Declaration
-from publications.settings import dsn_variable, read_dsn, read_passfile, read_sgp_file
+from publications.settings import dsn_variable, read_conninfo, read_dsn, read_sgp_file
 from publications.watch.link import link_checks
 from publications.watch.link_settings import LinkSettings
 
@@ -81,12 +81,13 @@ def _check_server(declaration: Declaration, endpoint: str) -> list[Verdict]:
     if dsn is None:
         raise SettingsError(f"not set: {source}", "set it in the environment or in PONTE_SECRETS_DIR")
     hops = [hop for hop in declaration.hops if hop.target == endpoint]
-    files = [path for hop in hops if (path := read_passfile(hop.subscription, os.environ))]
+    known = {hop.subscription: read_conninfo(hop.subscription, os.environ) for hop in hops}
+    conninfos = {name: conninfo for name, conninfo in known.items() if conninfo}
     with (
         explained(endpoint, source),
         open_database(dsn.get_secret_value(), name=endpoint, source=source) as conn,
     ):
-        seen = read_server(conn, dsn.get_secret_value(), declaration, endpoint, passfiles=files)
+        seen = read_server(conn, dsn.get_secret_value(), declaration, endpoint, conninfos=conninfos)
     return find_verdicts(seen)
 
 
@@ -94,12 +95,12 @@ def to_text(found: Sequence[Verdict]) -> str:
     """Return a line for each verdict, by category, with the next step where one is needed."""
     lines = []
     for one in sorted(found, key=lambda one: (one.subject, one.category)):
-        lines.append(f"{one.outcome:<8} {one.subject:<8} {one.category:<12} {one.name:<14} {one.fact}")
-        lines += [f"HINT: {one.hint}"] if one.hint else []
+        lines.append(f"{one.outcome:<8} {one.subject:<8} {one.category:<12} {one.name:<14} {show(one.fact)}")
+        lines += [f"HINT: {show(one.hint)}"] if one.hint else []
     return "\n".join(lines)
 
 
 def to_json(found: Sequence[Verdict]) -> str:
     """Return one object: the worst outcome, and all verdicts."""
     shown = {"outcome": find_worst(found), "checks": [dataclasses.asdict(one) for one in found]}
-    return json.dumps(shown, indent=2, ensure_ascii=False)
+    return dump_json(shown, indent=2)

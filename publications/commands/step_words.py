@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import assert_never
 
+from db.shown import show
 from publications.decide.changes.publications import (
     CreatePublication,
     CreateSlot,
@@ -20,6 +21,7 @@ from publications.decide.changes.publications import (
 from publications.decide.changes.roles import (
     AddGrants,
     AlterRole,
+    CloseToAll,
     CreateRole,
     DropRole,
     RevokeGrants,
@@ -69,7 +71,7 @@ _WHOLE = {SWEEP: "rows gone", COPY: "all rows"}
 
 def describe(step: Step) -> str:
     """Say in one line what a step does and to what, such as `create publication pub_vps_pedidos`."""
-    return f"{action_of(step)} {_name_subject(step)}"
+    return show(f"{action_of(step)} {_name_subject(step)}")
 
 
 def action_of(step: Step) -> str:
@@ -104,6 +106,8 @@ def _name_role(step: RoleStep) -> str:
             return f"{role.name} ({_differences(role, was)})"
         case AddGrants(grants=grants) | RevokeGrants(grants=grants):
             return _describe_grants(grants)
+        case CloseToAll(grants=grants):
+            return _listed({f"{one.privilege} on {one.target.partition('(')[0]}" for one in grants})
         case DropRole(name=name):
             return name
         case _:

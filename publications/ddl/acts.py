@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import assert_never
 
 from psycopg import sql
 
-from publications.ddl.statement import Statement, compose, name_of
+from db.shown import CONTROL
+from publications.ddl.statement import Statement, UnsafeSqlError, compose, name_of
 from publications.declare.names import TableName
 
 
@@ -79,7 +81,7 @@ def print_act(act: Act | Part, *, at: str) -> list[str]:  # noqa: PLR0911  # one
         case sql.Composed():
             return [act.as_string()]
         case SetPassword(role=role):
-            return [f"\\password {role}"]
+            return [f"\\password {_name_for_psql(role)}"]
         case CarryRows():
             return _print_carrying(act)
         case Together(parts=parts):
@@ -127,6 +129,18 @@ def _ask_on(endpoint: str, question: Statement) -> list[str]:
         _say(f"ask on {endpoint} until it says t: {question.as_string()}"),
         "\\prompt 'Enter when it does ' done",
     ]
+
+
+def _name_for_psql(name: str) -> str:
+    """Quote a name as psql reads it: between double quotes it runs nothing and puts nothing in."""
+    if CONTROL.search(name):
+        raise UnsafeSqlError(
+            f"the name of role {name} holds what psql can't be told", "give that role another name"
+        )
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
+_PLAIN = re.compile("[a-z_][a-z0-9_]*")
 
 
 def _say(text: str) -> str:

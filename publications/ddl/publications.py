@@ -8,7 +8,7 @@ from typing import assert_never
 from psycopg import sql
 
 from publications.ddl.acts import Act, Together
-from publications.ddl.statement import Statement, compose, join, name_of, table_of
+from publications.ddl.statement import Statement, compose, given_sql, join, name_of, table_of
 from publications.decide.changes.publications import (
     CreatePublication,
     CreateSlot,
@@ -69,7 +69,7 @@ def _published(table: PublishedTableSpec) -> sql.Composed:
     if table.columns is not None:
         parts.append(compose("({})", join(map(name_of, sorted(table.columns)))))
     if table.where is not None:
-        parts.append(compose("WHERE ({})", sql.SQL(table.where)))
+        parts.append(compose("WHERE ({})", given_sql(table.where)))
     return sql.SQL(" ").join(parts)
 
 

@@ -8,10 +8,11 @@ from typing import assert_never
 from psycopg import sql
 
 from publications.ddl.acts import Act, SetPassword, Together
-from publications.ddl.statement import Statement, compose, join, name_of, table_of
+from publications.ddl.statement import Statement, compose, given_sql, join, name_of, table_of
 from publications.decide.changes.roles import (
     AddGrants,
     AlterRole,
+    CloseToAll,
     CreateRole,
     DropRole,
     RevokeGrants,
@@ -33,6 +34,8 @@ def role_to_sql(step: RoleStep) -> list[Act]:
             return [_grant(grants)]
         case RevokeGrants(grants=grants, kept=kept):
             return [Together((_revoke(grants), _grant(kept)))] if kept else [_revoke(grants)]
+        case CloseToAll(grants=grants):
+            return [_close(one) for one in _group(grants)]
         case DropRole(name=name):
             return [compose("DROP OWNED BY {}", name_of(name)), compose("DROP ROLE {}", name_of(name))]
         case _:
@@ -48,9 +51,10 @@ def _shape_role(role: RoleSpec) -> list[Statement]:
     """State every attribute, so that a role holds no more than it needs whatever it held before."""
     replication = sql.SQL("REPLICATION" if role.replication else "NOREPLICATION")
     attributes = compose(
-        "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS {}",
+        "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS {} CONNECTION LIMIT {}",
         name_of(role.name),
         replication,
+        sql.Literal(role.connections),
     )
     settings = [
         compose("ALTER ROLE {} SET {} = {}", name_of(role.name), name_of(name), value)
@@ -88,6 +92,7 @@ _OBJECT_WORDS = {
     GrantKind.SCHEMA: sql.SQL("SCHEMA "),
     GrantKind.TABLE: sql.SQL("TABLE "),
     GrantKind.FUNCTION: sql.SQL("FUNCTION "),
+    GrantKind.DATABASE: sql.SQL("DATABASE "),
 }
 
 
@@ -97,6 +102,21 @@ def _grant(grants: Sequence[GrantSpec]) -> Statement:
 
 def _revoke(grants: Sequence[GrantSpec]) -> Statement:
     return _name_grants("REVOKE {what} ON {object} FROM {role}", grants)
+
+
+def _group(grants: Sequence[GrantSpec]) -> list[list[GrantSpec]]:
+    """One statement for each kind and privilege."""
+    groups: dict[tuple[GrantKind, str], list[GrantSpec]] = {}
+    for grant in grants:
+        groups.setdefault((grant.kind, grant.privilege), []).append(grant)
+    return list(groups.values())
+
+
+def _close(grants: Sequence[GrantSpec]) -> Statement:
+    return sql.SQL("REVOKE {what} ON {objects} FROM PUBLIC").format(
+        what=sql.SQL(grants[0].privilege.upper()),
+        objects=_OBJECT_WORDS[grants[0].kind] + join(map(_grant_target, grants)),
+    )
 
 
 def _name_grants(template: str, grants: Sequence[GrantSpec]) -> Statement:
@@ -110,9 +130,9 @@ def _name_grants(template: str, grants: Sequence[GrantSpec]) -> Statement:
 
 
 def _grant_target(grant: GrantSpec) -> sql.Composable:
-    if grant.kind is GrantKind.SCHEMA:
+    if grant.kind in {GrantKind.SCHEMA, GrantKind.DATABASE}:
         return name_of(grant.target)
     if grant.kind is GrantKind.TABLE:
         return table_of(TableName.parse(grant.target))
     name, _, arguments = grant.target.partition("(")
-    return table_of(TableName.parse(name)) + sql.SQL("(" + arguments)
+    return table_of(TableName.parse(name)) + given_sql("(" + arguments)

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from publications.ddl.acts import Act, AwaitArrival, AwaitCopies, CarryRows, Part, Together
 from publications.ddl.notes import mark, note
-from publications.ddl.statement import Statement, compose, join, name_of, table_of
+from publications.ddl.statement import Statement, compose, given_sql, join, name_of, table_of
 from publications.decide.changes.rows import (
     Backfill,
     CloseGap,
@@ -74,7 +74,7 @@ def _backfill(step: Backfill) -> list[Act]:
 def _stage_query(step: Backfill, wanted: sql.Composed) -> Statement:
     """Read, at the source, keys and new columns of the rows that belong here."""
     query = compose("SELECT {} FROM {}", wanted, table_of(step.table))
-    return query if step.where is None else query + compose(" WHERE {}", sql.SQL(step.where))
+    return query if step.where is None else query + compose(" WHERE {}", given_sql(step.where))
 
 
 def _sweep(step: Backfill) -> Statement:
@@ -105,7 +105,7 @@ def _fill(step: Backfill, columns: list[str]) -> Statement:
 
 def _empty_columns(table: TableName, columns: Sequence[tuple[str, str]]) -> list[Statement]:
     """As replication writes: an ordinary session may not write a subscriber's tables."""
-    pairs = [(name_of(name), sql.SQL(value)) for name, value in columns]
+    pairs = [(name_of(name), given_sql(value)) for name, value in columns]
     return [
         compose("SET LOCAL session_replication_role = replica"),
         compose(

@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from publications.ddl.acts import Act, AwaitCopies
 from publications.ddl.notes import mark
-from publications.ddl.statement import Statement, compose, join, name_of
+from publications.ddl.statement import Statement, compose, given_sql, join, name_of
 from publications.decide.changes.subscriptions import (
     CopyAgain,
     CreateSubscription,
@@ -77,7 +77,7 @@ def _conninfo(subscription: SubscriptionSpec) -> str:
 
 
 def _options(subscription: SubscriptionSpec) -> sql.Composed:
-    return join(compose("{} = {}", sql.SQL(name), value) for name, value in sorted(subscription.options))
+    return join(compose("{} = {}", given_sql(name), value) for name, value in sorted(subscription.options))
 
 
 def _set_options(subscription: SubscriptionSpec) -> Statement:

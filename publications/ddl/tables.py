@@ -7,7 +7,7 @@ from typing import assert_never
 from psycopg import sql
 
 from publications.ddl.acts import Act, Together
-from publications.ddl.statement import Statement, compose, join, name_of, table_of
+from publications.ddl.statement import Statement, compose, given_sql, join, name_of, table_of
 from publications.decide.changes.tables import (
     AddColumn,
     AlterColumnType,
@@ -44,7 +44,7 @@ def table_to_sql(step: TableStep) -> list[Act]:
 def _define_column(column: ColumnSpec) -> sql.Composed:
     """Return a column as CREATE and ADD COLUMN take it."""
     template = "{} {} NOT NULL" if column.not_null else "{} {}"
-    return compose(template, name_of(column.name), sql.SQL(column.type))
+    return compose(template, name_of(column.name), given_sql(column.type))
 
 
 def _create_table(table: TableSpec) -> list[Statement]:
@@ -77,7 +77,7 @@ def _set_trigger(table: TableName, trigger: TriggerSpec) -> list[Statement]:
         compose(
             "CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH {} EXECUTE FUNCTION {}()",
             name_of(trigger.name),
-            sql.SQL(trigger.event),
+            given_sql(trigger.event),
             table_of(table),
             sql.SQL("STATEMENT" if trigger.event.endswith("TRUNCATE") else "ROW"),
             table_of(TableName.parse(trigger.function)),
@@ -93,7 +93,7 @@ def _reproject(table: TableName) -> Statement:
 
 def _alter_type(table: TableName, column: ColumnSpec) -> Statement:
     """Give a column another type and its values with it."""
-    type_ = sql.SQL(column.type)
+    type_ = given_sql(column.type)
     return compose(
         "ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}::{}",
         table_of(table),

@@ -18,7 +18,14 @@ from publications.decide.changes.publications import (
     SetPublishedTables,
     published_more,
 )
-from publications.decide.changes.roles import AddGrants, AlterRole, CreateRole, DropRole, RevokeGrants
+from publications.decide.changes.roles import (
+    AddGrants,
+    AlterRole,
+    CloseToAll,
+    CreateRole,
+    DropRole,
+    RevokeGrants,
+)
 from publications.decide.changes.step import Step
 from publications.decide.changes.subscriptions import (
     CreateSubscription,
@@ -73,6 +80,7 @@ def diff_endpoint(wanted: EndpointSpec, live: EndpointSpec) -> list[Step]:
         *_reset_columns(wanted, live),
         *_diff_slots(wanted.name, wanted.slots, live.slots),
         *_diff_subscriptions(wanted.name, wanted.subscriptions, live.subscriptions),
+        *([CloseToAll(wanted.name, tuple(sorted(live.open_to_all)))] if live.open_to_all else []),
         *(DropOrigin(wanted.name, name) for name in sorted(live.orphan_origins)),
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from db.errors import PonteError
 from publications.decide.columns import KINDS, USUAL
 from publications.decide.diff import OURS, TABLE_COPY
-from publications.decide.spec import EndpointSpec
+from publications.decide.spec import EndpointSpec, StrangeSlot
 from publications.decide.wanted import SourceTables
 from publications.declare.declaration import Declaration
 
@@ -23,6 +23,7 @@ def find_findings(
     return (
         *_find_unclassified(declaration, source),
         *(finding for endpoint in live.values() for finding in _find_foreign(declaration, endpoint)),
+        *(finding for endpoint in live.values() for finding in _find_strange_slots(declaration, endpoint)),
         *(finding for endpoint in live.values() for finding in _find_unusual(declaration, endpoint)),
     )
 
@@ -51,6 +52,22 @@ def _find_unusual(declaration: Declaration, live: EndpointSpec) -> Iterable[Find
                 "disable and drop it with slot_name = NONE, drop its slot, and run 'ponte apply':"
                 " all is copied again",
             )
+
+
+def _find_strange_slots(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:
+    """Nothing of Ponte's reads these; whoever may replicate may make one, and it keeps WAL."""
+    for slot in list_strange(live.strange_slots, at_source=live.name == declaration.intake.source):
+        state = "active" if slot.active else "inactive"
+        yield FindingError(
+            f"{live.name} has a {slot.kind} slot that is not Ponte's, and keeps WAL: {slot.name} ({state})",
+            "if nobody needs it: end its reader, if it has one, and"
+            f" SELECT pg_drop_replication_slot('{slot.name}')",
+        )
+
+
+def list_strange(slots: Iterable[StrangeSlot], *, at_source: bool) -> list[StrangeSlot]:
+    """Return those that somebody should know of: SGP may well feed a standby, and other databases."""
+    return [one for one in slots if not at_source or (one.kind == "physical" and not one.active)]
 
 
 def _find_foreign(declaration: Declaration, live: EndpointSpec) -> Iterable[FindingError]:

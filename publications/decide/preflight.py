@@ -6,11 +6,11 @@ A check is a function from what was seen of one server to its verdicts; `find_ve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_address, ip_network
 
 from publications.decide.facts import MIN_VERSION
 from publications.decide.spec import Room
 from publications.decide.verdicts import Outcome, ServerSeen, Verdict
+from publications.decide.wire import WIRE_HINT, is_private
 
 WINDOW_VERSION = 180000
 DECODES_BY_ITSELF = 190000
@@ -25,10 +25,6 @@ DISK_LOW_BYTES = 2_000_000_000
 IDLE_LIMIT_S = 86400.0
 """A VPS may be away for longer than a slot that is given up sooner lasts: over a weekend."""
 OWNERS_ONLY = 0o077
-TAILNETS = (ip_network("100.64.0.0/10"), ip_network("fd7a:115c:a1e0::/48"))
-"""Addresses that are reached through an encrypted tunnel."""
-
-
 Found = tuple[bool, str, str]
 """Whether it is well, what is so, and what to do if it isn't."""
 Check = Callable[[ServerSeen], Iterable[Found]]
@@ -219,22 +215,20 @@ def _check_clock(seen: ServerSeen) -> Iterable[Found]:
 
 def _check_tls(seen: ServerSeen) -> Iterable[Found]:
     hint = "add sslmode=verify-full, or reach it through the tunnel"
-    if _is_private(seen.host):
+    if is_private(seen.host):
         yield True, "reached on this machine or through a tunnel", ""
     else:
         word = "is" if seen.encrypted else "is not"
         yield seen.encrypted, f"the session with {seen.host} {word} encrypted", hint
 
 
-def _is_private(host: str) -> bool:
-    """Tell whether nobody else hears what is said with that host."""
-    if not host or host.startswith(("/", "@")) or host == "localhost":
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or any(address in net for net in TAILNETS)
+def _check_wires(seen: ServerSeen) -> Iterable[Found]:
+    """How its subscriptions reach their publishers, where this machine knows."""
+    for subscription, fault in seen.wires.items():
+        if fault:
+            yield False, f"{subscription} leaves its machine {fault}", WIRE_HINT
+        else:
+            yield True, f"{subscription} is heard by nobody else", ""
 
 
 CHECKS: Mapping[str, Mapping[str, Check]] = {
@@ -256,6 +250,7 @@ CHECKS: Mapping[str, Mapping[str, Check]] = {
         "timeouts": _check_timeouts,
         "idle_limit": _check_idle_limit,
         "passfile": _check_passfiles,
+        "wire": _check_wires,
     },
     "room": {"keep_size": _check_keep_size, "disk": _check_disk, "notify_queue": _check_notify},
     "transactions": {"prepared": _check_prepared, "writers": _check_writers},

@@ -21,6 +21,8 @@ class RoleSpec:
     settings: frozenset[tuple[str, str]] = frozenset()
     powers: frozenset[str] = frozenset()
     """What it has beyond that: `superuser` and the like, never wanted, and `member of …`."""
+    connections: int = -1
+    """How many sessions it may have; -1 is no limit. Senders are counted, and from 17 on never refused."""
 
 
 MEMBER_OF = "member of "
@@ -32,6 +34,7 @@ class GrantKind(StrEnum):
     SCHEMA = "schema"
     TABLE = "table"
     FUNCTION = "function"
+    DATABASE = "database"
 
 
 @dataclass(frozen=True, order=True)
@@ -135,6 +138,18 @@ class SlotSpec:
 
 
 @dataclass(frozen=True)
+class StrangeSlot:
+    """A slot that no subscription of this database reads: physical, temporary, or of another database."""
+
+    name: str
+    kind: str
+    """PostgreSQL's word: physical or logical."""
+    active: bool
+    kept_bytes: int | None = field(default=None, compare=False)
+    """None where its WAL is gone, or it never asked for any."""
+
+
+@dataclass(frozen=True)
 class SubscriptionSpec:
     """A subscription. `conninfo` has no password."""
 
@@ -218,6 +233,10 @@ class EndpointSpec:
     slots: Mapping[str, SlotSpec] = field(default_factory=dict)
     subscriptions: Mapping[str, SubscriptionSpec] = field(default_factory=dict)
     unusual: tuple[Unusual, ...] = ()
+    """Never wanted."""
+    open_to_all: frozenset[GrantSpec] = frozenset()
+    """On the window's cluster, what anybody who gets in may do and nobody has to: never wanted."""
+    strange_slots: tuple[StrangeSlot, ...] = ()
     """Never wanted."""
     orphan_origins: frozenset[str] = frozenset()
     """Origins whose subscription is gone: never wanted."""

@@ -67,6 +67,8 @@ class ServerSeen:
     disk_free_bytes: int | None = None
     """None where its files lie on another machine."""
     passfiles: tuple[Passfile, ...] = ()
+    wires: Mapping[str, str] = field(default_factory=dict)
+    """By subscription: why its connection must not leave the machine so; empty where it may."""
     skew_s: float = 0.0
     """Its clock minus this machine's."""
     collation_stale: bool = False

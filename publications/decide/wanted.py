@@ -60,6 +60,12 @@ _FED: Mapping[str, tuple[str, ...]] = {
     "projection.gaps": ("select", "insert", "delete"),
 }
 """What the feeder's role may do beside landing."""
+FEEDERS_LOCK = "pg_catalog.pg_try_advisory_lock(bigint)"
+"""By it the feeder knows that it is the only one; nobody else may lock so."""
+CARRIER_CONNECTIONS = 8
+"""One that follows and those that copy tables; more would be somebody who wants to use them all up."""
+CARRIER_SETTINGS = {"temp_file_limit": "64MB"}
+"""Which only a superuser may change: what travels is neither sorted nor joined."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,8 @@ def derive_wanted(
 
 
 def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
-    carriers = [RoleSpec(hop.role, replication=True) for hop in declaration.hops if hop.source == endpoint]
+    carried = [hop.role for hop in declaration.hops if hop.source == endpoint]
+    carriers = [_carrier(role, carried.count(role)) for role in carried]
     intake = declaration.intake
     carriers += [RoleSpec(intake.role)] if intake.is_fed and intake.target == endpoint else []
     services = [
@@ -142,6 +149,16 @@ def _roles(declaration: Declaration, endpoint: str) -> dict[str, RoleSpec]:
         if role.on == endpoint
     ]
     return {role.name: role for role in (*carriers, *services)}
+
+
+def _carrier(role: str, hops: int) -> RoleSpec:
+    """A role that receives, bounded in what else it can do."""
+    return RoleSpec(
+        role,
+        replication=True,
+        settings=frozenset(CARRIER_SETTINGS.items()),
+        connections=CARRIER_CONNECTIONS * hops,
+    )
 
 
 def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterable[GrantSpec]:
@@ -161,6 +178,7 @@ def _grants(declaration: Declaration, endpoint: str, filters: Filters) -> Iterab
 
 def _feeder_grants(intake: Intake) -> Iterable[GrantSpec]:
     """Let the feeder write landing tables, and by their triggers what these write."""
+    yield GrantSpec(intake.role, GrantKind.FUNCTION, FEEDERS_LOCK, "execute")
     landing = [(str(table.name), _ALL) for table in intake.tables]
     for table, privileges in (*landing, *_FED.items()):
         yield GrantSpec(intake.role, GrantKind.SCHEMA, table.split(".", maxsplit=1)[0], "usage")

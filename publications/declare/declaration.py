@@ -83,6 +83,13 @@ class Hop(_Model):
     options: Options
     connection: dict[Name, str] = Field(default_factory=dict)
     """libpq keywords of the subscription's connection string; where the source is comes from the settings."""
+    wire: Literal["tls", "tailnet"] = "tls"
+    """What keeps others out where it leaves the machine: TLS that verifies, or Tailscale's own encryption."""
+
+    @property
+    def trusts_tailnet(self) -> bool:
+        """Tell whether a tailnet's address needs no TLS."""
+        return self.wire == "tailnet"
 
 
 class Intake(Hop):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from db.freshness import FRESH_S, LAGGING_S, Measurement
+from db.shown import dump_json, show
 from publications.faces.causes import FACTS, describe_fault
 from publications.faces.terminal import describe_check, describe_road
 from publications.watch.checks import LEFT_CRITICAL_S, LEFT_WARNING_S, Check, CheckKind, find_worst
@@ -30,7 +30,7 @@ def to_json(view: View, checks: Sequence[Check]) -> str:
         "as_applied": view.as_applied,
         "checks": [_check(check) for check in checks],
     }
-    return json.dumps(shown, indent=2, ensure_ascii=False, default=_plain)
+    return dump_json(shown, indent=2, default=_plain)
 
 
 def measurement_fields(measured: Measurement) -> dict[str, Any]:
@@ -95,7 +95,8 @@ def to_nagios(view: View, checks: Sequence[Check]) -> str:
     worst = find_worst(checks)
     roads = [f"{name}: {describe_road(view.measure(name))}" for name in view.subscribers]
     others = [describe_check(one)[0] for one in checks if one.kind is not CheckKind.ROAD and one.level]
-    return f"PONTE {worst.name} - {'; '.join([*roads, *others])} | {' '.join(_perfdata(view))}"
+    said = show("; ".join([*roads, *others])).replace("|", "/")  # what follows a bar is read as numbers
+    return f"PONTE {worst.name} - {said} | {show(' '.join(_perfdata(view)))}"
 
 
 def _perfdata(view: View) -> Iterable[str]:

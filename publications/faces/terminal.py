@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from db.freshness import FreshnessState, Measurement
+from db.shown import show
 from publications.faces.causes import FACTS, describe_faults
 from publications.watch.checks import Check, CheckKind, Level
 from publications.watch.hops import HopView
@@ -35,6 +36,10 @@ SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.ROOM: (
         "{subject} uses {used} of {limit} {thing}",
         "drop what 'ponte plan' calls left over, or raise the limit and restart that server",
+    ),
+    CheckKind.SLOT_UNDECLARED: (
+        "{endpoint} has a {slot_kind} slot that nobody declared, and it keeps {megabytes} MB: {subject}",
+        "'ponte explain PonteSlotUndeclared': unless somebody needs it, a credential may be in other hands",
     ),
     CheckKind.DEAD_LETTERS: (
         "{count} rows could not be projected",
@@ -87,7 +92,7 @@ def describe_road(measured: Measurement) -> str:
     word = "OK" if measured.is_ok else measured.state.value
     old = "age unknown" if age is None else f"{_duration(age)} old"
     why = "".join(f"; {FACTS[cause][0]}{describe_faults(measured, cause)}" for cause in measured.causes)
-    return f"{word}, {old}{why}"
+    return show(f"{word}, {old}{why}")
 
 
 def describe_check(check: Check) -> tuple[str, str]:
@@ -96,7 +101,7 @@ def describe_check(check: Check) -> tuple[str, str]:
     seconds = check.values.get("seconds")
     ago = _duration(seconds if isinstance(seconds, float) else None)
     values = {"subject": check.subject, "ago": ago, **check.values}
-    return fact.format(**values), advice.format(**values)
+    return show(fact.format(**values)), show(advice.format(**values))
 
 
 def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
@@ -108,7 +113,7 @@ def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
         for cause in dict.fromkeys(cause for _, found in roads for cause in found.causes)
     ]
     away = [
-        f"{sight.failure}\nHINT: {sight.hint}" if sight.hint else sight.failure
+        "\nHINT: ".join(show(one) for one in (sight.failure, sight.hint) if one)
         for sight in view.sights.values()
         if sight.failure
     ]
@@ -128,7 +133,8 @@ def to_renderable(view: View, checks: Sequence[Check]) -> RenderableType:
 def _not_ready(view: View) -> Iterable[str]:
     for hop in view.hops:
         if hop.subscription and hop.subscription.not_ready:
-            yield f"{hop.source}->{hop.target} does not follow yet: {', '.join(hop.subscription.not_ready)}"
+            tables = show(", ".join(hop.subscription.not_ready))
+            yield f"{hop.source}->{hop.target} does not follow yet: {tables}"
 
 
 def _talk(checks: Sequence[Check]) -> Iterable[str]:
@@ -242,7 +248,7 @@ def _wal_status(hop: HopView) -> str:
         return "-"
     if hop.slot is None:
         return "missing" if hop.slot_known else "?"
-    return hop.slot.invalidation_reason or hop.slot.wal_status or "?"
+    return show(hop.slot.invalidation_reason or hop.slot.wal_status or "?")
 
 
 def _rate(given: Forecast) -> str:

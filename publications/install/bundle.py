@@ -41,6 +41,7 @@ def pack(bundle: Bundle, wheel: Path) -> bytes:
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, content in {
             "install": files("infra").joinpath("vps", "install.sh").read_bytes(),
+            "requirements.txt": files("infra").joinpath("requirements", "vps.txt").read_bytes(),
             "venv": f"{bundle.machine.venv}\n".encode(),
             "bundle.json": bundle.model_dump_json(indent=1).encode(),
             wheel.name: wheel.read_bytes(),

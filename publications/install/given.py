@@ -149,7 +149,11 @@ def vps_files(access: Access) -> Iterator[OwnedFile]:
 
 def _api_settings(access: Access) -> dict[str, str]:
     shop = access.shop
-    settings = {"PONTE_API_PUBLIC_URL": shop.public_url, "PONTE_API_PORT": str(shop.api_port)}
+    settings = {
+        "PONTE_API_PUBLIC_URL": shop.public_url,
+        "PONTE_API_PORT": str(shop.api_port),
+        "PONTE_API_PROXIES": "127.0.0.1",  # Caddy's
+    }
     if shop.storage == "vps":
         return {**settings, "PONTE_API_MEDIA_DIR": str(shop.vps_machine.miniaturas)}
     return {

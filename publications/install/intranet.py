@@ -55,6 +55,8 @@ PARAMETERS = {
     "wal_retrieve_retry_interval": "1s",
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
+    # Whoever may replicate may also make a slot: better one is lost than this disk is full and SGP's fills.
+    "max_slot_wal_keep_size": "4GB",
 }
 
 

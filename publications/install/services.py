@@ -15,12 +15,10 @@ HINT = "see 'systemctl status' and 'journalctl -u' of that unit"
 
 
 def render_unit(name: str, machine: Machine, *, bindir: Path | None = None) -> OwnedFile:
-    """Return a unit with a machine's own paths and the user of its service."""
-    service = name.removeprefix("ponte-").partition(".")[0]
-    account = "worker" if service == "reconcile" else service
+    """Return a unit with a machine's own paths and users."""
     text = files("infra").joinpath("systemd", name).read_text(encoding="utf-8")
     for old, new in (
-        ("User=ponte\n", f"User={machine.account(account)}\n"),
+        ("User=ponte-", f"User={machine.account('')}"),
         ("/usr/lib/postgresql/18/bin", str(bindir)),
         ("/etc/ponte", str(machine.folder)),
         ("/var/lib/ponte", str(machine.data)),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+import socket
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from db.shown import show
 from publications.faces.machine import measurement_fields
 from publications.panel.chart import PIECES
 from publications.panel.metrics import Polled as PolledView
@@ -18,6 +22,7 @@ from publications.panel.metrics import render
 from publications.panel.page import make_page
 from publications.panel.poller import Poller
 
+STRANGE_HOST = "Este painel não atende por esse nome; veja PONTE_PANEL_NAMES\n"
 HERE = Path(__file__).parent
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';"
@@ -28,33 +33,41 @@ HEADERS = {
 }
 
 
-def create_app(poller: Poller) -> FastAPI:
-    """Return the application over a poller that somebody else starts and stops."""
+def create_app(poller: Poller, *, names: Sequence[str] = ()) -> FastAPI:
+    """Return the application over a poller that somebody else starts and stops.
+
+    names: under which it may be asked for, beside those that no page elsewhere can take for its own.
+    """
+    known = frozenset(name.lower() for name in (*names, socket.getfqdn()))
     app = FastAPI(title="Ponte", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/estatico", StaticFiles(directory=HERE / "static"))
     pages = Environment(
-        loader=PackageLoader("publications.panel"), autoescape=select_autoescape(), undefined=StrictUndefined
+        loader=PackageLoader("publications.panel"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        finalize=lambda value: show(value) if type(value) is str else value,
     )
 
     @app.middleware("http")
     async def add_headers(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await answer(request)
+        is_ours = is_own_name(request.headers.get("host", ""), known)
+        response = await answer(request) if is_ours else PlainTextResponse(STRANGE_HOST, 421)
         response.headers.update(HEADERS)
         return response
 
-    def show(template: str) -> HTMLResponse:
+    def answer_page(template: str) -> HTMLResponse:
         page = make_page(poller.last) if poller.last else None
         return HTMLResponse(pages.get_template(template).render(page=page, pieces=PIECES))
 
     @app.get("/")
     def read_page() -> HTMLResponse:
         """Return the whole page."""
-        return show("panel.html")
+        return answer_page("panel.html")
 
     @app.get("/conteudo")
     def read_content() -> HTMLResponse:
         """Return what changes, for the page's script."""
-        return show("conteudo.html")
+        return answer_page("conteudo.html")
 
     @app.get("/estado")
     def read_state() -> JSONResponse:
@@ -76,6 +89,20 @@ def create_app(poller: Poller) -> FastAPI:
         return Response(render(lambda: _polled(poller)), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def is_own_name(host: str, known: Collection[str]) -> bool:
+    """Tell whether a page elsewhere could not have had its own name lead here: that reads what we answer.
+
+    An address has no name to turn, and a name without a dot is nobody's out there.
+    """
+    name = host.rpartition(":")[0] if re.search(r":\d*$", host) and not host.endswith("]") else host
+    name = name.lower().rstrip(".")
+    try:
+        ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return name in known or re.fullmatch(r"[a-z0-9_-]+", name) is not None
+    return True
 
 
 def _write(at: object) -> str | None:

@@ -42,6 +42,9 @@ SLOT_UNCONFIRMED = MetricSpec(
 )
 SLOT_SAFE = MetricSpec("ponte_slot_safe_bytes", "WAL until the slot can be lost", ("endpoint", "slot"))
 SLOT_LEFT = MetricSpec("ponte_slot_left_seconds", "until a held slot can be lost", ("endpoint", "slot"))
+SLOT_UNDECLARED = MetricSpec(
+    "ponte_slot_undeclared_bytes", "WAL that a slot keeps which nobody declared", ("endpoint", "slot")
+)
 BEHIND = MetricSpec("ponte_hop_behind_seconds", "how far the target is behind the source", HOP)
 GAPS = MetricSpec("ponte_hop_gaps_rows", "times that changes were lost on it and not yet copied again", HOP)
 LOST = MetricSpec(
@@ -183,6 +186,9 @@ def _collect_hops(view: View) -> Iterable[Metric]:
     yield PROVEN.family(((hop.source, hop.target), hop.checked_s) for hop in hops)
     yield SLOT_LEFT.family(((hop.source, hop.slot_name), hop.forecast.slot_left_s) for hop in known)
     yield from _collect_slots(known)
+    yield SLOT_UNDECLARED.family(
+        ((endpoint, slot.name), slot.kept_bytes or 0) for endpoint, slot in view.undeclared_slots
+    )
     yield from _collect_subscriptions(view, replicated)
     yield from _collect_feed(hop for hop in hops if hop.is_fed)
 

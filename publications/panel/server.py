@@ -43,7 +43,7 @@ def serve(
         poller = Poller(watch, window, interval_s=settings.poll_seconds, record_s=settings.record_seconds)
         poller.start()
         config = uvicorn.Config(
-            create_app(poller),
+            create_app(poller, names=settings.names),
             access_log=False,
             log_config=None,
             log_level="warning",

@@ -189,6 +189,9 @@ SENTENCES = {
     CheckKind.SLOT_LEFT: "A fila {subject} se perde em {hours} h ({setting})",
     CheckKind.DISK_LEFT: "No ritmo atual o disco de {subject} enche em {hours} h",
     CheckKind.ROOM: "{subject} usa {used} de {limit} ({thing}): perto do limite",
+    CheckKind.SLOT_UNDECLARED: (
+        "Fila {subject} em {endpoint}, que ninguém declarou, guarda {megabytes} MB. Chame o suporte"
+    ),
     CheckKind.LOGINS: "Sem contato com a loja, entra-se pelo celular por mais {hours} h (limite: {limit} h)",
     CheckKind.LOGINS_REFUSED: "Ninguém mais entra pelo celular: há mais de {limit} h sem contato com a loja",
     CheckKind.CREDENTIAL_KEY: (

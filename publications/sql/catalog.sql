@@ -10,7 +10,8 @@ SELECT r.rolname, r.rolreplication, coalesce(s.setconfig, '{}'),
          CASE WHEN r.rolcreatedb THEN 'createdb' END, CASE WHEN r.rolbypassrls THEN 'bypassrls' END,
          CASE WHEN NOT r.rolcanlogin THEN 'nologin' END], NULL)
        || ARRAY(SELECT 'member of ' || g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-                 WHERE m.member = r.oid)
+                 WHERE m.member = r.oid),
+       r.rolconnlimit
   FROM pg_roles r
   LEFT JOIN pg_db_role_setting s ON s.setrole = r.oid AND s.setdatabase = 0
  WHERE r.rolname = ANY (%s) OR r.rolname LIKE 'ponte\_%%';
@@ -123,6 +124,31 @@ SELECT s.slot_name, s.plugin, s.active,
        coalesce(s.wal_status = 'lost' OR s.confirmed_flush_lsn > pg_current_wal_lsn(), false)
   FROM pg_replication_slots s
  WHERE s.database = current_database() AND NOT s.temporary;
+
+-- name: strange_slots
+-- slots that no subscription of this database reads, and that may keep WAL all the same, with how many bytes
+SELECT s.slot_name, s.slot_type, s.active,
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint END
+  FROM pg_replication_slots s
+ WHERE s.database IS DISTINCT FROM current_database() OR s.temporary
+ ORDER BY 1;
+
+-- name: open_to_all
+-- what PUBLIC may do and nobody of ours has to: write WAL, large objects and temporary tables, hold the lock of apply
+-- or of the feeder, enter other databases
+SELECT 'function', 'pg_catalog.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')', 'execute'
+  FROM pg_proc p
+ WHERE p.pronamespace = 'pg_catalog'::regnamespace
+   AND (p.proname IN ('pg_logical_emit_message', 'lo_creat', 'lo_create', 'lo_from_bytea')
+        OR p.proname ~ '^pg_(try_)?advisory_(xact_)?lock(_shared)?$')
+   AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x WHERE x.grantee = 0)
+UNION ALL
+SELECT 'database', d.datname, lower(x.privilege_type)
+  FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
+ WHERE x.grantee = 0
+   AND (d.datname = current_database() AND x.privilege_type = 'TEMPORARY'
+        OR d.datname IN ('postgres', 'template1') AND x.privilege_type = 'CONNECT')
+ ORDER BY 1, 2, 3;
 
 -- name: orphan_origins
 -- origins of subscriptions, of any database of the cluster, that are gone

@@ -52,6 +52,14 @@ SELECT to_jsonb(s), pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint
  WHERE s.database = current_database() AND s.slot_type = 'logical' AND NOT s.temporary
  ORDER BY s.slot_name;
 
+-- name: strange_slots
+-- slots that no subscription of this database reads, and that may keep WAL all the same, with how many bytes
+SELECT s.slot_name, s.slot_type, s.active,
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint END
+  FROM pg_replication_slots s
+ WHERE s.database IS DISTINCT FROM current_database() OR s.temporary
+ ORDER BY 1;
+
 -- name: subscriptions
 -- this database's subscriptions: their worker, how far it is, what it counts, what it waits for, for whom, what
 -- it follows, and which of that has no key that can name a row (unique, at once, valid, of the whole table)

@@ -51,6 +51,7 @@ class CheckKind(StrEnum):
     SLOT_LEFT = "slot_left"
     DISK_LEFT = "disk_left"
     ROOM = "room"
+    SLOT_UNDECLARED = "slot_undeclared"
     DEAD_LETTERS = "dead_letters"
     UNREAD_VALUES = "unread_values"
     MINIATURAS_PENDING = "miniaturas_pending"
@@ -91,6 +92,7 @@ def check_view(view: View, *, elapsed_s: float = 0.0) -> list[Check]:
         *_check_keys(view),
         *_check_left(view),
         *_check_rooms(view),
+        *_check_undeclared(view),
         *_check_backlog(view),
         *_check_feed(view),
         *check_tailnet(view.tailnet),
@@ -191,6 +193,16 @@ def _check_rooms(view: View) -> Iterable[Check]:
                 yield Check(
                     CheckKind.ROOM, endpoint, level, {"thing": thing, "used": room.used, "limit": room.limit}
                 )
+
+
+def _check_undeclared(view: View) -> Iterable[Check]:
+    for endpoint, slot in view.undeclared_slots:
+        values: dict[str, float | str | None] = {
+            "endpoint": endpoint,
+            "slot_kind": slot.kind,
+            "megabytes": (slot.kept_bytes or 0) // 1_000_000,
+        }
+        yield Check(CheckKind.SLOT_UNDECLARED, slot.name, Level.WARNING, values)
 
 
 def _check_feed(view: View) -> Iterable[Check]:

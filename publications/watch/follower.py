@@ -16,6 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
+from db.bounded import BoundedConnection, UnbelievableError
 from db.engines import Connection, connect
 from db.errors import PonteError
 from db.logs import log_event
@@ -35,6 +36,7 @@ from publications.watch.reading import (
     read_offline_bound,
     read_reading,
 )
+from publications.watch.sanity import check_count, check_flag, check_last_error, check_reading, check_seconds
 from publications.watch.sight import Sight
 from publications.watch.trends import Tracks
 
@@ -153,12 +155,19 @@ class Follower:
                 if conn is None:
                     conn = open_link(self._dsn)
                     self._tracks.forget_counts()
-                self._take(self._read(conn), began)
+                self._take(self._read_sane(conn), began)
             except psycopg.Error as error:
                 conn = self._fail(error, conn)
             self._looked.set()
             self._stopping.wait(RETRY_S if self._failures else self._interval_s)
         _close(conn)
+
+    def _read_sane(self, conn: Connection) -> EndpointReading:
+        """Look, and believe nothing that can't be: it would stop whoever reckons with it."""
+        try:
+            return check_reading(self._read(conn))
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise UnbelievableError(f"answers what can't be: {type(error).__name__}") from error
 
     def _read(self, conn: Connection) -> EndpointReading:
         reading = read_reading(conn, self.endpoint, self._role, disk=self._disk)
@@ -201,14 +210,15 @@ class Follower:
     def _read_bound(self, conn: Connection) -> None:
         """Ask now and then what the API there was told."""
         if self._bound.begin(time.monotonic()):
-            self._note(max_offline_s=read_offline_bound(conn), has_key=read_has_key(conn))
+            bound_s = check_seconds(read_offline_bound(conn))
+            self._note(max_offline_s=bound_s, has_key=check_flag(read_has_key(conn)))
 
     def _read_gaps(self, conn: Connection, block: LiteralString) -> None:
         """Ask at each beat, more rarely where it can't be told."""
         unknown = self._sight.reading is not None and self._sight.gaps is None
         if self._gaps.begin(time.monotonic(), rest_s=BOUND_S if unknown else None):
             with self._enduring(conn):
-                self._note(gaps=read_gaps(conn, block))
+                self._note(gaps=check_count(read_gaps(conn, block)))
 
     def _read_error(self, conn: Connection, block: LiteralString, reading: EndpointReading) -> None:
         """Ask for the last error while a subscription gets nothing, or fails again and again."""
@@ -218,7 +228,7 @@ class Follower:
             self._note(last_error=None)
         elif self._error.begin(now):
             with self._enduring(conn):
-                self._note(last_error=read_last_error(conn, block))
+                self._note(last_error=check_last_error(read_last_error(conn, block)))
 
     def _note(self, **known: object) -> None:
         """Write into the sight what was found."""
@@ -293,7 +303,8 @@ def open_link(dsn: SecretStr, application: LiteralString = APPLICATION) -> Conne
     given = conninfo_to_dict(dsn.get_secret_value())
     probe(given)
     options = f"{_LINK['options']} {given.get('options') or ''}".strip()
-    return connect(make_conninfo("", **{**_LINK, **given, "options": options}), application=application)
+    told = make_conninfo("", **{**_LINK, **given, "options": options})
+    return connect(told, application=application, kind=BoundedConnection)
 
 
 def _close(conn: Connection | None) -> None:

@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from db.engines import Connection
 from db.published import read_fingerprint
 from db.sqlfile import read_blocks
-from publications.decide.spec import Room
+from publications.decide.spec import Room, StrangeSlot
 from publications.watch.slots import SlotState, make_slots
 
 _SQL = read_blocks("publications", "watch")
@@ -182,6 +182,8 @@ class EndpointReading:
     """On the vitrine, by endpoint."""
     feed: FeedState | None = None
     """On the vitrine, where SGP is a file; None also where it may not be read."""
+    strange_slots: tuple[StrangeSlot, ...] = ()
+    """Those that no subscription reads."""
 
     def slot(self, name: str) -> SlotState | None:
         """Return the slot of that name."""
@@ -257,12 +259,13 @@ def read_reading(
         published=read_fingerprint(conn) if role.publishes else None,
         applied={name: Applied(fingerprint, at) for name, fingerprint, at in found.get("applied", ())},
         feed=read_feed(conn) if role.is_fed else None,
+        strange_slots=tuple(StrangeSlot(*row) for row in found["strange_slots"]),
     )
 
 
 def _read_rows(conn: Connection, role: EndpointRole) -> dict[str, list[TupleRow]]:
     """Ask everything in one round trip: over a slow link each costs a third of a second."""
-    blocks = ["server", "rooms", "slots", "subscriptions"]
+    blocks = ["server", "rooms", "slots", "strange_slots", "subscriptions"]
     blocks += ["worker_sessions"] if role.counts_worker else []
     blocks += ["applied"] if role.is_window else []
     with conn.pipeline():

@@ -12,6 +12,8 @@ from typing import Self
 from pydantic import SecretStr
 
 from db.freshness import UNANSWERED_S, Arrival, Cause, Fault, Measurement, Observation, diagnose
+from publications.decide.findings import list_strange
+from publications.decide.spec import StrangeSlot
 from publications.declare.declaration import Declaration
 from publications.prove.pairs import derive_watched
 from publications.settings import VERIFY_PERCENT
@@ -70,6 +72,20 @@ class View:
     def backlog(self) -> Backlog | None:
         """What waits, as last counted."""
         return self.sights[self.window].backlog
+
+    @property
+    def undeclared_slots(self) -> list[tuple[str, StrangeSlot]]:
+        """Endpoint and slot of each that keeps WAL for nobody of ours, where it can be seen."""
+        ours = {hop.slot_name for hop in self.hops}
+        return [
+            (name, slot)
+            for name, sight in self.sights.items()
+            if sight.reading
+            for slot in (
+                *(one.as_strange for one in sight.reading.slots if one.name not in ours and not one.copies),
+                *list_strange(sight.reading.strange_slots, at_source=name == self.source),
+            )
+        ]
 
     @property
     def as_applied(self) -> dict[str, bool]:

@@ -9,6 +9,9 @@ from datetime import datetime
 
 from psycopg.rows import TupleRow
 
+from publications.decide.diff import TABLE_COPY
+from publications.decide.spec import StrangeSlot
+
 WINDOW_S = 600.0
 """Rates are taken over so long."""
 PRESENT_S = 5.0
@@ -56,6 +59,16 @@ class SlotState:
         if self.active or self.idle_s is None or self.idle_limit_s is None:
             return None
         return max(0.0, self.idle_limit_s - self.idle_s)
+
+    @property
+    def copies(self) -> bool:
+        """Tell whether PostgreSQL made it for the copy of one table."""
+        return TABLE_COPY.fullmatch(self.name) is not None
+
+    @property
+    def as_strange(self) -> StrangeSlot:
+        """Return it as what it is where nobody declared it."""
+        return StrangeSlot(self.name, "logical", self.active, self.retained_bytes)
 
     @property
     def lost(self) -> bool:

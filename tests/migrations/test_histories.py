@@ -24,7 +24,7 @@ from tests.fix_clusters import PASSWORD, PORTS
 
 EMPTY = "empty"
 CLUSTERS = {History.INTRANET: "vitrine", History.VPS: "vps"}
-SCHEMAS = ("vitrine", "projection", "guard", "auth", "watch", "worker")
+SCHEMAS = ("vitrine", "projection", "guard", "auth", "push", "watch", "worker")
 TABLES_0005 = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartbeat")
 SQL = Path(__file__).with_name("objects.sql")
 MADE = Path(__file__).with_name("made")

@@ -67,6 +67,7 @@ class CredentialsJob(Job):
     """Keeps `vitrine.credenciais` as SGP's users are."""
 
     name = "credentials"
+    least_s = 1.0  # each run asks SGP
 
     def __init__(self, sgp: Sgp, vitrine: JobConnection, *, keys: CredentialKeys) -> None:
         """vitrine: a connection that listens to the users' channel as soon as it is open."""

@@ -29,6 +29,8 @@ class Job(ABC):
     name: LiteralString
     interval_s: float
     """From the start of one run to the start of the next."""
+    least_s: float = 0.2
+    """The same, however often somebody notifies: whoever may enter the vitrine may do that."""
 
     @abstractmethod
     def run(self, stop: Event) -> None:
@@ -48,7 +50,9 @@ def keep_running(job: Job, stop: Event) -> None:
     outage = Outage()
     while not stop.is_set():
         started = monotonic()
-        if not (try_run(job, stop, outage) and _try_wait(job, stop, outage, started + job.interval_s)):
+        if try_run(job, stop, outage) and _try_wait(job, stop, outage, started + job.interval_s):
+            stop.wait(max(0.0, started + min(job.least_s, job.interval_s) - monotonic()))
+        else:
             stop.wait(choose_pause_s(outage.failures, first_s=_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S))
     job.close()
 

@@ -38,6 +38,7 @@ class RevocationsJob(Job):
     """Keeps `vitrine.revogacoes` as SGP's revoked tokens are."""
 
     name = "revocations"
+    least_s = 1.0  # each run asks SGP
     interval_s = 30.0
 
     def __init__(self, sgp: Sgp, vitrine: JobConnection) -> None:

@@ -8,21 +8,20 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from vps_readapi.addresses import find_network
 from vps_readapi.auth.queries import settle_attempt, take_attempt
 from vps_readapi.database import Database
 
 _PURPOSE = b"ponte failed logins"
-NETWORK_BITS = 64
-"""One household has so many bits of IPv6 addresses to itself."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One login, by the digests of its account's name and of where it comes from."""
+    """One login, by the digests of its account's name, of where it comes from and on which device."""
 
     account: bytes
+    """With the digest of the token behind it that the device kept."""
     address: bytes
 
 
@@ -34,9 +33,11 @@ class Attempts:
         self._database = database
         self._key = hmac.digest(key, _PURPOSE, sha256)
 
-    def describe(self, username: str, host: str) -> Attempt:
-        """Return the digests of who tries."""
-        return Attempt(self._digest("account", username), self._digest("address", find_network(host)))
+    def describe(self, username: str, host: str, *, device: str = "") -> Attempt:
+        """Return the digests of who tries; device: that of a token of this name's which he still has."""
+        kept = self._digest("device", device) if device else b""
+        address = self._digest("address", find_network(host))
+        return Attempt(self._digest("account", username) + kept, address)
 
     async def take(self, attempt: Attempt) -> float:
         """Count an attempt and return 0, or return the seconds to wait before one counts."""
@@ -44,21 +45,8 @@ class Attempts:
         return float(row.wait_s) if row else 0.0
 
     async def settle(self, attempt: Attempt) -> None:
-        """The password was right: forget the account's failures."""
+        """The password was right: forget the failures of this way in, and know it from now on."""
         await self._database.fetch(settle_attempt(attempt.account, attempt.address))
 
     def _digest(self, kind: str, text: str) -> bytes:
         return hmac.digest(self._key, f"{kind}:{text}".encode("utf-8", "surrogatepass"), sha256)
-
-
-def find_network(host: str) -> str:
-    """Return what an address is counted as: itself, or the network of an IPv6 address."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((address, NETWORK_BITS), strict=False))

@@ -74,7 +74,7 @@ class Checker:
 
     async def check(self, question: LoginQuestion) -> LoginAnswer:
         """Answer. Raise what the database raises."""
-        attempt = self._attempts.describe(question.username, question.host)
+        attempt = self._attempts.describe(question.username, question.host, device=question.device)
         wait_s = ceil(await self._attempts.take(attempt))
         if wait_s:
             return LoginAnswer(refused=Refused.THROTTLED, wait_s=wait_s)

@@ -21,12 +21,17 @@ class Refused(StrEnum):
 
 @dataclass(frozen=True)
 class LoginQuestion:
-    """Somebody's name and password. host: where they come from; cost: what bcrypt usually takes here."""
+    """Somebody's name and password.
+
+    host: where they come from; cost: what bcrypt usually takes here; device: the digest of a token of this
+    name's that the device kept, or nothing.
+    """
 
     username: str
     password: str
     host: str
     cost: int
+    device: str = ""
 
 
 @dataclass(frozen=True)

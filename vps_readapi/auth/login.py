@@ -32,11 +32,12 @@ class Login:
         self._held = 0
 
     async def open_session(
-        self, asked: LoginRequest, *, host: str, cost: int, trust: OfflineTrust
+        self, asked: LoginRequest, *, host: str, cost: int, trust: OfflineTrust, kept_token: str = ""
     ) -> LoginJson:
         """Return a new session.
 
-        host: where it comes from; cost: what bcrypt usually takes here. Raise ProblemError: 401 wrong,
+        host: where it comes from; cost: what bcrypt usually takes here; kept_token: an earlier session's,
+        which may have ended. Raise ProblemError: 401 wrong,
         403 inactive, 429 too many at once or too often, 503 too long without word from the intranet, or
         nobody can check.
         """
@@ -44,7 +45,9 @@ class Login:
             raise _refuse(Refused.OFFLINE, 503, explain_offline(trust), OFFLINE_RETRY_S)
         with self.hold_place():
             try:
-                answer = await self._checks.check(LoginQuestion(asked.username, asked.password, host, cost))
+                device = self._tokens.recognize(kept_token, asked.username)
+                question = LoginQuestion(asked.username, asked.password, host, cost, device)
+                answer = await self._checks.check(question)
             except ChecksAwayError:
                 detail = "O login não está disponível no momento; tente de novo em instantes"
                 raise _refuse(Refused.AWAY, 503, detail, AWAY_RETRY_S) from None

@@ -16,6 +16,7 @@ from secrets import token_urlsafe
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 ALGORITHM = "HS256"
 MAX_TOKEN_CHARS = 4096
@@ -24,6 +25,8 @@ MAX_USER_ID = 2**31 - 1
 """What the id's column holds."""
 MAX_SKEW_S = 300
 """How far ahead the clock that issued a token may be: SGP's is another machine's."""
+MAX_KEPT_S = 90 * 86400
+"""For how long after its end a token still tells a device that somebody has logged in on."""
 SGP_LIFE_S = 8 * 86400
 """How long SGP's tokens live: what they say of when they were issued."""
 CREDENTIAL = "cred"
@@ -109,6 +112,20 @@ class Tokens:
         except (jwt.InvalidTokenError, RecursionError, OverflowError) as error:
             raise TokenError(type(error).__name__) from error
         return _read_payload(payload, ours=kid is not None, digest=sha256(token.encode()).digest())
+
+    def recognize(self, token: str, username: str) -> str:
+        """Return the digest of a token that was once ours and this name's, ended or not; else nothing."""
+        if len(token) > MAX_TOKEN_CHARS or not _FORM.fullmatch(token):
+            return ""
+        try:
+            key, demanded = self._choose_key(str(jwt.get_unverified_header(token).get("kid")))
+            options: Options = {"require": demanded, "verify_iat": False, "verify_exp": False}
+            payload = jwt.decode(token, key, algorithms=[ALGORITHM], options=options)
+        except (TokenError, jwt.InvalidTokenError, RecursionError, OverflowError):
+            return ""
+        ended = time.time() - MAX_KEPT_S
+        is_kept = payload["sub"] == username and type(payload["exp"]) is int and payload["exp"] > ended
+        return sha256(token.encode()).hexdigest() if is_kept else ""
 
     def _choose_key(self, kid: str | None) -> tuple[bytes, list[str]]:
         """Return the key that the header names, and the claims that such tokens have."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Iterable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,7 @@ from vps_readapi.errors import RETRY_AFTER, TOO_OLD, render_problem
 from vps_readapi.front.answer import next_request_id
 from vps_readapi.front.metrics import requests_total
 from vps_readapi.front.request import read_max_age
+from vps_readapi.memory.clock import Field
 from vps_readapi.memory.memory import Memory
 
 ANY_AGE = frozenset(
@@ -22,6 +24,9 @@ ANY_AGE = frozenset(
 
 LIVE = ("/materiais", "/maquinas", "/print-logs", "/relatorios")
 """Addresses whose answers are as old as they say, whatever the mirror is."""
+
+SIGNED = "/miniaturas/"
+"""Addresses that carry the permission themselves."""
 
 SOURCE = b"sync-source"
 """The field of an answer that is not the mirror's, and says itself how old it is."""
@@ -56,7 +61,8 @@ class EveryAnswer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                fields = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                fields = keep_from_caches(message.get("headers", ()), scope["path"])
+                fields.append((b"x-request-id", request_id.encode()))
                 if isinstance(memory, Memory) and all(name != SOURCE for name, _ in fields):
                     fields += memory.clock.fields(scope["state"]["cursor"])
                 message = {**message, "headers": fields}
@@ -69,6 +75,17 @@ class EveryAnswer:
             await app(scope, receive, send_with_fields)
         finally:
             _log(scope, request_id, status, began)
+
+
+def keep_from_caches(given: Iterable[Field], path: str) -> list[Field]:
+    """Return an answer's fields with those that keep it from being shown to somebody else."""
+    fields = list(given)
+    if all(name.lower() != b"cache-control" for name, _ in fields):
+        fields.append((b"cache-control", b"private, no-store"))
+    varies = b",".join(value for name, value in fields if name.lower() == b"vary").lower()
+    if b"authorization" not in varies and not path.startswith(SIGNED):
+        fields.append((b"vary", b"authorization"))
+    return fields
 
 
 def _is_too_old(memory: Memory, headers: Headers, path: str) -> bool:

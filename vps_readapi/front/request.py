@@ -17,8 +17,13 @@ from vps_readapi.memory.wanted import LIST, Wanted
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-MAX_REQUESTS = 4096
 MAX_REQUEST_BYTES = 4096
+MAX_KNOWN_BYTES = 8 * 2**20
+"""How much the requests that were read may take, with all that was read of them."""
+MAX_ETAGS = 16
+"""Clients send one; of more than these none is looked at, and the answer is sent whole."""
+_KEPT_BYTES = 900
+"""What a request takes beside its own bytes and its tags."""
 _TARGET = re.compile(rb"/pedidos(?:/(\d{1,9})?)?")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
@@ -37,6 +42,7 @@ class Requests:
         self._verifier = verifier
         self._origins = frozenset(cors_origins)
         self._known: OrderedDict[bytes, Wanted] = OrderedDict()
+        self.held_bytes = 0
 
     def read_bytes(self, request: bytes) -> Wanted | None:
         """Understand a whole request without a body; None means that somebody else must."""
@@ -44,10 +50,22 @@ class Requests:
         if wanted is None and len(request) <= MAX_REQUEST_BYTES:
             wanted = self._parse(request)
             if wanted is not None:  # what memory can't answer is not kept: junk would push out the others
-                self._known[request] = wanted
-                if len(self._known) > MAX_REQUESTS:
-                    self._known.popitem(last=False)
+                self._keep(request, wanted)
         return wanted
+
+    def shows_session(self, fields: Fields) -> bool:
+        """Tell whether a request has a token of somebody's, whether or not his session goes on."""
+        try:
+            self._verifier.verify(dict(fields).get(b"authorization", b""))
+        except TokenError:
+            return False
+        return True
+
+    def _keep(self, request: bytes, wanted: Wanted) -> None:
+        self._known[request] = wanted
+        self.held_bytes += _measure(request, wanted)
+        while self.held_bytes > MAX_KNOWN_BYTES:
+            self.held_bytes -= _measure(*self._known.popitem(last=False))
 
     def read(self, *, method: bytes, target: bytes, fields: Fields) -> Wanted | None:
         """Understand a request that is parsed already; names are in lower case."""
@@ -86,6 +104,11 @@ class Requests:
                 return None
             fields.append((name.lower(), value.strip(b" \t")))
         return None if _is_unusual(fields) else self._read_fields(asked, fields, is_head=method == b"HEAD")
+
+
+def _measure(request: bytes, wanted: Wanted) -> int:
+    """Return about what both take: a tag has 40 bytes beside its own, and a place in a set."""
+    return len(request) + _KEPT_BYTES + len(wanted.cors) + sum(len(tag) + 72 for tag in wanted.etags)
 
 
 def read_target(method: bytes, target: bytes) -> int | None:
@@ -131,6 +154,8 @@ def _read_weight(text: bytes) -> float:
 
 def read_etags(text: bytes) -> frozenset[bytes]:
     """Return the tags, all in the weak form in which they are compared."""
+    if text.count(b",") >= MAX_ETAGS:
+        return frozenset()
     tags: Iterable[bytes] = (one.strip() for one in text.split(b","))
     return frozenset(tag if tag == b"*" or tag.startswith(b"W/") else b"W/" + tag for tag in tags if tag)
 

@@ -13,11 +13,15 @@ from db.listening import listen
 with need("api"):
     import uvicorn
 
+    from vps_readapi.front.bounded import BoundedProtocol
+    from vps_readapi.front.crowd import Crowd
     from vps_readapi.ingest.app import create_ingest
     from vps_readapi.ingest.settings import IngestSettings
     from vps_readapi.programs import run_service
 
 STOP_TIMEOUT_S = 5
+MAX_CONNECTIONS = 64
+"""A worker has a few; whoever does nothing gives way to whoever comes."""
 KEEP_ALIVE_S = 65
 """Longer than any worker leaves a connection unused, so that it is never closed as a request arrives."""
 
@@ -31,11 +35,14 @@ def serve(settings: IngestSettings) -> int:
     """Serve until told to stop; return 0, or 1 if it could not start."""
     application = create_ingest(settings)
     listener = listen(settings.host, settings.port, source="PONTE_INGEST_")
+    crowd = Crowd(MAX_CONNECTIONS, MAX_CONNECTIONS, is_exempt=lambda _: False)
     config = uvicorn.Config(
         application,
+        http=type("Connection", (BoundedProtocol,), {"crowd": crowd}),
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )

@@ -1,127 +1,56 @@
-"""The application that the worker talks to, through the tunnel: signed uploads of miniaturas.
+"""The application on an address of its own, through the tunnel: uploads of miniaturas, the push, or both.
 
-It knows no database, and nothing is read from the network that was not signed.
+Nothing is read from the network that was not signed, but for what today's SGP sends where that is allowed.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
-from db.logs import log_event
-from db.outage import Outage
-from db.reasons import explain
-from db.signing import SignatureError, Verifier
-from vps_readapi.ingest.folder import MiniaturaFolder
+from db.alchemy import async_engine
+from vps_readapi.database import Database
+from vps_readapi.ingest.door import Door
+from vps_readapi.ingest.metrics import serve_metrics
+from vps_readapi.ingest.miniaturas import Miniaturas
 from vps_readapi.ingest.settings import IngestSettings
-from vps_readapi.pictures.links import PATH, is_chave
+from vps_readapi.ingest.store import Store
+from vps_readapi.ingest.sync import Sync
 
-PAGE = 1000
-HINT = "compare PONTE_INGEST_KEY and the clock with those of the worker's machine"
-log = logging.getLogger(__name__)
+POOL_SIZE = 2
+"""One body at a time, and a question beside it."""
 
 
 def create_ingest(settings: IngestSettings) -> Starlette:
-    """Return the application."""
-    ingest = _Ingest(settings)
-    ingest.folder.prepare()
-    ingest.folder.sweep_leftovers()
-    return Starlette(
-        routes=[
-            Route(f"{PATH}/{{chave:path}}", ingest.put, methods=["PUT"]),
-            Route(f"{PATH}/{{chave:path}}", ingest.delete, methods=["DELETE"]),
-            Route(PATH, ingest.list, methods=["GET"]),
-        ]
-    )
+    """Return the application. The database need not be there; raise OSError for a folder of no use."""
+    routes: list[BaseRoute] = []
+    if settings.media_dir is not None:
+        key = settings.key.get_secret_value().encode()
+        routes += Miniaturas(settings.media_dir, key, max_bytes=settings.max_bytes).routes()
+    engine = None
+    if settings.dsn is not None:
+        engine = async_engine(
+            settings.dsn.get_secret_value(), pool_size=POOL_SIZE, application="ponte-ingest"
+        )
+        routes += Sync(_make_door(settings), Store(Database(engine))).routes()
 
-
-class _Ingest:
-    def __init__(self, settings: IngestSettings) -> None:
-        self.folder = MiniaturaFolder(settings.media_dir)
-        self._verifier = Verifier(settings.key.get_secret_value().encode())
-        self._max_bytes = settings.max_bytes
-        self._folder = Outage()
-        self._refusals = Outage()
-
-    async def put(self, request: Request) -> Response:
-        """Take one miniatura: all of it, or nothing."""
-        digest = self._verify(request)
-        chave = _read_chave(request)
-        # A miniatura is some 50 KB and never more than the limit, so it is held until its digest is known.
-        content = bytearray()
-        async for piece in request.stream():
-            content += piece
-            if len(content) > self._max_bytes:
-                raise HTTPException(413)
-        if sha256(content).hexdigest() != digest:
-            raise HTTPException(422)
-        with self._telling():
-            await run_in_threadpool(self._keep, chave, bytes(content))
-        log_event(log, "miniatura_taken", bytes=len(content))
-        return Response(status_code=204)
-
-    async def delete(self, request: Request) -> Response:
-        """Remove one."""
-        self._verify(request)
-        chave = _read_chave(request)
-        with self._telling():
-            await run_in_threadpool(self.folder.delete, chave)
-        return Response(status_code=204)
-
-    async def list(self, request: Request) -> Response:
-        """Answer keys and sizes, a page of them."""
-        self._verify(request)
-        after = request.query_params.get("depois", "")
-        with self._telling():
-            return JSONResponse(await run_in_threadpool(self.folder.list_after, after, PAGE))
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Answer 503 where the folder is of no use, and say why at growing distance.
-
-        A folder that is not there holds everything, perhaps, and not nothing.
-        """
-        try:
+    @asynccontextmanager
+    async def living(_: Starlette) -> AsyncIterator[None]:
+        with serve_metrics(settings.metrics_host, settings.metrics_port):
             yield
-        except OSError as error:
-            if self._folder.fails(error.errno):
-                told = explain(error)
-                fields = {"fact": told.fact, "hint": told.hint, "failures": self._folder.failures}
-                log_event(log, "folder_lost", level=logging.WARNING, **fields)
-            raise HTTPException(503) from error
-        lasted_s = self._folder.works()
-        if lasted_s is not None:
-            log_event(log, "folder_back", after_s=round(lasted_s, 1))
+        if engine is not None:
+            await engine.dispose()
 
-    def _keep(self, chave: str, content: bytes) -> None:
-        with self.folder.receive(chave) as file:
-            file.write(content)
-
-    def _verify(self, request: Request) -> str:
-        target = request.scope["raw_path"].decode("ascii", "replace")
-        if query := request.scope["query_string"].decode("ascii", "replace"):
-            target += f"?{query}"
-        fields = {name.lower(): value for name, value in request.headers.items()}
-        try:
-            return self._verifier.verify(request.method, target, fields)
-        except SignatureError as error:
-            if self._refusals.fails(str(error)):
-                told = {"fact": f"a request is {error}", "hint": HINT, "failures": self._refusals.failures}
-                log_event(log, "request_refused", level=logging.WARNING, **told)
-            raise HTTPException(401) from None
+    return Starlette(routes=routes, lifespan=living)
 
 
-def _read_chave(request: Request) -> str:
-    chave: str = request.path_params["chave"]
-    if not is_chave(chave):
-        raise HTTPException(422)
-    return chave
+def _make_door(settings: IngestSettings) -> Door:
+    return Door(
+        settings.push_api_keys(),
+        settings.push_secrets(),
+        sgp_keys=settings.sgp_api_keys(),
+        sgp_addresses=settings.sgp_addresses,
+    )

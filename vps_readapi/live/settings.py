@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from db.settings import PonteSettings
+from db.settings import PonteSettings, Words, split_words
 from vps_readapi.live.questions import Group
 from vps_readapi.pedidos.visibility import ANY
 
@@ -22,12 +22,6 @@ REPORT_FIELDS = (
 """What SGP's own reports are made of."""
 
 
-def split_words(value: object) -> object:
-    """Part a text at commas and blanks."""
-    return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 Names = Annotated[tuple[Annotated[str, Field(pattern=NAME)], ...], NoDecode, BeforeValidator(split_words)]
 
 

@@ -15,6 +15,8 @@ IDENTITY, GZIP, BROTLI, ZSTD = range(4)
 CODINGS = ("identity", "gzip", "br", "zstd")
 """By number; where a client takes several equally, the last one wins."""
 MIN_COMPRESSED_BYTES = 512
+OWN_BYTES, CODED_BYTES = 700, 500
+"""What a body takes beside its content, and each of its codings with its head, as measured."""
 LARGE_BYTES = 256 * 1024
 """From here on compressing takes milliseconds: it is done in a thread, and at the quickest level."""
 
@@ -39,7 +41,7 @@ _PACKERS: tuple[Callable[[bytes], bytes], ...] = (bytes, _gzip, _brotli, _zstd)
 class Body:
     """One answer's content in all its codings, with the lines of its head that never change."""
 
-    __slots__ = ("_coded", "_heads", "_views", "etag", "identity", "key")
+    __slots__ = ("_coded", "_heads", "_views", "etag", "identity", "key", "size", "watch")
 
     def __init__(self, identity: bytes, *, key: tuple[int, ...] = (), etag: bytes | None = None) -> None:
         self.identity = identity
@@ -49,6 +51,15 @@ class Body:
         self._coded: dict[int, bytes] = {IDENTITY: identity}
         self._heads: dict[int, bytes] = {}
         self._views: dict[int, Body] = {}
+        self.size = len(identity) + OWN_BYTES
+        """What it takes with all that was made of it."""
+        self.watch: Callable[[int], None] | None = None
+        """Told by how much that grows."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether sending it is worth a thought."""
+        return len(self.identity) >= LARGE_BYTES
 
     def view(self, hidden: int) -> Body:
         """Return an order's body without what is hidden, made when first asked for."""
@@ -57,6 +68,8 @@ class Body:
         view = self._views.get(hidden)
         if view is None:
             view = self._views[hidden] = Body(hide(self.identity, hidden), key=self.key)
+            view.watch = self._grow
+            self._grow(view.size)
         return view
 
     def choose(self, coding: int) -> int:
@@ -71,8 +84,24 @@ class Body:
         """Return the content in one coding; the first call for it compresses."""
         coded = self._coded.get(coding)
         if coded is None:
-            coded = self._coded[coding] = _PACKERS[coding](self.identity)
+            coded = self.pack(coding)
+            self.take(coding, coded)
         return coded
+
+    def pack(self, coding: int) -> bytes:
+        """Return the content in one coding, made anew: nothing else changes, so a thread may do it."""
+        return _PACKERS[coding](self.identity)
+
+    def take(self, coding: int, coded: bytes) -> None:
+        """Keep what was packed."""
+        if coding not in self._coded:
+            self._coded[coding] = coded
+            self._grow(len(coded) + CODED_BYTES)
+
+    def _grow(self, by: int) -> None:
+        self.size += by
+        if self.watch is not None:
+            self.watch(by)
 
     def head(self, coding: int) -> bytes:
         """Return the status line and the fields of a 200 that belong to the content."""

@@ -16,7 +16,7 @@ CHUNK = 200
 
 
 class TooManyError(Exception):
-    """There are more orders than are kept; the list is then read from the database each time."""
+    """There is more than is kept; the list is then read from the database each time."""
 
 
 class ForgottenError(Exception):
@@ -29,12 +29,13 @@ class Listing:
     read_ids: returns ids, at most as many as it is asked for.
     """
 
-    def __init__(self, read_ids: ReadIds, *, max_orders: int) -> None:
+    def __init__(self, read_ids: ReadIds, *, max_orders: int, max_bytes: int = 2**40) -> None:
         self.lock = asyncio.Lock()
         self.bodies: dict[int, Body] = {}
         """The list as it is now, by what is hidden in it, while nothing changed since it was joined."""
         self._read_ids = read_ids
         self._max_orders = max_orders
+        self._max_bytes = max_bytes
         self._rows: dict[int, Body] | None = None
         self._dirty: set[int] = set()
         self._life = 0
@@ -69,7 +70,7 @@ class Listing:
             self._dirty |= taken
             raise
         if life == self._life:
-            if len(rows) > self._max_orders:
+            if len(rows) > self._max_orders or _count_bytes(rows.values()) > self._max_bytes:
                 self.forget()
                 raise TooManyError
             self._rows = rows
@@ -83,7 +84,7 @@ class Listing:
             raise ForgottenError
         rows = sorted(self._rows.values(), key=attrgetter("key"))
         life = self._life
-        large = _is_large(rows)
+        large = _count_bytes(rows) > LARGE_BYTES
         body = await asyncio.to_thread(_join, rows, hidden) if large else _join(rows, hidden)
         if life == self._life and self.is_clean:
             self.bodies[hidden] = body
@@ -94,13 +95,23 @@ class Listing:
         if len(ids) > self._max_orders:
             raise TooManyError
         rows: dict[int, Body] = {}
+        taken = 0
         for start in range(0, len(ids), CHUNK):
-            rows |= await load(ids[start : start + CHUNK])
+            some = await load(ids[start : start + CHUNK])
+            taken += _count_bytes(some.values())
+            if taken > self._max_bytes:
+                raise TooManyError
+            rows |= some
         return rows
 
+    def measure(self) -> int:
+        """Return the bytes of all that is kept."""
+        rows = sum(row.size for row in self._rows.values()) if self._rows else 0
+        return rows + sum(body.size for body in self.bodies.values())
 
-def _is_large(rows: Sequence[Body]) -> bool:
-    return sum(len(row.identity) for row in rows) > LARGE_BYTES
+
+def _count_bytes(rows: Iterable[Body]) -> int:
+    return sum(len(row.identity) for row in rows)
 
 
 def _join(given: Sequence[Body], hidden: int) -> Body:

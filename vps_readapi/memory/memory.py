@@ -102,8 +102,13 @@ class Memory:
 
     @property
     def held(self) -> tuple[int, int]:
-        """Return how many single orders are kept, and their bytes."""
+        """Return how many single orders are kept, and their bytes in all codings."""
         return len(self._bodies), self._held_bytes
+
+    @property
+    def list_bytes(self) -> int:
+        """Return what the whole list takes, with its rows."""
+        return self._listing.measure()
 
     # ------------------------------------------------------------------ answering, once confirmed
 
@@ -140,7 +145,8 @@ class Memory:
         if body is not None and wanted.target != LIST:
             body = body.view(hidden)
         if body is not None and not body.is_ready(body.choose(wanted.coding)):
-            await asyncio.to_thread(body.encode, body.choose(wanted.coding))
+            coding = body.choose(wanted.coding)
+            body.take(coding, await asyncio.to_thread(body.pack, coding))
         return body
 
     async def _read_one(self, pedido_id: int) -> Body | None:
@@ -236,6 +242,8 @@ class Memory:
     def _forget_orders(self) -> None:
         for loading in self._loading.values():
             loading.stale = True
+        for body in self._bodies.values():
+            body.watch = None
         self._bodies.clear()
         self._held_bytes = 0
         self._listing.forget()
@@ -243,7 +251,7 @@ class Memory:
     def _drop(self, pedido_id: int) -> None:
         body = self._bodies.pop(pedido_id, None)
         if body is not None:
-            self._held_bytes -= len(body.identity)
+            self._let_go(body)
         loading = self._loading.get(pedido_id)
         if loading is not None:
             loading.stale = True
@@ -251,7 +259,15 @@ class Memory:
     def _keep(self, pedido_id: int, body: Body) -> None:
         self._drop(pedido_id)
         self._bodies[pedido_id] = body
-        self._held_bytes += len(body.identity)
+        body.watch = self._grow
+        self._grow(body.size)
+
+    def _grow(self, by: int) -> None:
+        """Count what is held, and forget the longest unused where that is too much."""
+        self._held_bytes += by
         while self._held_bytes > self._budget_bytes and len(self._bodies) > 1:
-            _, oldest = self._bodies.popitem(last=False)
-            self._held_bytes -= len(oldest.identity)
+            self._let_go(self._bodies.popitem(last=False)[1])
+
+    def _let_go(self, body: Body) -> None:
+        body.watch = None
+        self._held_bytes -= body.size

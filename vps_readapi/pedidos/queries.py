@@ -217,6 +217,15 @@ def find_chave(imagem_id: int) -> Select[Any]:
     )
 
 
+def find_photo(imagem_id: int | None, chave: str) -> Select[Any]:
+    """Select the present key of a photo that is there, NULL while it has none; by id, or else by a key."""
+    ready = _miniaturas.estado == EstadoMiniatura.PRONTA.value
+    query = select(case((ready, _miniaturas.chave)).label("chave")).select_from(
+        window["imagens"].outerjoin(window["miniaturas"], _miniaturas.imagem_id == _imagens.id)
+    )
+    return query.where(_miniaturas.chave == chave if imagem_id is None else _imagens.id == imagem_id).limit(1)
+
+
 def readable(column: Column[Any]) -> ColumnElement[Any]:
     """Turn infinity and years that Python has not into NULL: the driver raises on them."""
     if not isinstance(column.type, Date | DateTime):

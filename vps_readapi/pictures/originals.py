@@ -102,9 +102,11 @@ class Originals:
                 return await asyncio.to_thread(self._cache.keep, imagem_id, suffix.removeprefix("."), file)
 
     async def _receive(self, answer: httpx.Response, file: BinaryIO) -> str:
-        """Write the body to the file as it comes; return its suffix."""
+        """Write the body to the file as it comes, packed by nobody; return its suffix."""
+        if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise ProblemError(415, REFUSED)
         suffix: str | None = None
-        async for piece in answer.aiter_bytes(_PIECE):
+        async for piece in answer.aiter_raw(_PIECE):
             suffix = suffix or sniff(piece)
             if suffix is None:
                 break

@@ -43,7 +43,8 @@ async def log_in(request: Request) -> Response:
         raise ProblemError(503, DETAILS[503], RETRY_AFTER)
     session = await services.login.open_session(
         asked,
-        host=request.client.host if request.client else "",
+        host=services.proxies.find_client(request.scope),
+        kept_token=request.headers.get("authorization", "").partition(" ")[2].strip(),
         cost=services.memory.people.cost,
         trust=measure_offline_trust(
             services.memory.clock.measure().age_seconds, max_offline_h=services.max_offline_h

@@ -14,12 +14,13 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from db.renditions import ORIGINAL, name_rendition, read_imagem_id
 from vps_readapi.errors import PROBLEMS, ProblemError
 from vps_readapi.pedidos.keyset import MAX_INT4
-from vps_readapi.pedidos.queries import find_chave
+from vps_readapi.pedidos.queries import find_chave, find_photo
 from vps_readapi.pictures.links import MEDIA_TYPES, PATH
 from vps_readapi.pictures.originals import MISSING, SUFFIXES
 from vps_readapi.services import Services, Used
 
-FOR_EVER = "public, max-age=31536000, immutable"
+A_DAY = "private, max-age=86400"
+"""One phone's: what is deleted in SGP is not shown from anybody's cache for longer."""
 WHILE_IT_LASTS = "no-store"
 REDIRECT = "private, max-age=3600"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -43,12 +44,27 @@ async def read_miniatura(
     s: str = "",
     tamanho: Annotated[str, Query(pattern=rf"^(|\d{{2,4}}|{ORIGINAL})$")] = "",
 ) -> Response:
-    """Answer the picture; its key names one content for ever."""
+    """Answer the picture, as long as the photo is there."""
     if not services.media.is_signed(chave, s):
         raise ProblemError(403, "Endereço de imagem inválido")
+    chave = await _find_present(chave, services, original=tamanho == ORIGINAL)
     if tamanho == ORIGINAL or chave.endswith(f"/{ORIGINAL}"):
         return await _answer_original(chave, request, services)
     return await _answer_rendition(chave, tamanho, request, services)
+
+
+async def _find_present(chave: str, services: Services, *, original: bool) -> str:
+    """Return what the photo's key is by now. Raise ProblemError (404) for a photo that is gone."""
+    imagem_id = read_imagem_id(chave)
+    row = None
+    if imagem_id is None or imagem_id <= MAX_INT4:
+        row = await services.database.fetch_first(find_photo(imagem_id, chave))
+    if row is None:
+        raise ProblemError(404, MISSING)
+    if original and imagem_id is not None:
+        return f"{imagem_id}/{ORIGINAL}"
+    is_present = row.chave is None or name_rendition(row.chave, 0) == name_rendition(chave, 0)
+    return chave if is_present or chave.endswith(f"/{ORIGINAL}") else str(row.chave)
 
 
 async def _answer_rendition(chave: str, tamanho: str, request: Request, services: Services) -> Response:
@@ -70,7 +86,7 @@ async def _answer_rendition(chave: str, tamanho: str, request: Request, services
 async def _answer_original(chave: str, request: Request, services: Services) -> Response:
     """Answer the photo itself, or the miniatura if SGP can't be asked and there is one."""
     try:
-        return await _answer_live(chave, request, services, caching=FOR_EVER)
+        return await _answer_live(chave, request, services, caching=A_DAY)
     except ProblemError as problem:
         if services.originals is not None and problem.status != 503:  # noqa: PLR2004
             raise
@@ -109,7 +125,7 @@ async def _answer_live(chave: str, request: Request, services: Services, *, cach
     return _answer_file(path, request, etag=f'"{imagem_id}"', caching=caching)
 
 
-def _answer_file(path: Path, request: Request, *, etag: str, caching: str = FOR_EVER) -> Response:
+def _answer_file(path: Path, request: Request, *, etag: str, caching: str = A_DAY) -> Response:
     headers = {**HEADERS, "Cache-Control": caching, "ETag": etag}
     held = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
     if held & {etag, "*"}:

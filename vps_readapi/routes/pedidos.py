@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy import Row
 
 from db.contract import Status
+from vps_readapi.database import Rows
 from vps_readapi.errors import PROBLEMS, ProblemError
 from vps_readapi.front.from_memory import MISSING
 from vps_readapi.pedidos.difference import Difference, read_difference
@@ -22,7 +24,7 @@ from vps_readapi.pedidos.queries import DateMode, PedidoFilter, find_pedidos, li
 from vps_readapi.pedidos.rendering import encode_list
 from vps_readapi.pedidos.search import MAX_WORDS, read_words
 from vps_readapi.pedidos.visibility import MONEY
-from vps_readapi.routes.session import BEARER, Session, read_session
+from vps_readapi.routes.session import BEARER, Asker, Session, read_session
 from vps_readapi.routes.streaming import answer_pieces, encode_pages
 from vps_readapi.schemas import ContagemJson, DiferencaJson, PedidoJson, ResumoJson, TotaisJson, TotalJson
 from vps_readapi.services import Services, Used
@@ -91,8 +93,8 @@ async def read_list(
 ) -> Response:
     """Answer a bare array, of all orders where there is no limit; with `desde`, the difference since."""
     if query.desde is not None:
-        return await _answer_difference(services, query.desde, session.hidden)
-    return await _answer_list(services, query, query.to_filter(), request, hidden=session.hidden)
+        return await _answer_difference(services, query.desde, session)
+    return await _answer_list(services, query, query.to_filter(), request, session)
 
 
 @router.get("/totais")
@@ -136,7 +138,7 @@ async def read_by_status(
     request: Request,
 ) -> Response:
     """Answer the orders of one status."""
-    return await _answer_list(services, query, query.to_filter(status), request, hidden=session.hidden)
+    return await _answer_list(services, query, query.to_filter(status), request, session)
 
 
 @router.get("/{pedido_id}", response_model=PedidoJson)
@@ -152,7 +154,7 @@ async def read_one(
 
 
 async def _answer_list(
-    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, *, hidden: int
+    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, session: Asker
 ) -> Response:
     """Answer a page at once; more than a page, and everything, piece by piece however much it is."""
     if query.depois is not None:
@@ -162,32 +164,50 @@ async def _answer_list(
         limit = query.limit
         rows = await services.database.fetch(list_pedidos(wanted, skip=query.skip, limit=limit))
     else:
-        return await _answer_pages(services, query, wanted, request, hidden=hidden)
+        return await _answer_pages(services, query, wanted, request, session)
     last = find_place(rows[-1]) if rows and len(rows) >= limit else None
-    return _answer(encode_list(await services.loader.encode(rows, hidden=hidden)), _link(request, last))
+    services.limits.charge(session.user_id, len(rows))
+    content = encode_list(await services.loader.encode(rows, hidden=session.hidden))
+    return _answer(content, _link(request, last))
 
 
 async def _answer_pages(
-    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, *, hidden: int
+    services: Services, query: ListQuery, wanted: PedidoFilter, request: Request, session: Asker
 ) -> Response:
     last = None
     if query.limit is not None:
         last = await find_last(services.database, wanted, skip=query.skip, limit=query.limit)
     pages = read_pages(services.database, wanted, skip=query.skip, last=last)
-    pieces = encode_pages(services.loader, pages, hidden=hidden)
-    return await answer_pieces(pieces, NO_CACHE | _link(request, last))
+    pieces = encode_pages(services.loader, _charge(services, session, pages), hidden=session.hidden)
+    return await answer_pieces(_in_turn(services, session, pieces), NO_CACHE | _link(request, last))
 
 
-async def _answer_difference(services: Services, since: str, hidden: int) -> Response:
+async def _charge(services: Services, session: Asker, pages: AsyncIterator[Rows]) -> AsyncIterator[Rows]:
+    """Yield the same pages, and count their rows as somebody's cost."""
+    async for rows in pages:
+        services.limits.charge(session.user_id, len(rows))
+        yield rows
+
+
+async def _in_turn(services: Services, session: Asker, pieces: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the same pieces, while nothing else as long is sent to the same user."""
+    async with services.turns.hold(session.user_id), aclosing(pieces):
+        async for piece in pieces:
+            yield piece
+
+
+async def _answer_difference(services: Services, since: str, session: Asker) -> Response:
     found = await read_difference(services.database, services.memory.epoch, since)
     if found.changed is None:
         pages = read_pages(services.database, PedidoFilter())
         head = _write_difference(found, complete=True) + b"["
-        pieces = encode_pages(services.loader, pages, hidden=hidden, head=head, tail=b"]}")
-        return await answer_pieces(pieces, NO_CACHE)
+        charged = _charge(services, session, pages)
+        pieces = encode_pages(services.loader, charged, hidden=session.hidden, head=head, tail=b"]}")
+        return await answer_pieces(_in_turn(services, session, pieces), NO_CACHE)
     gone = set(found.vanished)
     rows = await services.database.fetch(find_pedidos(one for one in found.changed if one not in gone))
-    changed = encode_list(await services.loader.encode(rows, hidden=hidden))
+    services.limits.charge(session.user_id, len(rows))
+    changed = encode_list(await services.loader.encode(rows, hidden=session.hidden))
     return _answer(_write_difference(found, complete=False) + changed + b"}")
 
 

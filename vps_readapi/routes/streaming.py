@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from fastapi.responses import StreamingResponse
 
@@ -21,7 +21,7 @@ async def answer_pieces(pieces: AsyncIterator[bytes], headers: Mapping[str, str]
 
 async def encode_pages(
     loader: Loader, pages: AsyncIterator[Rows], *, hidden: int, head: bytes = b"[", tail: bytes = b"]"
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield a JSON array of orders, without what is hidden: a piece for each page of rows, then the tail."""
     joint = head
     async for rows in pages:

@@ -3,20 +3,43 @@
 -- read: nothing here catches an error, because each catching block is a subtransaction, and a walsender keeps
 -- memory for each of these until the whole transaction is sent.
 
--- A value as text for people; NULL for what has none: blanks, false, structures, data URLs. A data URL may
--- leave out its type; 'Data:12/03' is a day. STRICT spares the call where an item lacks the key.
+-- Text of a JSON string for people; NULL for blanks and data URLs. A data URL may leave out its type;
+-- 'Data:12/03' is a day.
+CREATE OR REPLACE FUNCTION projection.keep_text(given text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+BEGIN
+  RETURN CASE WHEN strpos(given, ':') = 0 OR given !~* 'data:([a-z][a-z0-9.+-]*/|;|,\S|[^\s,]*;base64,)'
+              THEN nullif(given, '') END;
+END
+$$;
+
+-- A value as text of one line for people; NULL for what has none: blanks, false, structures, data URLs, numbers
+-- that nobody writes: jsonb says `1e131071` in so many digits. STRICT spares the call where an item lacks the key.
 CREATE OR REPLACE FUNCTION projection.item_text(value jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
 DECLARE
-  given text := value #>> '{}';
+  given text;
 BEGIN
+  IF jsonb_typeof(value) = 'number' AND (abs(value::numeric) >= 1e40 OR scale(value::numeric) > 40) THEN
+    RETURN NULL;
+  END IF;
+  given := value #>> '{}';
   RETURN CASE jsonb_typeof(value)
-    WHEN 'string' THEN
-      CASE WHEN strpos(given, ':') = 0 OR given !~* 'data:([a-z][a-z0-9.+-]*/|;|,\S|[^\s,]*;base64,)'
-           THEN nullif(btrim(given, E' \t\r\n\f\u000b\u00a0'), '') END
+    WHEN 'string' THEN projection.keep_text(projection.cut_line(btrim(left(given, 300000), E' \t\r\n\f\u000b\u00a0')))
     WHEN 'number' THEN CASE WHEN length(given) <= 40 THEN given END
     WHEN 'boolean' THEN CASE WHEN given = 'true' THEN 'Sim' END
   END;
+END
+$$;
+
+-- The same of a text that may be long.
+CREATE OR REPLACE FUNCTION projection.item_note(value jsonb) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+BEGIN
+  RETURN CASE jsonb_typeof(value)
+    WHEN 'string' THEN
+      projection.keep_text(projection.cut_note(btrim(left(value #>> '{}', 300000), E' \t\r\n\f\u000b\u00a0')))
+    ELSE projection.item_text(value) END;
 END
 $$;
 
@@ -82,9 +105,10 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
 DECLARE
   finish jsonb;
   seam text;
+  own text;
 BEGIN
   IF jsonb_typeof(item) = 'string' THEN
-    item := jsonb_build_object('descricao', projection.item_text(item));
+    item := jsonb_build_object('descricao', projection.item_note(item));
     IF item ->> 'descricao' IS NULL THEN
       RETURN NULL;
     END IF;
@@ -92,12 +116,15 @@ BEGIN
     RETURN NULL;
   END IF;
   finish := item -> 'acabamento';
+  own := CASE jsonb_typeof(item -> 'id')
+    WHEN 'number' THEN CASE WHEN abs((item -> 'id')::numeric) < 1e15 THEN item ->> 'id' END
+    WHEN 'string' THEN item ->> 'id' END;
   seam := projection.item_text(item -> 'emenda');
   RETURN jsonb_strip_nulls(jsonb_build_object(
-    'id', CASE WHEN item ->> 'id' ~ '^[0-9]{1,15}$' THEN (item ->> 'id')::bigint
+    'id', CASE WHEN own ~ '^[0-9]{1,15}$' THEN own::bigint
                ELSE pedido_id::bigint * 1000 + place END,
     'indice', place,
-    'descricao', coalesce(projection.item_text(item -> 'descricao'), ''),
+    'descricao', coalesce(projection.item_note(item -> 'descricao'), ''),
     'especificacoes', concat_ws(E'\n',
       nullif(concat_ws(' x ', projection.item_metres(projection.item_text(item -> 'largura')),
                        projection.item_metres(projection.item_text(item -> 'altura'))), '') || ' m',
@@ -108,8 +135,8 @@ BEGIN
         CASE WHEN finish -> 'ilhos' = 'true' THEN 'ilhós' END), ''),
       CASE WHEN seam !~* '^sem' THEN
         'Emenda: ' || seam || coalesce(' (' || projection.item_text(item -> 'emenda_qtd') || ')', '') END),
-    'observacoes', coalesce(projection.item_text(item -> 'observacao'), ''),
-    'imagem_id', substring(item ->> 'imagem' FROM '^/pedidos/imagens/([0-9]{1,9})$')::integer,
+    'observacoes', coalesce(projection.item_note(item -> 'observacao'), ''),
+    'imagem_id', substring(CASE WHEN jsonb_typeof(item -> 'imagem') = 'string' THEN item ->> 'imagem' END FROM '^/pedidos/imagens/([0-9]{1,9})$')::integer,
     'tipo_producao', projection.item_text(item -> 'tipo_producao'),
     'vendedor', projection.item_text(item -> 'vendedor'),
     'designer', projection.item_text(item -> 'designer'),
@@ -142,7 +169,8 @@ $$;
 CREATE OR REPLACE FUNCTION projection.read_broken(raw text) RETURNS TABLE (place integer, element jsonb)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-  IF length(raw) - length(translate(raw, '[{,"', '')) > 30000 THEN
+  IF projection.count_of(raw, '[') + projection.count_of(raw, '{') + projection.count_of(raw, ',')
+     + projection.count_of(raw, '"') > 30000 OR projection.count_of(raw, '\') > 200000 THEN
     -- No order has so many parts, and taking them apart would keep the others waiting for more than a second.
     RETURN QUERY SELECT 0, NULL::jsonb;
   ELSIF raw ~ '^\s*\[' THEN
@@ -154,18 +182,66 @@ BEGIN
 END
 $$;
 
--- The clean list and the words about it.
+-- How often one ASCII letter stands in a text; what that takes is given back at once.
+CREATE OR REPLACE FUNCTION projection.count_of(given text, letter text) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN octet_length(given) - octet_length(replace(given, letter, ''));
+END
+$$;
+
+-- Tell whether JSON text has more parts than any order: read, each of them takes 32 bytes and more.
+CREATE OR REPLACE FUNCTION projection.is_many(raw text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  IF octet_length(raw) <= 500000 THEN
+    RETURN false;
+  END IF;
+  IF octet_length(raw) > 33554432 THEN
+    RETURN true;
+  END IF;
+  RETURN projection.count_of(raw, ',') + projection.count_of(raw, ':') + projection.count_of(raw, '[')
+       + projection.count_of(raw, '{') > 500000;
+END
+$$;
+
+-- Tell whether something of an item was cut off, by the ellipsis that stands there.
+CREATE OR REPLACE FUNCTION projection.is_cut_item(item jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN pg_column_size(item) > 4096 AND EXISTS (
+    SELECT FROM jsonb_each_text(item) AS v
+     WHERE length(v.value) >= CASE WHEN v.key IN ('descricao', 'observacoes') THEN 262144 ELSE 4096 END
+       AND v.value LIKE '%…%');
+END
+$$;
+
+-- The clean list and the words about it: at most 1,000 items, and 1 MB of them. What would be too much is
+-- left off, and what comes after it may still have room.
 CREATE OR REPLACE FUNCTION projection.project_items(raw text, pedido_id integer, OUT items jsonb, OUT avisos text[])
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
   parsed jsonb;
-  one record;
+  places integer[];  -- where the elements stood, in a list that was broken
   item jsonb;
   kept jsonb[] := '{}';  -- grows in place; a jsonb list is written anew for each item
+  held bigint := 0;
+  unread boolean := false;
+  left_off boolean := false;
+  is_cut boolean := false;
 BEGIN
   avisos := '{}';
   items := '[]';
-  raw := ltrim(raw, E'\ufeff');
+  IF octet_length(raw) <= 33554432 THEN
+    raw := raw || '';  -- read once from where it is stored
+    WHILE left(raw, 1) = E'\ufeff' LOOP
+      raw := substr(raw, 2);
+    END LOOP;
+  END IF;
+  IF projection.is_many(raw) THEN
+    avisos := '{itens_demais}';
+    RETURN;
+  END IF;
   IF projection.is_blank(raw) THEN
     RETURN;
   END IF;
@@ -176,25 +252,25 @@ BEGIN
   IF jsonb_typeof(parsed) = 'object' THEN
     parsed := jsonb_build_array(parsed);
   END IF;
-  IF jsonb_typeof(parsed) = 'array' THEN
-    FOR place IN 0 .. jsonb_array_length(parsed) - 1 LOOP
-      item := projection.project_item(parsed -> place, pedido_id, place);
-      IF item IS NULL THEN
-        avisos := '{item_ilegivel}';
-      ELSE
-        kept := kept || item;
-      END IF;
-    END LOOP;
-  ELSE
-    FOR one IN SELECT b.place, b.element FROM projection.read_broken(raw) AS b LOOP
-      item := projection.project_item(one.element, pedido_id, one.place);
-      IF item IS NULL THEN
-        avisos := '{item_ilegivel}';
-      ELSE
-        kept := kept || item;
-      END IF;
-    END LOOP;
+  IF jsonb_typeof(parsed) IS DISTINCT FROM 'array' THEN
+    SELECT jsonb_agg(b.element), array_agg(b.place) INTO parsed, places FROM projection.read_broken(raw) AS b;
   END IF;
+  FOR ord IN 0 .. coalesce(jsonb_array_length(parsed), 0) - 1 LOOP
+    left_off := left_off OR cardinality(kept) >= 1000 OR ord >= 10000;
+    EXIT WHEN cardinality(kept) >= 1000 OR ord >= 10000;
+    item := projection.project_item(parsed -> ord, pedido_id, coalesce(places[ord + 1], ord));
+    IF item IS NULL THEN
+      unread := true;
+    ELSIF held + pg_column_size(item) > 1048576 THEN
+      left_off := true;
+    ELSE
+      kept := kept || item;
+      held := held + pg_column_size(item);
+      is_cut := is_cut OR projection.is_cut_item(item);
+    END IF;
+  END LOOP;
   items := to_jsonb(kept);
+  avisos := array_remove(ARRAY[CASE WHEN unread THEN 'item_ilegivel' END, CASE WHEN left_off THEN 'itens_demais' END,
+                               CASE WHEN is_cut THEN 'texto_cortado' END], NULL);
 END
 $$;

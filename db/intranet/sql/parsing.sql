@@ -1,11 +1,51 @@
 -- How one value of SGP's becomes a value of the window. Each function answers NULL for what it can't
 -- read and raises nothing; whether that deserves a word in `avisos` is for the caller to say.
+--
+-- No text costs more than its reading: what is longer than anybody's is cut, or not read, before a pattern or a
+-- normalization sees it (docs/adr/0035).
 
--- Tell whether there was text to read at all.
+-- A text of one line for people, 4,096 letters at most; where more was cut off stands an ellipsis.
+CREATE OR REPLACE FUNCTION projection.cut_line(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+BEGIN
+  RETURN CASE WHEN octet_length(value) <= 4096 OR octet_length(value) <= 16384 AND length(value) <= 4096 THEN value
+              ELSE left(value, 4095) || '…' END;
+END
+$$;
+
+-- The same of a note, 262,144 letters at most.
+CREATE OR REPLACE FUNCTION projection.cut_note(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+BEGIN
+  RETURN CASE WHEN octet_length(value) <= 262144 OR octet_length(value) <= 1048576 AND length(value) <= 262144 THEN value
+              ELSE left(value, 262143) || '…' END;
+END
+$$;
+
+-- Tell whether one of some texts is so long that something of it is cut; `note` is one that may be longer.
+CREATE OR REPLACE FUNCTION projection.is_cut(note text, VARIADIC lines text[]) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  line text;
+BEGIN
+  IF octet_length(note) > 262144 AND (octet_length(note) > 1048576 OR length(note) > 262144) THEN
+    RETURN true;
+  END IF;
+  FOREACH line IN ARRAY lines LOOP
+    IF octet_length(line) > 4096 AND (octet_length(line) > 16384 OR length(line) > 4096) THEN
+      RETURN true;
+    END IF;
+  END LOOP;
+  RETURN false;
+END
+$$;
+
+-- Tell whether there was text to read at all. Trimming takes twelve bytes for each letter, so a text of any length
+-- is taken for one.
 CREATE OR REPLACE FUNCTION projection.is_blank(value text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-  RETURN value IS NULL OR btrim(value, E' \t\r\n\f\u000b\u00a0') = '';
+  RETURN value IS NULL OR octet_length(value) <= 100000 AND btrim(value, E' \t\r\n\f\u000b\u00a0') = '';
 END
 $$;
 
@@ -13,11 +53,18 @@ $$;
 CREATE OR REPLACE FUNCTION projection.parse_money(value text) RETURNS numeric
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-  bare text := translate(replace(upper(value), 'R$', ''), E', \t\u00a0', '.');
-  digits text := ltrim(bare, '-');
-  cents text := split_part(digits, '.', -1);
-  whole text := translate(left(digits, length(digits) - length(cents)), '.', '');
+  bare text;
+  digits text;
+  cents text;
+  whole text;
 BEGIN
+  IF octet_length(value) > 262144 THEN
+    RETURN NULL;
+  END IF;
+  bare := translate(replace(upper(value), 'R$', ''), E', \t\u00a0', '.');
+  digits := ltrim(bare, '-');
+  cents := split_part(digits, '.', -1);
+  whole := translate(left(digits, length(digits) - length(cents)), '.', '');
   IF digits ~ '[^0-9.]' OR length(bare) - length(digits) > 1 THEN
     RETURN NULL;
   END IF;
@@ -58,7 +105,7 @@ CREATE OR REPLACE FUNCTION projection.parse_date(value text) RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
   RETURN CASE
-    WHEN value IS NULL OR value = '' THEN NULL
+    WHEN value IS NULL OR value = '' OR octet_length(value) > 1000 THEN NULL
     WHEN value ~ '^[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$' THEN value::date
     ELSE projection.parse_odd_date(value)
   END;
@@ -85,7 +132,8 @@ $$;
 CREATE OR REPLACE FUNCTION projection.parse_status(value text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-  RETURN CASE translate(lower(btrim(normalize(coalesce(value, ''), NFC), E' \t\r\n\f\u000b\u00a0')), 'ÇÃÍ', 'çãí')
+  RETURN CASE WHEN octet_length(value) > 1000 THEN NULL ELSE
+    CASE translate(lower(btrim(normalize(coalesce(value, ''), NFC), E' \t\r\n\f\u000b\u00a0')), 'ÇÃÍ', 'çãí')
     WHEN '' THEN 'pendente'
     WHEN 'pendente' THEN 'pendente'
     WHEN 'penden' THEN 'pendente'
@@ -98,7 +146,7 @@ BEGIN
     WHEN 'concluido' THEN 'entregue'
     WHEN 'concluído' THEN 'entregue'
     WHEN 'cancelado' THEN 'cancelado'
-  END;
+  END END;
 END
 $$;
 
@@ -106,6 +154,7 @@ $$;
 CREATE OR REPLACE FUNCTION projection.split_city(value text) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
+  value := projection.cut_line(value);
   RETURN CASE
     WHEN value LIKE '%||%' THEN
       ARRAY[btrim(split_part(value, '||', 1)), upper(btrim(split_part(value, '||', 2)))]

@@ -121,28 +121,28 @@ DECLARE
 BEGIN
   list := projection.project_items(landed.items, landed.id);
   shown.id := landed.id;
-  shown.numero := landed.numero;
-  shown.cliente := coalesce(landed.cliente, '');
+  shown.numero := projection.cut_line(landed.numero);
+  shown.cliente := coalesce(projection.cut_line(landed.cliente), '');
   shown.status := coalesce(known, 'pendente');
-  shown.prioridade := CASE WHEN upper(btrim(landed.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END;
+  shown.prioridade := CASE WHEN upper(btrim(left(landed.prioridade, 1000))) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END;
   shown.data_entrada := projection.parse_date(landed.data_entrada);
   shown.data_entrega := projection.parse_date(landed.data_entrega);
   shown.cidade_cliente := city[1];
   shown.estado_cliente := city[2];
-  shown.telefone_cliente := landed.telefone_cliente;
+  shown.telefone_cliente := projection.cut_line(landed.telefone_cliente);
   shown.valor_total := projection.parse_money(landed.valor_total);
   shown.valor_frete := projection.parse_money(landed.valor_frete);
   shown.valor_itens := projection.parse_money(landed.valor_itens);
-  shown.observacao := landed.observacao;
-  shown.forma_envio := landed.forma_envio;
+  shown.observacao := projection.cut_note(landed.observacao);
+  shown.forma_envio := projection.cut_line(landed.forma_envio);
   shown.financeiro := coalesce(landed.financeiro, false);
   shown.conferencia := coalesce(landed.conferencia, false);
   shown.sublimacao := coalesce(landed.sublimacao, false);
   shown.costura := coalesce(landed.costura, false);
   shown.expedicao := coalesce(landed.expedicao, false);
   shown.pronto := coalesce(landed.pronto, false);
-  shown.sublimacao_maquina := landed.sublimacao_maquina;
-  shown.sublimacao_data_impressao := landed.sublimacao_data_impressao;
+  shown.sublimacao_maquina := projection.cut_line(landed.sublimacao_maquina);
+  shown.sublimacao_data_impressao := projection.cut_line(landed.sublimacao_data_impressao);
   shown.items := list.items;
   shown.data_criacao := projection.to_utc(landed.data_criacao);
   shown.ultima_atualizacao := projection.to_utc(landed.ultima_atualizacao);
@@ -153,7 +153,11 @@ BEGIN
     projection.unread('valor_total', landed.valor_total, shown.valor_total),
     projection.unread('valor_frete', landed.valor_frete, shown.valor_frete),
     projection.unread('valor_itens', landed.valor_itens, shown.valor_itens)
-  ], NULL) || list.avisos;
+  ], NULL) || list.avisos
+    || CASE WHEN 'texto_cortado' <> ALL (list.avisos) AND projection.is_cut(
+         landed.observacao, landed.numero, landed.cliente, landed.cidade_cliente, landed.telefone_cliente,
+         landed.forma_envio, landed.sublimacao_maquina, landed.sublimacao_data_impressao)
+       THEN '{texto_cortado}'::text[] ELSE '{}' END;
   RETURN shown;
 END
 $$;
@@ -179,14 +183,21 @@ BEGIN
   -- The short way: where all that takes reading is as it was, only the rest is written; it is most changes
   -- and costs a third. A row rewritten as it stands takes the long way: so it is projected again. The empty
   -- path makes a large list a new value, which also travels to a subscriber whose filter the order enters.
+  -- No text that may be cut takes it.
   IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD
      AND (NEW.id, NEW.items, NEW.cidade_cliente, NEW.data_entrada, NEW.data_entrega, NEW.valor_total,
           NEW.valor_frete, NEW.valor_itens)
        IS NOT DISTINCT FROM (OLD.id, OLD.items, OLD.cidade_cliente, OLD.data_entrada, OLD.data_entrega,
-          OLD.valor_total, OLD.valor_frete, OLD.valor_itens) THEN
+          OLD.valor_total, OLD.valor_frete, OLD.valor_itens)
+     AND greatest(
+       octet_length(NEW.numero), octet_length(NEW.cliente), octet_length(NEW.telefone_cliente),
+       octet_length(NEW.observacao), octet_length(NEW.forma_envio), octet_length(NEW.sublimacao_maquina),
+       octet_length(NEW.sublimacao_data_impressao), octet_length(OLD.numero), octet_length(OLD.cliente),
+       octet_length(OLD.telefone_cliente), octet_length(OLD.observacao), octet_length(OLD.forma_envio),
+       octet_length(OLD.sublimacao_maquina), octet_length(OLD.sublimacao_data_impressao), 0) <= 4096 THEN
     UPDATE vitrine.pedidos AS held SET
       numero = NEW.numero, cliente = coalesce(NEW.cliente, ''), status = coalesce(known, 'pendente'),
-      prioridade = CASE WHEN upper(btrim(NEW.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END,
+      prioridade = CASE WHEN upper(btrim(left(NEW.prioridade, 1000))) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END,
       telefone_cliente = NEW.telefone_cliente, observacao = NEW.observacao, forma_envio = NEW.forma_envio,
       financeiro = coalesce(NEW.financeiro, false), conferencia = coalesce(NEW.conferencia, false),
       sublimacao = coalesce(NEW.sublimacao, false), costura = coalesce(NEW.costura, false),
@@ -205,7 +216,7 @@ BEGIN
       held.ultima_atualizacao, 'status_desconhecido' = ANY (held.avisos)
     ) IS DISTINCT FROM (
       NEW.numero, coalesce(NEW.cliente, ''), coalesce(known, 'pendente'),
-      CASE WHEN upper(btrim(NEW.prioridade)) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END, NEW.telefone_cliente,
+      CASE WHEN upper(btrim(left(NEW.prioridade, 1000))) = 'ALTA' THEN 'ALTA' ELSE 'NORMAL' END, NEW.telefone_cliente,
       NEW.observacao, NEW.forma_envio, coalesce(NEW.financeiro, false), coalesce(NEW.conferencia, false),
       coalesce(NEW.sublimacao, false), coalesce(NEW.costura, false), coalesce(NEW.expedicao, false),
       coalesce(NEW.pronto, false), NEW.sublimacao_maquina, NEW.sublimacao_data_impressao,
@@ -268,9 +279,9 @@ BEGIN
   shown.id := landed.id;
   shown.pedido_id := landed.pedido_id;
   shown.item_index := landed.item_index;
-  shown.item_identificador := landed.item_identificador;
-  shown.filename := landed.filename;
-  shown.mime_type := landed.mime_type;
+  shown.item_identificador := projection.cut_line(landed.item_identificador);
+  shown.filename := projection.cut_line(landed.filename);
+  shown.mime_type := projection.cut_line(landed.mime_type);
   shown.tamanho := landed.tamanho;
   shown.criado_em := projection.to_utc(landed.criado_em);
   RETURN shown;
@@ -313,16 +324,18 @@ BEGIN
 END
 $$;
 
--- A NULL setor means 'geral'; who is not known to be active is not.
+-- A NULL setor means 'geral'; who is not known to be active is not. A name may have 500 letters: an index on the
+-- VPS holds it, and stops apply for one that does not fit. Nobody logs in with more than 200.
 CREATE OR REPLACE FUNCTION projection.shape_user(landed record) RETURNS vitrine.usuarios
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
   shown vitrine.usuarios;
 BEGIN
   shown.id := landed.id;
-  shown.username := coalesce(landed.username, '');
+  shown.username := coalesce(left(landed.username, 500), '');
   shown.is_admin := coalesce(landed.is_admin, false);
-  shown.setor := CASE WHEN projection.is_blank(landed.setor) THEN 'geral' ELSE landed.setor END;
+  shown.setor := CASE WHEN projection.is_blank(landed.setor) THEN 'geral'
+                      ELSE projection.cut_line(landed.setor) END;
   shown.is_active := coalesce(landed.is_active, false);
   RETURN shown;
 END

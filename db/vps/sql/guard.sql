@@ -1,7 +1,7 @@
 -- The guard stands at each window table on the VPS and is met by apply, by the initial copy and by the
 -- push alike. An INSERT of a key that is already there becomes an update if it is not older, and is
 -- dropped if it is; so copying again over a full table is an upsert without a gap for readers, and no
--- duplicate key can stop apply.
+-- duplicate key can stop apply. An INSERT that is no newer than what a push has deleted is dropped too.
 
 -- After a change, say so. Of an order the first few of a transaction are named, with the transaction, so that
 -- open streams hear of them before anybody has asked what changed; all else is one fixed word per table, which
@@ -62,6 +62,10 @@ BEGIN
     LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
     BEGIN
       IF TG_OP = 'INSERT' AND pg_trigger_depth() = 1 THEN
+        IF EXISTS (SELECT FROM guard.tombstones AS t
+                    WHERE t.table_name = %9$L AND t.key = NEW.%8$I::text AND t.pushed >= NEW.versao) THEN
+          RETURN NULL;
+        END IF;
         INSERT INTO %2$s AS held (%3$s) VALUES (%4$s)
         ON CONFLICT (%8$I) DO UPDATE SET (%3$s) = ROW(%5$s)
         WHERE held.versao < excluded.versao
@@ -75,7 +79,7 @@ BEGIN
       %7$s
       RETURN NEW;
     END
-    $body$ $make$, short, window_table, carried, arrived, excluded, stored, receipt, key);
+    $body$ $make$, short, window_table, carried, arrived, excluded, stored, receipt, key, short);
   EXECUTE format('CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION guard.%I()', window_table, short);
   EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER guard', window_table);

@@ -1,16 +1,17 @@
 -- How a search finds what it is asked for.
 
--- What two texts must share to be found by one another: no accents, however composed, and no case.
+-- What two texts must share to be found by one another: no accents, however composed, and no case. Of a text the
+-- first 8,192 letters count: one letter may become eighteen, and apply waits for it.
 CREATE OR REPLACE FUNCTION guard.fold(given text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
-  SELECT lower(regexp_replace(normalize(given, NFKD), '[\u0300-\u036f]', '', 'g'))
+  SELECT lower(regexp_replace(normalize(left(given, 8192), NFKD), '[\u0300-\u036f]', '', 'g'))
 $$;
 
 -- Everything of an order that a search looks into, folded.
 CREATE OR REPLACE FUNCTION guard.search_text(numero text, cliente text, cidade text, observacao text)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT guard.fold(coalesce(numero, '') || E'\n' || coalesce(cliente, '') || E'\n' || coalesce(cidade, '')
-                    || E'\n' || coalesce(observacao, ''))
+  SELECT guard.fold(left(coalesce(numero, ''), 500) || E'\n' || left(coalesce(cliente, ''), 500) || E'\n'
+                    || left(coalesce(cidade, ''), 500) || E'\n' || left(coalesce(observacao, ''), 8192))
 $$;
 
 -- Trigrams make a search quick; without the extension it only takes longer. Who changes one of the functions

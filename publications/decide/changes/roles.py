@@ -42,6 +42,14 @@ class RevokeGrants(Change):
 
 
 @dataclass(frozen=True)
+class CloseToAll(Change):
+    """Take from PUBLIC what a stolen credential could do harm with, and nobody of ours does."""
+
+    grants: tuple[GrantSpec, ...]
+    phase = Phase.WITHDRAWALS
+
+
+@dataclass(frozen=True)
 class DropRole(Change):
     """Take away a role that nothing uses any more, with all that it holds."""
 
@@ -50,4 +58,4 @@ class DropRole(Change):
     drops = True
 
 
-RoleStep = CreateRole | AlterRole | AddGrants | RevokeGrants | DropRole
+RoleStep = CreateRole | AlterRole | AddGrants | RevokeGrants | CloseToAll | DropRole

@@ -10,7 +10,7 @@ from publications.decide.refusals.rows import (
     check_source_identities,
     check_written_tables,
 )
-from publications.decide.refusals.servers import check_encodings, check_room, check_versions
+from publications.decide.refusals.servers import check_encodings, check_room, check_versions, check_wires
 from publications.decide.refusals.situation import Situation
 from publications.declare.privacy import RefusalError, check_privacy
 
@@ -31,4 +31,5 @@ def find_refusals(seen: Situation) -> tuple[RefusalError, ...]:
         *check_written_tables(seen),
         *check_hidden_rows(seen),
         *check_room(seen),
+        *check_wires(seen),
     )

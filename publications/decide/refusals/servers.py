@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from publications.decide.facts import MIN_VERSION, EndpointFacts
 from publications.decide.refusals.situation import Situation
 from publications.decide.spec import Room
+from publications.decide.wire import WIRE_HINT, find_wire_fault
 from publications.declare.declaration import Export, Intake
 from publications.declare.privacy import RefusalError
 
@@ -17,6 +18,10 @@ class ServerTooOldError(RefusalError):
 
 class ServerSettingError(RefusalError):
     """The server is not set up for logical replication, or is full."""
+
+
+class WireError(RefusalError):
+    """A connection that leaves the machine, and has nothing that keeps others out."""
 
 
 class EncodingError(RefusalError):
@@ -31,6 +36,14 @@ def check_versions(seen: Situation) -> Iterable[RefusalError]:
                 f"{endpoint} runs PostgreSQL {facts.version_num // 10000}, 15 or newer is needed",
                 "upgrade that server first",
             )
+
+
+def check_wires(seen: Situation) -> Iterable[RefusalError]:
+    """Refuse a connection that others can hear, or stand in for, once it leaves its machine."""
+    for hop in seen.declaration.hops:
+        told = {**seen.conninfos.get(hop.subscription, {}), **hop.connection}
+        if fault := find_wire_fault(told, tailnet=hop.trusts_tailnet):
+            yield WireError(f"{hop.subscription} leaves {hop.target}'s machine {fault}", WIRE_HINT)
 
 
 def check_encodings(seen: Situation) -> Iterable[RefusalError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from publications.decide.facts import EndpointFacts
 from publications.decide.spec import EndpointSpec
@@ -20,3 +20,5 @@ class Situation:
     facts: Mapping[str, EndpointFacts]
     source: SourceTables
     filters: Filters
+    conninfos: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By subscription, how its target is to reach its source."""

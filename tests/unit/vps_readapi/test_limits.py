@@ -46,6 +46,17 @@ def test_who_waited_as_long_as_was_said_may_ask_again_once(clock: Watch) -> None
     assert take(buckets, "ana", 2) == [0, 2.0]
 
 
+def test_what_an_answer_has_cost_is_waited_for_and_never_for_long(clock: Watch) -> None:
+    buckets = Limits(per_second=2, burst=3)
+    buckets.charge(7, 100)
+    assert take(buckets, "7", 3) == [0, 0, 0.5]
+    buckets.charge(7, 10**9)
+    assert buckets.take("7") == 10.5
+    assert buckets.take("8") == 0
+    clock.now_s += 10.5
+    assert buckets.take("7") == 0
+
+
 def test_a_bucket_never_holds_more_than_its_burst(clock: Watch) -> None:
     buckets = Limits(per_second=10, burst=2)
     buckets.take("ana")

@@ -138,7 +138,12 @@ def test_every_metric_that_can_have_a_value_has_one(view: View) -> None:
     }
     since_18 = {metrics.CONFLICTS.name.removesuffix("_total")}
     rates = {metrics.WAL_RATE.name, metrics.AS_APPLIED.name}
-    nobody_here = {metrics.KEY_LEFT.name, metrics.RELAYED.name, metrics.HAS_KEY.name}
+    nobody_here = {
+        metrics.KEY_LEFT.name,
+        metrics.RELAYED.name,
+        metrics.HAS_KEY.name,
+        metrics.SLOT_UNDECLARED.name,
+    }
     no_feeder_here = {metrics.FEEDING.name, metrics.LOOK.name, metrics.UNREAD.name}
     assert empty <= unknown | counts | since_18 | rates | nobody_here | no_feeder_here
 

@@ -137,11 +137,11 @@ def fetch(client: Client, pedido_id: int, extra: str = "", **headers: str) -> An
 # ---------------------------------------------------------------- from the disk
 
 
-def test_a_picture_needs_no_header_and_is_kept_for_ever(client: Client) -> None:
+def test_a_picture_needs_no_header_and_is_one_phones_for_a_day(client: Client) -> None:
     answer = fetch(client, 5)
     assert (answer.status, answer.content) == (200, PICTURE)
     assert answer.headers["content-type"] == "image/webp"
-    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["cache-control"] == "private, max-age=86400"
     assert answer.headers["etag"] == f'"{CHAVE}"'
     assert read_link(client, 5) == read_link(client, 5)
 
@@ -170,6 +170,56 @@ def test_another_size_by_the_same_signature(client: Client) -> None:
 def test_no_signature_no_picture(client: Client) -> None:
     assert client.get(f"/miniaturas/{CHAVE}").status == 403
     assert client.get(f"/miniaturas/{CHAVE}?s=x").status == 403
+
+
+GONE = "19/0123456789abcdef-w1-640.webp"
+
+
+def test_a_photo_that_is_gone_is_shown_by_no_link(
+    client: Client, dsn: str, sgp: Sgp, folders: tuple[Path, Path]
+) -> None:
+    """However it could be had until then: as its miniatura, in another size, or itself, kept here."""
+    for name in (GONE, GONE.replace("640", "1600")):
+        (folders[0] / name).parent.mkdir(exist_ok=True)
+        (folders[0] / name).write_bytes(PICTURE)
+    sgp.photos[19] = ("image/jpeg", JPEG)
+    with write_session(dsn) as writer:
+        writer.execute("UPDATE vitrine.miniaturas SET chave = %s, versao = 3 WHERE imagem_id = 19", [GONE])
+        link = read_link(client, 19)
+        older = MediaLinks("", b"m" * 40, None).sign("19/original")
+        links = [f"{link}{extra}" for extra in ("", "&tamanho=1600", "&tamanho=original")]
+        links.append(f"/miniaturas/19/original?s={older}")
+        assert [client.get(one).status for one in links] == [200] * 4
+        writer.execute("DELETE FROM vitrine.imagens WHERE id = 19")
+        assert [client.get(one).status for one in links] == [404] * 4, "its miniatura's row is there still"
+        writer.execute("DELETE FROM vitrine.miniaturas WHERE imagem_id = 19")
+        assert [client.get(one).status for one in links] == [404] * 4
+
+
+def test_an_old_link_to_a_photo_that_was_replaced_shows_the_new_one(
+    client: Client, dsn: str, folders: tuple[Path, Path]
+) -> None:
+    before, after = "18/0123456789abcdef-w1-640.webp", "18/fedcba9876543210-w1-640.webp"
+    (folders[0] / "18").mkdir(exist_ok=True)
+    for name in (before, after):
+        (folders[0] / name).write_bytes(name.encode())
+    with write_session(dsn) as writer:
+        change = "UPDATE vitrine.miniaturas SET chave = %s, versao = versao + 1 WHERE imagem_id = 18"
+        writer.execute(change, [before])
+        link = read_link(client, 18)
+        assert link is not None
+        assert client.get(link).content == before.encode()
+        writer.execute(change, [after])
+    assert client.get(link).content == after.encode()
+
+
+def test_no_cache_shows_an_answer_to_somebody_else(client: Client) -> None:
+    paths = ["/auth/me", "/pedidos/", "/pedidos/1", "/pedidos/99", "/pedidos/totais", "/pedidos/?limit=2"]
+    for path in [*paths, "/pedidos/?desde=x.1", "/pedidos/status/pronto", "/pedidos/x", "/nada"]:
+        for fields in ({}, {"If_None_Match": "*"}, {"Authorization": "Bearer x"}):
+            found = client.get(path, **fields).headers
+            assert "authorization" in found["vary"].lower(), path
+            assert found["cache-control"].startswith(("private", "no-store")), path
 
 
 # ---------------------------------------------------------------- from SGP
@@ -260,7 +310,9 @@ def test_with_the_tunnel_down_it_is_said_clearly(dsn: str, folders: tuple[Path, 
         signature = MediaLinks("", b"m" * 40, None).sign(other)
         answer = client.get(f"/miniaturas/{other}?s={signature}&tamanho=original")
         assert (answer.status, answer.headers["cache-control"]) == (302, "no-store")
-        assert answer.headers["location"] == f"https://fotos.example/loja/{other}"
+        assert answer.headers["location"] == "https://fotos.example/loja/10.webp", (
+            "what the photo's key is by now"
+        )
         # And what is not on the disk is at its public address.
         elsewhere = fetch(client, 4)
         assert (elsewhere.status, elsewhere.headers["cache-control"]) == (302, "private, max-age=3600")

@@ -22,7 +22,14 @@ from publications.decide.changes.publications import (
     SetOperations,
     SetPublishedTables,
 )
-from publications.decide.changes.roles import AddGrants, AlterRole, CreateRole, DropRole, RevokeGrants
+from publications.decide.changes.roles import (
+    AddGrants,
+    AlterRole,
+    CloseToAll,
+    CreateRole,
+    DropRole,
+    RevokeGrants,
+)
 from publications.decide.changes.rows import (
     Backfill,
     CloseGap,
@@ -104,9 +111,10 @@ ROLE = RoleSpec(
     powers=frozenset({"member of pg_monitor"}),
 )
 BARE = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
+FREE = "CONNECTION LIMIT  -1"
 PASSWORD = ["\\password ana", "COMMIT"]
 SHAPED = [
-    f'ALTER ROLE "ana" LOGIN {BARE} NOREPLICATION',
+    f'ALTER ROLE "ana" LOGIN {BARE} NOREPLICATION {FREE}',
     """ALTER ROLE "ana" SET "lock_timeout" = '5s'""",
     """ALTER ROLE "ana" SET "work_mem" = '1MB'""",
 ]
@@ -159,7 +167,7 @@ SQL: dict[str, tuple[Step, list[str]]] = {
     ),
     "create role that replicates": (
         CreateRole("e", RoleSpec("ana", replication=True)),
-        ["BEGIN", 'CREATE ROLE "ana" LOGIN', f'ALTER ROLE "ana" LOGIN {BARE} REPLICATION', *PASSWORD],
+        ["BEGIN", 'CREATE ROLE "ana" LOGIN', f'ALTER ROLE "ana" LOGIN {BARE} REPLICATION {FREE}', *PASSWORD],
     ),
     "alter role": (
         AlterRole(
@@ -208,6 +216,21 @@ SQL: dict[str, tuple[Step, list[str]]] = {
             'REVOKE SELECT ON TABLE "v"."pedidos" FROM "ana"',
             'GRANT SELECT ("id", "nr") ON TABLE "v"."pedidos" TO "ana"',
             "COMMIT",
+        ],
+    ),
+    "close to all": (
+        CloseToAll(
+            "e",
+            (
+                GrantSpec("public", GrantKind.DATABASE, "v", "temporary"),
+                GrantSpec("public", GrantKind.FUNCTION, "pg_catalog.lo_create(oid)", "execute"),
+                GrantSpec("public", GrantKind.FUNCTION, "pg_catalog.lo_creat(integer)", "execute"),
+            ),
+        ),
+        [
+            'REVOKE TEMPORARY ON DATABASE "v" FROM PUBLIC',
+            'REVOKE EXECUTE ON FUNCTION "pg_catalog"."lo_create"(oid), "pg_catalog"."lo_creat"(integer)'
+            " FROM PUBLIC",
         ],
     ),
     "create table": (CreateTable("e", TABLE), ["BEGIN", *MADE, "COMMIT"]),

@@ -32,6 +32,7 @@ GOOD = ServerSeen(
     },
     disk_free_bytes=50_000_000_000,
     passfiles=(Passfile("/etc/ponte/pgpass", readable=True, mode=0o600, owned=True),),
+    wires={"sub_vps": ""},
     skew_s=0.3,
     host="127.0.0.1",
 )
@@ -85,6 +86,7 @@ BAD: Mapping[str, tuple[ServerSeen, str]] = {
     "a passfile that can't be read": (passfile(readable=False), "passfile"),
     "a passfile that others may read": (passfile(mode=0o640), "passfile"),
     "a passfile of somebody else's": (passfile(owned=False), "passfile"),
+    "a wire that others hear": (seeing(wires={"sub_vps": "without sslmode=verify-full"}), "wire"),
 }
 
 

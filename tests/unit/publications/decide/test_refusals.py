@@ -57,6 +57,15 @@ def test_a_good_shop_is_refused_nothing() -> None:
     assert find_refusals(situation()) == ()
 
 
+def test_a_connection_that_others_can_hear_is_refused() -> None:
+    told = {"sub_intake": {"host": "192.168.0.10"}, "sub_vps": {"host": "100.64.0.5"}}
+    [error] = find_refusals(replace(situation(), conninfos=told))
+    assert error.fact == (
+        "sub_intake leaves vitrine's machine without sslmode=verify-full and channel_binding=require"
+    )
+    assert 'wire = "tailnet"' in error.hint
+
+
 @pytest.mark.parametrize(
     ("endpoint", "facts", "fact"),
     [

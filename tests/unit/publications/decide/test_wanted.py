@@ -34,6 +34,7 @@ from publications.declare.names import TableName
 EVERYTHING = ("insert", "update", "delete")
 USERS, BEAT = TableName("public", "user"), TableName("ponte", "heartbeat")
 PEDIDOS, IMAGENS = TableName("vitrine", "pedidos"), TableName("vitrine", "imagens")
+BOUNDED = frozenset({("temp_file_limit", "64MB")})
 OPTIONS = {"synchronous_commit": "off"}
 
 
@@ -199,7 +200,7 @@ def test_a_carrier_may_replicate_and_a_service_may_not() -> None:
         )
     }
     assert derive(declaration, "vitrine").roles == {
-        "out1": RoleSpec("out1", replication=True),
+        "out1": RoleSpec("out1", replication=True, settings=BOUNDED, connections=8),
         "worker": RoleSpec("worker"),
     }
     assert derive(declaration, "vps1").grants == {

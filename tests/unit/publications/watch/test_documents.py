@@ -24,6 +24,7 @@ from thumbnail_worker.photos.metrics import WorkerMetrics
 from vps_readapi import metrics as api
 from vps_readapi.auth.checks import Refused
 from vps_readapi.auth.metrics import LOGINS, LOGINS_REFUSED, logins_refused
+from vps_readapi.ingest import metrics as ingest
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +43,7 @@ def read_rules() -> list[dict[str, Any]]:
 
 
 def known_names() -> set[str]:
-    return {one.name for one in (*watch.ALL, *api.ALL, *worker.ALL, LOGINS, LOGINS_REFUSED)}
+    return {one.name for one in (*watch.ALL, *api.ALL, *ingest.ALL, *worker.ALL, LOGINS, LOGINS_REFUSED)}
 
 
 def used_names(expressions: Iterable[str]) -> set[str]:
@@ -94,7 +95,9 @@ def test_the_dashboard_uses_metrics_that_exist_and_most_of_them() -> None:
     assert len(used) > 20
 
 
-@pytest.mark.parametrize(("heading", "specs"), [("Watch", watch.ALL), ("API", api.ALL)])
+@pytest.mark.parametrize(
+    ("heading", "specs"), [("Watch", watch.ALL), ("API", api.ALL), ("Ingest", ingest.ALL)]
+)
 def test_every_metric_is_described_and_no_other(heading: str, specs: tuple[MetricSpec, ...]) -> None:
     [section] = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", METRICS, re.DOTALL | re.MULTILINE)
     rows = re.findall(r"^\| `(ponte_\w+)` \| (.*?) \| (.*?) \|$", section, re.MULTILINE)
@@ -177,6 +180,7 @@ KILLS: dict[str, dict[str, str]] = {
     "PonteDrifted": {'ponte_publication_as_applied_ratio{endpoint="sgp"}': "1x5 0x115"},
     "PonteTableNotReady": {'ponte_subscription_not_ready_tables{subscription="sub_vps"}': "2x120"},
     "PonteRoomExhausted": {'ponte_room_used_ratio{endpoint="vps",thing="slots"}': "0.9x120"},
+    "PonteSlotUndeclared": {'ponte_slot_undeclared_bytes{endpoint="vitrine",slot="theirs"}': "0x120"},
     "PonteDeadLetters": {'ponte_dead_letters_rows{landing="public.pedidos"}': "1x120"},
     "PontePoisonPhotos": {'ponte_miniaturas_refused_rows{motivo="truncada"}': "0x100 9x20"},
     "PontePhotosStopped": {"ponte_miniaturas_stopped_seconds": "0x5 5+60x115"},

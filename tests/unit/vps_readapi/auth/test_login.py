@@ -16,9 +16,10 @@ from starlette.requests import Request
 from db import credentials
 from db.credentials import CredentialKeys, SealedPassword, seal
 from db.offline import OfflineTrust, measure_offline_trust
+from vps_readapi.addresses import find_network
 from vps_readapi.auth import messages
 from vps_readapi.auth import passwords as module
-from vps_readapi.auth.attempts import Attempt, Attempts, find_network
+from vps_readapi.auth.attempts import Attempt, Attempts
 from vps_readapi.auth.checker import Account, Checker
 from vps_readapi.auth.checks import ChecksAwayError, LoginAnswer, LoginQuestion, Refused
 from vps_readapi.auth.login import MAX_WAITING, Login
@@ -58,8 +59,8 @@ class CountingAttempts:
     taken: list[Attempt] = field(default_factory=list)
     settled: list[Attempt] = field(default_factory=list)
 
-    def describe(self, username: str, host: str) -> Attempt:
-        return Attempt(username.encode(), host.encode())
+    def describe(self, username: str, host: str, *, device: str = "") -> Attempt:
+        return Attempt(username.encode() + device.encode(), host.encode())
 
     async def take(self, attempt: Attempt) -> float:
         self.taken.append(attempt)

@@ -14,10 +14,12 @@ from uvicorn.server import ServerState
 
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 from vps_readapi.auth.verifier import TokenVerifier
+from vps_readapi.front.crowd import Crowd
 from vps_readapi.front.from_memory import MemoryLayer
 from vps_readapi.front.once import CONFIRMED
 from vps_readapi.front.request import Requests
 from vps_readapi.front.short_way import ShortWayProtocol
+from vps_readapi.front.turns import Turns
 from vps_readapi.limits import Limits
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.listing import Listing
@@ -59,6 +61,7 @@ class Shop:
             "memory": self.memory,
             "requests": Requests(TokenVerifier(TOKENS), cors_origins=["*"]),
             "limits": Limits(per_second=1, burst=100),
+            "turns": Turns(),
         }
 
     async def _load(self, pedido_ids: Sequence[int]) -> dict[int, Body]:
@@ -133,11 +136,17 @@ class Wire(asyncio.Transport):
     def close(self) -> None: ...
 
 
+class Connection(ShortWayProtocol):
+    """One of a process that has room."""
+
+    crowd = Crowd(10, 10, is_exempt=lambda _: False)
+
+
 async def send_bytes(shop: Shop, *targets: str) -> list[bytes]:
     """Ask over one connection, as phones do, one request after the other; return the status lines."""
     config = Config(MemoryLayer(shop.serve), lifespan="off", access_log=False, log_config=None)
     config.load()
-    protocol = ShortWayProtocol(config=config, server_state=ServerState(), app_state=shop.state)
+    protocol = Connection(config=config, server_state=ServerState(), app_state=shop.state)
     wire = Wire()
     protocol.connection_made(wire)
     answers = []

@@ -8,7 +8,7 @@ from asyncio import BaseTransport
 
 import pytest
 
-from vps_readapi.front.short_way import MAX_UNHEARD_MS, _bound_silence
+from vps_readapi.front.bounded import MAX_UNHEARD_MS, _bound_silence
 
 pytestmark = pytest.mark.unit
 

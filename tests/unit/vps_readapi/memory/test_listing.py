@@ -242,5 +242,5 @@ def test_a_large_list_is_joined_beside_the_loop(
 
 def test_a_list_is_large_from_one_byte_more_on() -> None:
     rows = [Body(b"x" * (LARGE_BYTES - 1)), Body(b"y")]
-    assert not listing._is_large(rows)
-    assert listing._is_large([*rows, Body(b"z")])
+    assert listing._count_bytes(rows) == LARGE_BYTES
+    assert listing._count_bytes([*rows, Body(b"z")]) == LARGE_BYTES + 1

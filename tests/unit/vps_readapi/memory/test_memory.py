@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from vps_readapi.auth.tokens import Claims, Verified
-from vps_readapi.memory.bodies import LARGE_BYTES, ZSTD, Body
+from vps_readapi.memory.bodies import GZIP, LARGE_BYTES, OWN_BYTES, ZSTD, Body
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.memory import MAX_TOGETHER, Memory
 from vps_readapi.memory.people import People
@@ -158,7 +158,7 @@ def test_a_change_drops_the_orders_that_it_names_and_no_other() -> None:
         memory._keep(one, Body(b"{}"))
     memory._apply(changes(2))
     assert [memory.recall(wanted(one), NOTHING) is not None for one in (1, 2, 3)] == [True, False, True]
-    assert memory.held == (2, 4)
+    assert memory.held == (2, 2 * (2 + OWN_BYTES))
     memory._apply(changes(everything=True))
     assert memory.held == (0, 0)
 
@@ -225,26 +225,45 @@ def test_who_gives_up_waiting_takes_the_reading_from_nobody() -> None:
 
 def test_beyond_the_budget_the_order_that_was_read_longest_ago_goes() -> None:
     async def ask() -> list[bool]:
-        memory = make_memory(Database().load, budget_bytes=30)
+        memory = make_memory(Database().load, budget_bytes=3 * (10 + OWN_BYTES))
         for one in (1, 2, 3):
             memory._keep(one, Body(b"x" * 10))
-        assert memory.held == (3, 30), "what fits was not kept"
+        assert memory.held == (3, 3 * (10 + OWN_BYTES)), "what fits was not kept"
         await memory.read(wanted(1), NOTHING)
         memory._keep(4, Body(b"x" * 10))
-        assert memory.held == (3, 30)
+        assert memory.held == (3, 3 * (10 + OWN_BYTES))
         return [memory.recall(wanted(one), NOTHING) is not None for one in (1, 2, 3, 4)]
 
     assert run(ask()) == [True, False, True, True]
+
+
+def test_what_is_made_of_an_order_later_is_counted_too() -> None:
+    """Codings, and views of those who see less: all of it stays, and all of it is within the budget."""
+    memory = make_idle_memory(budget_bytes=100_000)
+    text = b'{"valor_total":"5.00","x":"' + bytes(range(32, 33)) * 600 + b'"}'
+    for one in range(100):
+        memory._keep(one, Body(text))
+    before = memory.held[1]
+    for one in list(memory._bodies):
+        if body := memory._bodies.get(one):
+            body.view(MONEY).encode(GZIP)
+    assert memory.held[1] <= 100_000
+    assert memory.held[0] < 100
+    assert memory.held[1] == sum(body.size for body in memory._bodies.values())
+    assert before == 100 * (len(text) + OWN_BYTES) or before <= 100_000
+    for one in list(memory._bodies):
+        memory._drop(one)
+    assert memory.held == (0, 0)
 
 
 def test_one_order_larger_than_the_budget_is_kept_alone() -> None:
     memory = make_idle_memory(budget_bytes=30)
     memory._keep(1, Body(b"x" * 10))
     memory._keep(2, Body(b"x" * 50))
-    assert memory.held == (1, 50)
+    assert memory.held == (1, 50 + OWN_BYTES)
     assert memory.recall(wanted(2), NOTHING) is not None
     memory._keep(2, Body(b"x" * 20))
-    assert memory.held == (1, 20)
+    assert memory.held == (1, 20 + OWN_BYTES)
 
 
 def test_what_the_asker_may_not_see_is_not_in_what_he_gets() -> None:

@@ -1,0 +1,1 @@
+"""Hostile input in numbers: requests, texts, names and images that nobody thought of."""
