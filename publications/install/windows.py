@@ -14,10 +14,11 @@ from pathlib import PureWindowsPath
 from publications.declare.declaration import VARIABLE, IntakeKind
 
 Command = tuple[str, ...]
-SYSTEM, ADMINISTRATORS = "*S-1-5-18", "*S-1-5-32-544"
-"""By number: their names are another word in each language of Windows."""
+KEEPERS = ("*S-1-5-32-544", "*S-1-5-18")
+"""Administrators and the system, by number: their names are another word in each language of Windows."""
+BELOW = "(OI)(CI)"
+ALL = BELOW + "F"
 DATABASE = "PontePostgres"
-TASK = "PonteReconcile"
 LOG_BYTES, STOP_MS = 10_485_760, 15_000
 
 
@@ -52,16 +53,15 @@ class WindowsServer:
 
 def install(server: WindowsServer) -> Iterator[Command]:
     """Yield what makes the database's service and the others, in order."""
-    yield from protect(server.home / "secrets", SYSTEM)
+    yield make_folder(server.home)
+    yield ("icacls", str(server.home), "/inheritance:r", "/grant:r", *(f"{one}:{ALL}" for one in KEEPERS))
     yield from make_cluster(server)
     for name in server.services:
         yield from make_service(server, name)
-    yield make_task(server)
 
 
 def remove(server: WindowsServer) -> Iterator[Command]:
     """Yield what takes them away again; folders stay."""
-    yield ("schtasks", "/delete", "/f", "/tn", TASK)
     for name in reversed(server.services):
         yield ("nssm", "stop", name)
         yield ("nssm", "remove", name, "confirm")
@@ -72,14 +72,18 @@ def remove(server: WindowsServer) -> Iterator[Command]:
 def make_cluster(server: WindowsServer) -> Iterator[Command]:
     """Yield what makes the vitrine's cluster a service. initdb asks for its superuser's password."""
     data, program = str(server.home / "vitrine"), server.bindir
+    told = " ".join(f"-c {name}={value}" for name, value in cluster_settings(server).items())
     yield (
         str(program / "initdb.exe"), "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-W", "-E", "UTF8",
         "--locale=C", "--data-checksums",
     )  # fmt: skip
-    told = " ".join(f"-c {name}={value}" for name, value in cluster_settings(server).items())
     yield (
-        str(program / "pg_ctl.exe"), "register", "-N", DATABASE, "-D", data, "-S", "auto", "-w", "-o", told,
+        str(program / "pg_ctl.exe"), "register", "-N", DATABASE, "-D", data, "-U", account(DATABASE),
+        "-S", "auto", "-w", "-o", told,
     )  # fmt: skip
+    yield grant(server.home, DATABASE, "RX")
+    yield grant(server.home / "venv", DATABASE, BELOW + "RX")
+    yield grant(server.home / "vitrine", DATABASE, ALL)
     yield ("net", "start", DATABASE)
 
 
@@ -89,18 +93,20 @@ def cluster_settings(server: WindowsServer) -> Mapping[str, str]:
 
 
 def make_service(server: WindowsServer, name: str) -> Iterator[Command]:
-    """Yield what makes one service of Ponte's: what it runs, as whom, its settings, its log, its end."""
-    module = MODULES[name]
-    yield ("nssm", "install", name, server.python, "-m", *module)
-    yield ("sc", "config", name, "obj=", account(name))
-    yield from protect(server.home / "secrets" / name, account(name))
+    """Yield what makes one service of Ponte's: what it runs, as whom, its rights, settings, log and end."""
+    log = server.home / "log" / FOLDERS[name]
+    yield ("nssm", "install", name, server.python, "-m", *MODULES[name])
+    yield ("nssm", "set", name, "ObjectName", account(name))
+    yield make_folder(server.home / "secrets" / FOLDERS[name])
+    yield make_folder(log)
+    yield from (grant(path, name, rights) for path, rights in find_rights(server, name).items())
     settings = [f"{key}={value}" for key, value in service_settings(server, name).items()]
     for key, values in {
         "AppDirectory": [str(server.home)],
         "AppEnvironmentExtra": settings,
         "DependOnService": ["Tailscale"] if name == "PonteWorker" else [DATABASE],
         "AppStdout": ["NUL"],
-        "AppStderr": [str(server.home / f"{name}.log")],
+        "AppStderr": [str(log / f"{FOLDERS[name]}.log")],
         "AppRotateFiles": ["1"],
         "AppRotateBytes": [str(LOG_BYTES)],
         "AppStopMethodConsole": [str(STOP_MS)],
@@ -111,16 +117,36 @@ def make_service(server: WindowsServer, name: str) -> Iterator[Command]:
     yield ("nssm", "start", name)
 
 
+def find_rights(server: WindowsServer, name: str) -> dict[PureWindowsPath, str]:
+    """Return what one service's account may do where, and nowhere else."""
+    home, folder = server.home, FOLDERS[name]
+    found = {
+        home: "RX",
+        home / "venv": BELOW + "RX",
+        home / "secrets" / folder: BELOW + "R",
+        home / "log" / folder: BELOW + "M",
+    }
+    if name == "PonteWorker":
+        found[PureWindowsPath(server.media)] = BELOW + "RX"
+    else:
+        found[home / "sgp.toml"] = "R"
+    if server.sgp_file and name != "PontePanel":
+        found[PureWindowsPath(server.sgp_file).parent] = BELOW + "RX"
+    return found
+
+
 MODULES: Mapping[str, tuple[str, ...]] = {
     "PonteFeeder": ("publications.feeder",),
     "PonteWorker": ("thumbnail_worker",),
     "PontePanel": ("publications", "panel"),
 }
+FOLDERS: Mapping[str, str] = {"PonteFeeder": "feeder", "PonteWorker": "worker", "PontePanel": "watch"}
+"""Of its secrets and its log."""
 
 
 def service_settings(server: WindowsServer, name: str) -> dict[str, str]:
     """Return a service's settings that are no secrets."""
-    found = {"PONTE_SECRETS_DIR": str(server.home / "secrets" / name)}
+    found = {"PONTE_SECRETS_DIR": str(server.home / "secrets" / FOLDERS[name])}
     if name != "PonteWorker":
         found[VARIABLE] = str(server.home / "sgp.toml")
     if name != "PontePanel" and server.kind == "sqlite":
@@ -137,20 +163,14 @@ def account(name: str) -> str:
     return f"NT SERVICE\\{name}"
 
 
-def protect(folder: PureWindowsPath, reader: str) -> Iterator[Command]:
-    """Yield what makes a folder that nobody but the administrators and one reader may read."""
-    yield ("cmd", "/c", "if", "not", "exist", str(folder), "mkdir", str(folder))
-    grants = [f"{ADMINISTRATORS}:(OI)(CI)F", f"{reader}:(OI)(CI){'F' if reader == SYSTEM else 'R'}"]
-    yield ("icacls", str(folder), "/inheritance:r", "/grant:r", *grants)
+def grant(path: PureWindowsPath, name: str, rights: str) -> Command:
+    """Return what gives a service's account some rights more."""
+    return ("icacls", str(path), "/grant", f"{account(name)}:{rights}")
 
 
-def make_task(server: WindowsServer) -> Command:
-    """Return what has photos reconciled every night, by the worker's account."""
-    run = to_line((server.python, "-m", "thumbnail_worker", "reconcile"))
-    return (
-        "schtasks", "/create", "/f", "/tn", TASK, "/ru", account("PonteWorker"),
-        "/sc", "daily", "/st", "03:30", "/tr", run,
-    )  # fmt: skip
+def make_folder(folder: PureWindowsPath) -> Command:
+    """Return what makes a folder unless it is there."""
+    return ("cmd", "/c", "if", "not", "exist", str(folder), "mkdir", str(folder))
 
 
 def to_line(command: Command) -> str:

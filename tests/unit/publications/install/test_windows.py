@@ -9,7 +9,6 @@ from publications.install.windows import (
     Command,
     WindowsServer,
     install,
-    make_task,
     remove,
     service_settings,
     to_line,
@@ -27,15 +26,26 @@ def starting(commands: list[Command], *words: str) -> list[Command]:
 
 def test_each_service_runs_as_an_account_of_its_own_that_alone_reads_its_secrets() -> None:
     commands = list(install(FED))
-    for name in ("PonteFeeder", "PonteWorker", "PontePanel"):
-        assert ("sc", "config", name, "obj=", f"NT SERVICE\\{name}") in commands
-        [rights] = starting(commands, "icacls", f"C:\\Ponte\\secrets\\{name}")
-        assert rights[2:] == (
-            "/inheritance:r", "/grant:r", "*S-1-5-32-544:(OI)(CI)F", f"NT SERVICE\\{name}:(OI)(CI)R",
-        )  # fmt: skip
-        order = [commands.index(one) for one in (*starting(commands, "nssm", "install", name), rights)]
+    for name, folder in (("PonteFeeder", "feeder"), ("PonteWorker", "worker"), ("PontePanel", "watch")):
+        own = ("nssm", "set", name, "ObjectName", f"NT SERVICE\\{name}")
+        readers = starting(commands, "icacls", f"C:\\Ponte\\secrets\\{folder}")
+        assert readers == [
+            ("icacls", f"C:\\Ponte\\secrets\\{folder}", "/grant", f"NT SERVICE\\{name}:(OI)(CI)R")
+        ]
+        [made] = starting(commands, "nssm", "install", name)
+        order = [commands.index(one) for one in (made, own, readers[0], ("nssm", "start", name))]
         assert order == sorted(order), "an account is there only when its service is"
-        assert commands.index(("nssm", "start", name)) > order[-1]
+
+
+def test_the_folder_is_shut_before_anything_is_in_it() -> None:
+    made, shut, *_ = install(FED)
+    assert made[-2:] == ("mkdir", "C:\\Ponte")
+    assert shut[2:] == ("/inheritance:r", "/grant:r", "*S-1-5-32-544:(OI)(CI)F", "*S-1-5-18:(OI)(CI)F")
+
+
+def test_who_reads_sgps_file_may_read_its_folder_and_nobody_writes_it() -> None:
+    rights = [one[-1] for one in starting(list(install(FED)), "icacls", r"D:\SGP")]
+    assert rights == ["NT SERVICE\\PonteFeeder:(OI)(CI)RX", "NT SERVICE\\PonteWorker:(OI)(CI)RX"]
 
 
 def test_a_service_that_can_never_start_so_is_not_started_again() -> None:
@@ -73,5 +83,3 @@ def test_no_secret_is_among_the_words() -> None:
 def test_a_word_with_blanks_stays_one_word() -> None:
     line = to_line(("nssm", "set", "PonteWorker", "AppEnvironmentExtra", r"A=D:\SGP\media da loja"))
     assert line == r'nssm set PonteWorker AppEnvironmentExtra "A=D:\SGP\media da loja"'
-    task = to_line(make_task(FED))
-    assert task.endswith(r'/tr "C:\Ponte\venv\Scripts\python.exe -m thumbnail_worker reconcile"')
