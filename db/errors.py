@@ -6,6 +6,9 @@ import os
 
 from db.shown import show
 
+_RAISED = "Value error, "
+"""What pydantic puts before the words of a ValueError."""
+
 
 class PonteError(Exception):
     """Something that the person who runs Ponte must know, and what to do about it.
@@ -31,5 +34,9 @@ def word(error: OSError) -> str:
 
 
 def begin_low(sentence: str) -> str:
-    """Return a sentence with its first letter small: names in it stay as they are typed."""
-    return sentence[:1].lower() + sentence[1:]
+    """Return a validator's sentence with a small first letter, also behind its prefix; names stay as typed."""
+    if sentence.startswith(_RAISED):
+        return _RAISED.lower() + begin_low(sentence.removeprefix(_RAISED))
+    first = sentence.partition(" ")[0]
+    is_name = any(letter.isupper() for letter in first[1:])
+    return sentence if is_name else sentence[:1].lower() + sentence[1:]

@@ -164,7 +164,7 @@ INGEST: Table = {
     "ingest, nothing is set": Mistake(
         SERVES,
         USAGE,
-        f"{WRONG}PONTE_INGEST_KEY: value error, field required, or the dsn of the push.*",
+        f"{WRONG}PONTE_INGEST_KEY: value error, field required, or the DSN of the push.*",
         "as files in PONTE_SECRETS_DIR",
         unset("PONTE_INGEST_KEY", "PONTE_INGEST_MEDIA_DIR"),
     ),
