@@ -34,7 +34,7 @@ def word(error: OSError) -> str:
 
 
 def begin_low(sentence: str) -> str:
-    """Return a validator's sentence with a small first letter, also behind its prefix; names stay as typed."""
+    """Return a validator's sentence begun small, behind its prefix too; names stay as typed."""
     if sentence.startswith(_RAISED):
         return _RAISED.lower() + begin_low(sentence.removeprefix(_RAISED))
     first = sentence.partition(" ")[0]
