@@ -87,11 +87,12 @@ def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> Publi
             name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo is not None
         },
         passwords=_read_passwords(declaration, environ),
-        sgp_file=_read_sgp_file(declaration, environ),
+        sgp_file=read_sgp_file(declaration, environ),
     )
 
 
-def _read_sgp_file(declaration: Declaration, environ: Mapping[str, str]) -> Path | None:
+def read_sgp_file(declaration: Declaration, environ: Mapping[str, str]) -> Path | None:
+    """Return SGP's database where it is a file. Raise SettingsError where it should be told and is not."""
     given = environ.get(sgp_file.VARIABLE)
     if not declaration.intake.is_fed:
         return None
@@ -108,6 +109,14 @@ def read_dsn(endpoint: str, environ: Mapping[str, str]) -> SecretStr | None:
     dsn = read_secret(dsn_variable(endpoint), environ)
     _check_conninfo(dsn_variable(endpoint), dsn)
     return dsn
+
+
+def read_role_passwords(
+    declaration: Declaration, endpoint: str, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the passwords of an endpoint's declared roles, as far as this machine knows them."""
+    found = _read_passwords(declaration, environ)
+    return {role: one.get_secret_value() for (at, role), one in found.items() if at == endpoint}
 
 
 def read_conninfo(subscription: str, environ: Mapping[str, str]) -> Mapping[str, str] | None:

@@ -69,6 +69,8 @@ class ServerSeen:
     passfiles: tuple[Passfile, ...] = ()
     wires: Mapping[str, str] = field(default_factory=dict)
     """By subscription: why its connection must not leave the machine so; empty where it may."""
+    weak: tuple[str, ...] = ()
+    """Roles whose passwords can be found out, on the cluster that others' servers read."""
     skew_s: float = 0.0
     """Its clock minus this machine's."""
     collation_stale: bool = False
@@ -81,6 +83,19 @@ class ServerSeen:
     def version(self) -> tuple[int, int]:
         """Return major and minor version."""
         return divmod(self.facts.version_num, 10000)
+
+
+@dataclass(frozen=True)
+class FileSeen:
+    """SGP's SQLite file as far as it is judged."""
+
+    endpoint: str
+    has_log: bool
+    """It is written by a write-ahead log."""
+    sqlite: str
+    """The version of the library here; which one SGP has can't be seen from outside."""
+    has_fault: bool
+    """That one would have the WAL-reset fault, if it wrote."""
 
 
 def find_worst(verdicts: Sequence[Verdict]) -> Outcome:

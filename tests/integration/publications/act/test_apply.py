@@ -192,7 +192,6 @@ name = "ponte_auth"
 on = "other"
 name = "ponte_push"
 settings = { statement_timeout = "50s" }
-grants = [{ privileges = ["execute"], function = "push.position()" }]
 
 [[roles]]
 on = "other"
