@@ -102,7 +102,7 @@ def push(url: str) -> object:
 
 def test_a_good_answer_is_read_and_its_connection_used_again() -> None:
     with answering(answer(), answer(), answer(b'{"source": null, "position": null}')) as (url, heard):
-        receiver = Receiver(url, api_key="k" * 32, secret=b"s" * 32, answer_s=ANSWER_S)
+        receiver = Receiver(url, api_key="k" * 32, secret=b"s" * 32, answer_s=30)
         assert receiver.push("one", b"{}").position == "0/10"
         assert receiver.push("two", b"{}").position == "0/10"
         assert receiver.ask_position("three").source is None
@@ -152,7 +152,7 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew() -> None:
         sock.shutdown(socket.SHUT_RDWR)
 
     with answering(once, answer()) as (url, heard):
-        receiver = Receiver(url, api_key="k" * 32, secret=b"s" * 32, answer_s=ANSWER_S)
+        receiver = Receiver(url, api_key="k" * 32, secret=b"s" * 32, answer_s=30)
         receiver.push("one", b"{}")
         assert receiver.push("two", b"{}").position == "0/10"
         receiver.close()
