@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## make .venv with everything that the other commands need
@@ -39,6 +39,10 @@ test: setup ## run the tests; PONTE_PG_BINDIR selects SGP's and the VPS's Postgr
 .PHONY: test-unit
 test-unit: setup ## run the tests that start no server
 	@$(BIN)/python -m pytest tests/unit -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+.PHONY: test-windows
+test-windows: setup ## run the intranet's programs on Windows' own Python, under Wine (`make tools ARGS=windows`)
+	@$(BIN)/python -m pytest tests/windows -n 0 --durations=0 $(ARGS)
 
 .PHONY: tools
 tools: setup ## bring what tests need beside Python's packages, once for all clones; ARGS=s3 for one

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.credentials import CredentialKeys
-from db.errors import SettingsError, word
+from db.errors import SettingsError, begin_low, word
 from db.permissions import is_open_to_all
 
 
@@ -114,7 +114,7 @@ class PonteSettings(BaseSettings):
         try:
             return cls(**secrets)
         except ValidationError as error:
-            wrong = "; ".join(f"{cls._variable(e['loc'])}: {e['msg'].lower()}" for e in error.errors())
+            wrong = "; ".join(f"{cls._variable(e['loc'])}: {begin_low(e['msg'])}" for e in error.errors())
             raise SettingsError(
                 f"settings are missing or wrong: {wrong}",
                 f"set them in the environment, secrets as files in {SECRETS_DIR}",

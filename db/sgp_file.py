@@ -30,6 +30,11 @@ _WAL_VERSION = 2
 FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 """Where SQLite's WAL-reset fault is mended: from the first on, and on the branches of the others."""
 
+ASK_SGP = (
+    "in SGP's own Python run: python -c 'import sqlite3; print(sqlite3.sqlite_version)'; before 3.51.3,"
+    " 3.50.7 or 3.44.6 of those branches give SGP a newer Python, or let one process write"
+)
+
 _ONE_AT_A_TIME = threading.Lock()
 """Closing a file lets go of all locks that this process has on it, also of those that SQLite took."""
 
@@ -62,7 +67,12 @@ class Signature:
     @property
     def rests(self) -> bool:
         """Tell whether it is written by a log and there is none: nobody has it open."""
-        return self.wal is None and self.header[18:20] == bytes([_WAL_VERSION, _WAL_VERSION])
+        return self.wal is None and self.has_log
+
+    @property
+    def has_log(self) -> bool:
+        """Tell whether it is written by a write-ahead log."""
+        return self.header[18:20] == bytes([_WAL_VERSION, _WAL_VERSION])
 
 
 def has_wal_reset_fault(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:

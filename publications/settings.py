@@ -86,11 +86,12 @@ def read_settings(declaration: Declaration, environ: Mapping[str, str]) -> Publi
             name: _parse_conninfo(name, conninfo) for name, conninfo in given.items() if conninfo is not None
         },
         passwords=_read_passwords(declaration, environ),
-        sgp_file=_read_sgp_file(declaration, environ),
+        sgp_file=read_sgp_file(declaration, environ),
     )
 
 
-def _read_sgp_file(declaration: Declaration, environ: Mapping[str, str]) -> Path | None:
+def read_sgp_file(declaration: Declaration, environ: Mapping[str, str]) -> Path | None:
+    """Return SGP's database where it is a file. Raise SettingsError where it should be told and is not."""
     given = environ.get(sgp_file.VARIABLE)
     if not declaration.intake.is_fed:
         return None

@@ -21,5 +21,7 @@ pytest_plugins = [
     "tests.fix_mistakes",
     "tests.fix_wheel",
     "tests.fix_install",
+    "tests.fix_install_file",
+    "tests.fix_wine",
     "tests.fix_ingest",
 ]

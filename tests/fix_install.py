@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -24,23 +25,22 @@ from infra.devstack.seed import DIRT, create_schema, seed
 from publications.install.machine import Machine
 from tests.fix_tools import need_tool
 from tests.fix_wheel import REPOSITORY, Installed, find_closure, find_site, put_wheel, read_metadata
-from tests.ports import find_free_ports
+from tests.ports import find_free_port, find_free_ports
 
 ORDERS = len(DIRT) + 20
 RUN_S = 240
 EVERYWHERE = (15500, 19900)
 RUNNER = Path(__file__).with_name("unit_runner.py")
-SERVICES = ("postgres", "worker", "panel", "api", "ingest", "https", "ssh")
+SERVICES = ("postgres", "worker", "panel", "feeder", "api", "ingest", "https", "ssh")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Shop:
-    """One shop's machines."""
+    """One shop's machines, and where its SGP's data lies."""
 
     root: Path
     venv: Path
     wheel: Path
-    sgp: Cluster
     intranet: Machine
     vps: Machine
     ports: Mapping[str, int]
@@ -50,19 +50,28 @@ class Shop:
     typed: list[str] = field(default_factory=list)
 
     @property
+    def source(self) -> dict[str, str]:
+        """What is typed of SGP, in the order of the questions."""
+        raise NotImplementedError
+
+    @property
     def answers(self) -> dict[str, str]:
         """What somebody types who is asked, in the order of the questions."""
         return {
-            "kind": "",
-            "sgp": f"host=127.0.0.1 port={self.sgp.spec.port} dbname=sgp user=postgres",
+            **self.source,
             "media": str(self.root / "media"),
             "intranet": "127.0.0.1",
             "vps": "127.0.0.1",
             "public_url": f"https://localhost:{self.ports['https']}",
             "wheel": str(self.wheel),
             "storage": "",
-            "password": self.sgp.spec.superuser_password_file.read_text().strip(),
+            **self.password,
         }
+
+    @property
+    def password(self) -> dict[str, str]:
+        """What is typed in the end."""
+        return {}
 
     def tell_places(self, machine: Machine | None = None) -> None:
         """Write down where this shop's things lie, since two machines share this one."""
@@ -110,6 +119,23 @@ class Shop:
         return "\n".join(f"--- {one}\n{one.read_text(errors='replace')[-1500:]}" for one in found)
 
 
+@dataclass(kw_only=True)
+class ServerShop(Shop):
+    """One whose SGP is on PostgreSQL."""
+
+    sgp: Cluster
+
+    @property
+    def source(self) -> dict[str, str]:
+        """Name the server."""
+        return {"kind": "", "sgp": f"host=127.0.0.1 port={self.sgp.spec.port} dbname=sgp user=postgres"}
+
+    @property
+    def password(self) -> dict[str, str]:
+        """Give its administrator's."""
+        return {"password": self.sgp.spec.superuser_password_file.read_text().strip()}
+
+
 def place(root: Path, name: str, venv: Path, users: str) -> Machine:
     """Return a machine with folders below a root."""
     home = root / name
@@ -120,8 +146,19 @@ def place(root: Path, name: str, venv: Path, users: str) -> Machine:
 
 
 @pytest.fixture
-def installed_shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[Shop]:
+def installed_shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[ServerShop]:
     """A shop with SGP and nothing of Ponte's but the wheel in an environment."""
+    with open_machines(wheel, server_root, bindirs) as machines:
+        sgp = run_sgps_cluster(machines["root"], find_free_port(), bindirs["sgp"])
+        try:
+            yield ServerShop(sgp=sgp, **machines)
+        finally:
+            sgp.stop("immediate")
+
+
+@contextmanager
+def open_machines(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> Iterator[dict[str, Any]]:
+    """Have a bare server and a bare VPS; give what a Shop is made of."""
     user = find_server_user()
     if user is None:
         pytest.skip("only root may make the Unix users of services")
@@ -143,21 +180,22 @@ def installed_shop(wheel: Path, server_root: Path, bindirs: dict[str, Path]) -> 
         "ingest_port",
         "tunnel_port",
         "ssh_port",
-        "sgp",
     )
     ports = {**dict(zip(names, find_free_ports(len(names)), strict=True)), "https": find_port_everywhere()}
-    sgp = run_sgps_cluster(root, ports.pop("sgp"), bindirs["sgp"])
-    made = Shop(
-        root, venv, put_release(wheel, root), sgp,
-        place(root, "intranet", venv, users), place(root, "vps", venv, users), ports,
-        bindirs["vps"] if BINDIR_VARIABLE in os.environ else None,
-    )  # fmt: skip
+    made = {
+        "root": root,
+        "venv": venv,
+        "wheel": put_release(wheel, root),
+        "intranet": place(root, "intranet", venv, users),
+        "vps": place(root, "vps", venv, users),
+        "ports": ports,
+        "vps_bindir": bindirs["vps"] if BINDIR_VARIABLE in os.environ else None,
+    }
     try:
         with run_sshd(root, ports["ssh_port"]):
             yield made
     finally:
         end_services(root)
-        sgp.stop("immediate")
         shutil.rmtree(root)
         for name in (f"{users}{machine}-{service}" for machine in "iv" for service in SERVICES):
             subprocess.run(["userdel", name], check=False, capture_output=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 TIERS = {
+    "windows": "acceptance",
     "acceptance": "acceptance",
     "benchmarks": "acceptance",
     "integration": "integration",

@@ -155,7 +155,8 @@ def run(unit: dict[str, list[str]]) -> subprocess.Popen[bytes]:
         subprocess.run(words, env=environment, user=account.pw_uid, group=account.pw_gid, check=True, cwd="/")
     return subprocess.Popen(
         shlex.split(unit["ExecStart"][0]),
-        env=environment, user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd="/",
+        env=environment, user=account.pw_uid, group=account.pw_gid, cwd="/",
+        extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
         stdin=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 

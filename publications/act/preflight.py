@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,12 +13,13 @@ import psycopg
 
 from db.engines import Connection
 from db.reach import read_address
+from db.sgp_file import has_wal_reset_fault, read_signature
 from db.sqlfile import read_blocks
 from publications.act.facts import read_facts
 from publications.act.holders import PREPARED, find_holders
 from publications.decide.passwords import find_weak
 from publications.decide.preflight import LONG_S
-from publications.decide.verdicts import Passfile, ServerSeen
+from publications.decide.verdicts import FileSeen, Passfile, ServerSeen
 from publications.decide.wire import find_wire_fault
 from publications.declare.declaration import Declaration
 
@@ -76,6 +78,13 @@ def read_server(
 
 def _find_weak(conn: Connection, known: Mapping[str, str]) -> list[str]:
     return find_weak(dict(conn.execute(_SQL["verifiers"]).fetchall()), known)
+
+
+def read_file(path: Path, endpoint: str) -> FileSeen:
+    """Look at SGP's SQLite file from outside. Raise SgpFileError."""
+    return FileSeen(
+        endpoint, read_signature(path).has_log, sqlite3.sqlite_version, has_fault=has_wal_reset_fault()
+    )
 
 
 def _is_here(conn: Connection, folder: Path) -> bool:

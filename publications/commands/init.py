@@ -5,44 +5,47 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db.errors import SettingsError, word
+from publications.act.preflight import read_file
 from publications.commands import OK, PENDING, talk
-from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_text
+from publications.commands.windows import print_commands, told_server
+from publications.decide.preflight_file import find_file_verdicts
+from publications.decide.verdicts import Outcome
+from publications.declare.declaration import Declaration, parse_declaration, read_text
 from publications.install.access import Access
 from publications.install.bundle import FOLDER, NAME
+from publications.install.declared import find_declared
 from publications.install.given import DECLARATION, S3_KEY, S3_READER_KEY
 from publications.install.intranet import Intranet, find_vps
 from publications.install.leave import Leaving
 from publications.install.machine import Machine
 from publications.install.secrets import Secrets
-from publications.install.shop import FILE, QUESTIONS, Shop, make_shop, read_answers
+from publications.install.shop import FILE, OF_KIND, QUESTIONS, Shop, make_shop, read_answers
 from publications.install.step import carry_out, list_steps
+from publications.install.windows import install, remove
 from publications.settings import dsn_variable
 
 
 def init(arguments: argparse.Namespace) -> int:
     """Make this server the intranet's end, and the archive that makes the VPS."""
     if sys.platform == "win32":
-        raise SettingsError(
-            "'ponte init' does not install on Windows yet",
-            "'python -m infra' names what says how to make the services there by hand",
-        )
+        return print_commands(install(told_server(arguments)))
     shop = make_shop(_find_answers(arguments))
-    _require_carried(shop)
     secrets = Secrets(shop.machine.folder / "secrets", kept=not arguments.dry_run)
-    text = _read_declaration(shop)
+    text = find_declared(shop, told=arguments.kind is not None)
     declaration = parse_declaration(text, origin=DECLARATION)
     _take_passwords(shop, declaration, secrets, arguments)
     intranet = Intranet(Access(shop, declaration, secrets), text)
     if arguments.dry_run:
         return OK if list_steps([*intranet.near(), *intranet.far()], _report) else PENDING
     carry_out(intranet.near(), _report)
+    _tell_of_file(shop)
     if not find_vps(intranet.access):
         _say_next(shop)
         return PENDING
@@ -53,8 +56,18 @@ def init(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _tell_of_file(shop: Shop) -> None:
+    """Say once what of SGP's file no step mends."""
+    if shop.sgp_file and shop.is_fed:
+        for one in find_file_verdicts(read_file(shop.sgp_file, "sgp")):
+            if one.outcome is not Outcome.OK:
+                talk.print(f"note: {one.fact}\nHINT: {one.hint}", markup=False, soft_wrap=True)
+
+
 def uninstall(arguments: argparse.Namespace) -> int:
     """Leave SGP as it was found, and this machine without Ponte's services."""
+    if sys.platform == "win32":
+        return print_commands(remove(told_server(arguments)))
     folder: Path = arguments.folder
     if not (folder / FILE).exists():
         raise SettingsError(f"there is no installation in {folder}", "name its folder with --folder")
@@ -86,18 +99,17 @@ def _find_answers(arguments: argparse.Namespace) -> dict[str, Any]:
     answers = {**told, **given, "machine": {**told.get("machine", {}), **machine}}
     answers |= {name: value for name in QUESTIONS if (value := getattr(arguments, name)) is not None}
     if not arguments.yes:
-        answers |= _ask(name for name in QUESTIONS if name not in answers)
+        for name in QUESTIONS:
+            if name not in answers and OF_KIND.get(name) in {None, answers.get("kind")}:
+                answers |= _ask(name)
     return answers
 
 
-def _ask(names: Iterable[str]) -> Mapping[str, str]:
-    found = {}
-    for name in names:
-        field = Shop.model_fields[name]
-        default = "" if field.is_required() else str(field.default)
-        answer = _read_line(f"{name}: {field.description}" + (f" [{default}]" if default else ""))
-        found[name] = answer or default
-    return {name: answer for name, answer in found.items() if answer}
+def _ask(name: str) -> Mapping[str, str]:
+    field = Shop.model_fields[name]
+    default = "" if field.is_required() else str(field.default or "")
+    answer = _read_line(f"{name}: {field.description}" + (f" [{default}]" if default else "")) or default
+    return {name: answer} if answer else {}
 
 
 def _read_line(question: str) -> str:
@@ -116,36 +128,23 @@ def _read_password(question: str) -> str:
     return _read_line(question)
 
 
-def _require_carried(shop: Shop) -> None:
-    """Refuse what is not there yet, in one sentence."""
-    if shop.kind == "sqlite":
-        raise SettingsError(
-            "'ponte init' does not install the feeder, which carries an SGP on SQLite",
-            "'python -m infra' names what says how to make its services by hand",
-        )
-
-
-def _read_declaration(shop: Shop) -> str:
-    """Return the shop's own if there is one, else the one to start from, for what its SGP lies in."""
-    own = shop.machine.folder / DECLARATION
-    if own.exists():
-        return read_text(own)
-    return read_text(STARTING_PATH).replace('kind = "postgresql"', f'kind = "{shop.kind}"')
-
-
 def _take_passwords(
     shop: Shop, declaration: Declaration, secrets: Secrets, arguments: argparse.Namespace
 ) -> None:
     """Keep those that only the shop knows; they are asked for once."""
-    variable = dsn_variable(declaration.intake.source)
-    known = conninfo_to_dict(secrets.find(variable) or "").get("password")
-    if arguments.sgp_password_file:
-        known = _read_file(arguments.sgp_password_file)
-    password = known or _read_password("the password of that administrator of SGP's PostgreSQL")
-    secrets.take(variable, make_conninfo(shop.sgp, password=password))
+    if not shop.is_fed:
+        _take_sgps(shop, dsn_variable(declaration.intake.source), secrets, arguments.sgp_password_file)
     if shop.storage == "s3":
         for name, whose in ((S3_KEY, "writes"), (S3_READER_KEY, "only reads")):
             secrets.take(name, secrets.find(name) or _read_password(f"the secret of the S3 key that {whose}"))
+
+
+def _take_sgps(shop: Shop, variable: str, secrets: Secrets, file: Path | None) -> None:
+    known = conninfo_to_dict(secrets.find(variable) or "").get("password")
+    if file:
+        known = _read_file(file)
+    password = known or _read_password("the password of that administrator of SGP's PostgreSQL")
+    secrets.take(variable, make_conninfo(shop.sgp, password=password))
 
 
 def _read_file(path: Path) -> str:

@@ -9,14 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from db.errors import PonteError, SettingsError
 from db.reasons import explained, open_database
+from db.sgp_file import VARIABLE as SGP_FILE
 from db.shown import dump_json, show
-from publications.act.preflight import read_server
+from publications.act.endpoints import read_file_columns
+from publications.act.preflight import read_file, read_server
 from publications.commands import FAILED, OK, PENDING
 from publications.commands.given import read_given
 from publications.decide.preflight import find_verdicts
+from publications.decide.preflight_file import CATEGORY, find_file_verdicts
 from publications.decide.verdicts import Outcome, Verdict, find_worst
 from publications.declare.declaration import Declaration
-from publications.settings import dsn_variable, read_conninfo, read_dsn, read_role_passwords
+from publications.settings import dsn_variable, read_conninfo, read_dsn, read_role_passwords, read_sgp_file
 from publications.watch.link import link_checks
 from publications.watch.link_settings import LinkSettings
 
@@ -38,11 +41,25 @@ def look_ahead(arguments: argparse.Namespace) -> int:
 def check_servers(arguments: argparse.Namespace) -> Iterable[Verdict]:
     """Check those servers that are named, or else all whose connection strings this machine has."""
     declaration = read_given(arguments)
+    if declaration.intake.is_fed and os.environ.get(SGP_FILE) and not arguments.endpoints:
+        yield from _check_file(declaration)
     for endpoint in _choose(declaration, arguments.endpoints):
         try:
             yield from _check_server(declaration, endpoint)
         except PonteError as error:
             yield Verdict("server", endpoint, "reach", Outcome.FAILED, error.fact, error.hint)
+
+
+def _check_file(declaration: Declaration) -> Iterable[Verdict]:
+    """Read it as the feeder does, by this account."""
+    name, path = declaration.intake.source, read_sgp_file(declaration, os.environ)
+    if path is None:
+        return
+    try:
+        read_file_columns(path, [])
+        yield from find_file_verdicts(read_file(path, name))
+    except PonteError as error:
+        yield Verdict(CATEGORY, name, "reach", Outcome.FAILED, error.fact, error.hint)
 
 
 def _choose(declaration: Declaration, named: Sequence[str]) -> Sequence[str]:

@@ -85,6 +85,19 @@ class ServerSeen:
         return divmod(self.facts.version_num, 10000)
 
 
+@dataclass(frozen=True)
+class FileSeen:
+    """SGP's SQLite file as far as it is judged."""
+
+    endpoint: str
+    has_log: bool
+    """It is written by a write-ahead log."""
+    sqlite: str
+    """The version of the library here; which one SGP has can't be seen from outside."""
+    has_fault: bool
+    """That one would have the WAL-reset fault, if it wrote."""
+
+
 def find_worst(verdicts: Sequence[Verdict]) -> Outcome:
     """Return the gravest outcome."""
     order = (Outcome.FAILED, Outcome.FOUND, Outcome.UNKNOWN, Outcome.OK)

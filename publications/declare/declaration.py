@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from db.errors import SettingsError, word
+from db.errors import SettingsError, begin_low, word
 from publications.declare.locate import find_line
 from publications.declare.names import TableName
 
@@ -256,7 +256,7 @@ def _explain(error: ValidationError, text: str, origin: str) -> DeclarationError
     more = f" ({others} more {'fault' if others == 1 else 'faults'})" if others else ""
     if first["type"] == "extra_forbidden":
         return DeclarationError(f"{where}: unknown key {place}{more}", _guess(str(path[-1])))
-    return DeclarationError(f"{where}: {place}: {first['msg'].lower()}{more}", "mend that line")
+    return DeclarationError(f"{where}: {place}: {begin_low(first['msg'])}{more}", "mend that line")
 
 
 def _guess(key: str) -> str:

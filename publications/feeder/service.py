@@ -17,6 +17,7 @@ from db.logs import log_event
 from db.outage import Outage
 from db.reasons import explain, explain_failure
 from db.sgp_file import (
+    ASK_SGP,
     SgpFileChangedError,
     SgpFileError,
     Signature,
@@ -210,6 +211,5 @@ def tell_library() -> None:
             "sqlite_wal_reset_fault",
             level=logging.WARNING,
             version=sqlite3.sqlite_version,
-            hint="in SGP's own Python run: python -c 'import sqlite3; print(sqlite3.sqlite_version)'; before"
-            " 3.51.3, 3.50.7 or 3.44.6 of those branches give SGP a newer Python, or let one process write",
+            hint=ASK_SGP,
         )

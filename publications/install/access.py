@@ -49,6 +49,11 @@ class Access:
         """Return how the superuser of a cluster of ours is reached from the intranet's server."""
         return self.from_intranet(endpoint, "postgres", self.superuser(endpoint))
 
+    def feeder(self) -> str:
+        """Return how the feeder reaches the landing tables."""
+        intake = self.declaration.intake
+        return self.from_intranet(intake.target, intake.role, self.password(intake.target, intake.role))
+
     def on_vps(self, role: str) -> str:
         """Return how a service on the VPS reaches the database beside it."""
         name = self.export.target

@@ -24,26 +24,26 @@ def check_python(machine: Machine, service: str) -> Step:
     python = machine.venv / "bin" / "python"
     hint = f"make {machine.venv} with a Python that everybody may run, such as /usr/bin/python3"
     command = (python, "-c", "import db")
-    return _check(f"the services' users can run {python}", command, machine.account(service), hint)
+    return check_as(f"the services' users can run {python}", command, machine.account(service), hint)
 
 
 def check_folder(machine: Machine, service: str, folder: Path) -> Step:
     """Return the step that finds out whether a service's user can read a folder of the shop's."""
-    account, group = machine.account(service), _group(folder)
+    account, group = machine.account(service), name_group(folder)
     command = (machine.venv / "bin" / "python", "-c", "import os, sys; os.listdir(sys.argv[1])", folder)
     hint = f"let it: usermod -aG {group} {account}, if that group may read it; then run this again"
-    return _check(f"the user {account} can read {folder}", command, account, hint)
+    return check_as(f"the user {account} can read {folder}", command, account, hint)
 
 
-def _group(folder: Path) -> str:
-    """Name the group of a folder, for whoever is told to join it."""
+def name_group(path: Path) -> str:
+    """Name the group of a folder or file, for whoever is told to join it."""
     try:
-        return folder.group()
+        return path.group()
     except (OSError, KeyError):
         return "GROUP"
 
 
-def _check(says: str, command: Sequence[str | Path], account: str, hint: str) -> Step:
+def check_as(says: str, command: Sequence[str | Path], account: str, hint: str) -> Step:
     """Return a step that nothing but the shop can do: done is whether the command ends well."""
 
     def do() -> None:

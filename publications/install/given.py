@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from db.sgp_file import VARIABLE as SGP_FILE
 from publications.declare.declaration import VARIABLE
 from publications.install import services
 from publications.install.access import WATCH, WORKER, Access
 from publications.install.keys import pair_of
 from publications.install.machine import SECRET, Machine, OwnedFile
+from publications.install.shop import Shop
 from publications.install.ssh import let_in
 from publications.settings import conninfo_variable, dsn_variable, password_variable, watch_variable
 
@@ -19,29 +21,43 @@ DECLARATION = "sgp.toml"
 
 def operators_files(access: Access) -> Iterator[OwnedFile]:
     """Yield what `ponte` reads beside what the installation made at random."""
+    yield from operators_secrets(access)
+    yield OwnedFile(path=access.shop.machine.folder / "ponte.sh", text=_environment(access.shop))
+
+
+def operators_secrets(access: Access) -> Iterator[OwnedFile]:
+    """Yield those of it that are secret."""
     secrets, declaration = access.secrets, access.declaration
     intake, export = declaration.intake, access.export
     for role in declaration.roles:
+        if role.on not in declaration.endpoints:
+            continue  # SGP's own, where it is a file
         yield secrets.file(password_variable(role.on, role.name), access.password(role.on, role.name))
-    for taken in filter(secrets.find, (dsn_variable(intake.source), S3_KEY, S3_READER_KEY)):
+    server = () if intake.is_fed else (dsn_variable(intake.source),)
+    for taken in filter(secrets.find, (*server, S3_KEY, S3_READER_KEY)):
         yield secrets.file(taken, secrets.find(taken) or "")
     for endpoint in (intake.target, export.target):
         yield secrets.file(dsn_variable(endpoint), access.administrator(endpoint))
-    yield secrets.file(conninfo_variable(intake.subscription), access.intake_conninfo())
+    if not intake.is_fed:
+        yield secrets.file(conninfo_variable(intake.subscription), access.intake_conninfo())
     yield secrets.file(conninfo_variable(export.subscription), access.export_conninfo())
     for variable, dsn in watch_secrets(access).items():
         yield secrets.file(variable, dsn)
-    machine = access.shop.machine
-    yield OwnedFile(path=machine.folder / "ponte.sh", text=_environment(machine))
 
 
-def _environment(machine: Machine) -> str:
+def _environment(shop: Shop) -> str:
+    machine = shop.machine
     return (
         "# For whoever types ponte's commands, as root: . this file\n"
         f"export PATH={machine.venv}/bin:$PATH\n"
         f"export {VARIABLE}={machine.folder}/{DECLARATION}\n"
         f"export PONTE_SECRETS_DIR={machine.folder}/secrets\n"
-    )
+    ) + "".join(f"export {name}={value}\n" for name, value in where_the_file_is(shop).items())
+
+
+def where_the_file_is(shop: Shop) -> dict[str, str]:
+    """Return the setting by which all find SGP's file; none where SGP is a server."""
+    return {SGP_FILE: str(shop.sgp_file)} if shop.is_fed else {}
 
 
 def watch_secrets(access: Access) -> dict[str, str]:
@@ -57,10 +73,12 @@ def worker_files(access: Access) -> Iterator[OwnedFile]:
     shop, intake = access.shop, access.declaration.intake
     own = {
         f"PONTE_WORKER_{name}_DSN": access.from_intranet(name, WORKER, access.password(name, WORKER))
-        for name in (intake.source, intake.target)
+        for name in access.declaration.endpoints
+        if name in (intake.source, intake.target)
     }
     own[CREDENTIAL_KEY] = access.secrets.once(CREDENTIAL_KEY)
     settings = {"PONTE_WORKER_MEDIA_ROOT": str(shop.media), "PONTE_WORKER_STORAGE": shop.storage}
+    settings |= where_the_file_is(shop)
     if shop.storage == "vps":
         own[INGEST_KEY] = access.secrets.once(INGEST_KEY)
         host = f"[{shop.vps}]" if shop.vps.version == 6 else str(shop.vps)  # noqa: PLR2004
@@ -75,6 +93,14 @@ def worker_files(access: Access) -> Iterator[OwnedFile]:
         }
     yield services.settings_of("worker", shop.machine, settings)
     yield from _secret_files(shop.machine, "worker", "worker", own)
+
+
+def feeder_files(access: Access) -> Iterator[OwnedFile]:
+    """Yield the feeder's."""
+    machine = access.shop.machine
+    settings = {VARIABLE: str(machine.folder / DECLARATION), **where_the_file_is(access.shop)}
+    yield services.settings_of("feeder", machine, settings)
+    yield from _secret_files(machine, "feeder", "feeder", {"PONTE_FEEDER_VITRINE_DSN": access.feeder()})
 
 
 def panel_files(access: Access) -> Iterator[OwnedFile]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import psycopg
 
-from db.engines import Connection, connect
+from db.engines import connect
 from db.errors import PonteError
 from db.migrate import History, is_current, migrate
-from db.reasons import explained, open_database
+from db.reasons import explained
 from db.waiting import wait_until
 from publications.act.apply import apply, wait_for_copies
 from publications.act.endpoints import Endpoints
@@ -20,25 +20,30 @@ from publications.install.access import Access
 from publications.install.accounts import check_folder, check_python, make_accounts
 from publications.install.bundle import NAME, Bundle, write_bundle
 from publications.install.cluster import SERVICE, OwnCluster, find_bindir
-from publications.install.errors import InstallError
 from publications.install.given import (
     DECLARATION,
+    feeder_files,
     operators_files,
+    operators_secrets,
     panel_files,
     vps_files,
+    where_the_file_is,
     worker_files,
 )
 from publications.install.keys import pair_of
 from publications.install.machine import OwnedFile, write_files
+from publications.install.moving import Move
 from publications.install.passwords import agree_on_passwords
 from publications.install.shop import FILE
+from publications.install.source import check_file, check_server
 from publications.install.step import Step
 from publications.settings import PublicationsSettings, dsn_variable, read_settings
 
-SERVICES = (SERVICE, ssh.SERVICE, "worker", "panel")
-UNITS = ("ponte-worker.service", "ponte-panel.service", "ponte-reconcile.timer", "ponte-reconcile.service")
-STARTED = UNITS[:3]
-LEAST_SGP = 150000
+SERVICES = (SERVICE, ssh.SERVICE, "worker", "panel", "feeder")
+"""All that there may be."""
+FEEDER = "ponte-feeder.service"
+STARTED = ("ponte-worker.service", "ponte-panel.service", "ponte-reconcile.timer")
+UNITS = (*STARTED, "ponte-reconcile.service")
 FIND_S, POLL_S = 10, 0.2
 PARAMETERS = {
     "wal_level": "logical",
@@ -66,6 +71,7 @@ class Intranet:
         """Yield what needs SGP and this machine alone, up to the archive for the VPS."""
         access, shop = self.access, self.access.shop
         machine, intake = shop.machine, access.declaration.intake
+        yield from self._look_before_moving()
         yield write_files(
             f"answers and declaration in {machine.folder}",
             [
@@ -73,18 +79,29 @@ class Intranet:
                 OwnedFile(path=machine.folder / DECLARATION, text=self.declaration_text),
             ],
         )
-        says = "SGP's PostgreSQL lets an administrator in and can publish"
-        yield Step(says, self._sgp_is_fit, self._check_sgp)
-        yield from make_accounts(machine, SERVICES)
+        if not shop.is_fed:
+            yield check_server(access)
+        yield from make_accounts(machine, [one for one in SERVICES if shop.is_fed or one != "feeder"])
         yield check_python(machine, "worker")
+        if shop.sgp_file and shop.is_fed:
+            yield from check_file(shop.sgp_file, machine)
         yield check_folder(machine, "worker", shop.media)
         yield write_files("secrets, connection strings and certificates", operators_files(access))
         yield from self.cluster().steps()
-        yield write_files("the passfile by which the vitrine reaches SGP", [access.intake_passfile()])
+        if not shop.is_fed:
+            yield write_files("the passfile by which the vitrine reaches SGP", [access.intake_passfile()])
         yield self._migrated(intake.target, History.INTRANET, self.cluster().dsn())
         yield from ssh.reach_vps(shop, access.secrets)
         yield from self._install_services()
         yield write_bundle(self.bundle(), shop.wheel, machine.folder / NAME)
+
+    def _look_before_moving(self) -> Iterator[Step]:
+        """Compare before anything is changed, as long as the feeder is here: it goes on if it has to."""
+        access, shop = self.access, self.access.shop
+        if shop.has_moved and (shop.machine.units / FEEDER).exists():
+            yield check_server(access)
+            yield write_files("secrets by which SGP's PostgreSQL is reached", operators_secrets(access))
+            yield from Move(access.declaration, self.settings).before()
 
     def far(self) -> Iterator[Step]:
         """Yield what needs the VPS, too."""
@@ -93,8 +110,16 @@ class Intranet:
         if self.access.secrets.kept:
             for endpoint in self.access.declaration.endpoints:
                 yield agree_on_passwords(endpoint, self.settings())
-        yield Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
-        for name in STARTED:
+        applied = Step("publications, subscriptions and roles (ponte apply)", self._is_applied, self._apply)
+        if self.access.shop.has_moved:
+            move = Move(self.access.declaration, self.settings)
+            yield services.remove(FEEDER, self.access.shop.machine)
+            yield move.part()
+            yield applied
+            yield move.after()
+        else:
+            yield applied
+        for name in self._units(STARTED):
             yield services.start(name)
 
     def cluster(self) -> OwnCluster:
@@ -128,28 +153,22 @@ class Intranet:
 
     def settings(self) -> PublicationsSettings:
         """Return what `ponte` itself reads."""
-        folder = str(self.access.secrets.folder)
-        return read_settings(self.access.declaration, {"PONTE_SECRETS_DIR": folder})
+        environ = {"PONTE_SECRETS_DIR": str(self.access.secrets.folder)}
+        return read_settings(self.access.declaration, environ | where_the_file_is(self.access.shop))
+
+    def _units(self, units: Sequence[str]) -> Sequence[str]:
+        return (*units, FEEDER) if self.access.shop.is_fed else units
 
     def _install_services(self) -> Iterator[Step]:
-        machine = self.access.shop.machine
-        for name, files in (("worker", worker_files(self.access)), ("panel", panel_files(self.access))):
+        access, machine = self.access, self.access.shop.machine
+        own = {"worker": worker_files(access), "panel": panel_files(access)}
+        if access.shop.is_fed:
+            own["feeder"] = feeder_files(access)
+        for name, files in own.items():
             again = services.restart([f"ponte-{name}.service"])
             yield write_files(f"settings and secrets of the {name}", files, after=again)
-        yield from services.install_units(services.render_unit(name, machine) for name in UNITS)
-
-    def _sgp_is_fit(self) -> bool:
-        try:
-            self._check_sgp()
-        except PonteError:
-            return False
-        return True
-
-    def _check_sgp(self) -> None:
-        name = self.access.declaration.intake.source
-        dsn, source = self.access.secrets.find(dsn_variable(name)) or "", dsn_variable(name)
-        with open_database(dsn, name=name, source=source) as conn, explained(name, source):
-            _require_fit(conn)
+        units = (services.render_unit(name, machine) for name in self._units(UNITS))
+        yield from services.install_units(units)
 
     def _migrated(self, name: str, history: History, dsn: str) -> Step:
         def do() -> None:
@@ -169,19 +188,6 @@ class Intranet:
         with Endpoints(self.access.declaration, self.settings()) as endpoints:
             apply(endpoints, allow_drop=False, report=lambda _: None)
             wait_for_copies(endpoints, report=lambda _: None)
-
-
-def _require_fit(conn: Connection) -> None:
-    row = conn.execute("SELECT current_setting('wal_level')").fetchone()
-    if conn.info.server_version < LEAST_SGP:
-        raise InstallError("SGP's PostgreSQL is older than 15", "upgrade it first")
-    if conn.info.parameter_status("is_superuser") != "on":
-        raise InstallError(f"role {conn.info.user} on SGP is no superuser", "name one in --sgp")
-    if row != ("logical",):
-        raise InstallError(
-            f"SGP's PostgreSQL has wal_level {row and row[0]}, and publishes nothing so",
-            "run there: ALTER SYSTEM SET wal_level = logical; then restart that server",
-        )
 
 
 def _is_current(history: History, dsn: str) -> bool:

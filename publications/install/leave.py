@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from db.engines import Connection, connect
 from db.reasons import explained, open_database
@@ -19,8 +18,9 @@ from publications.install import services, ssh
 from publications.install.cluster import UNIT
 from publications.install.errors import InstallError
 from publications.install.folders import drop_all
-from publications.install.intranet import SERVICES, UNITS
+from publications.install.intranet import FEEDER, SERVICES, UNITS
 from publications.install.machine import Machine
+from publications.install.roles import drop_role
 from publications.install.step import Step
 from publications.settings import dsn_variable
 
@@ -32,7 +32,10 @@ END_S, POLL_S = 30, 0.1
 
 @dataclass(frozen=True)
 class Leaving:
-    """The steps of one shop's end. The dsns are of administrators of SGP and of the vitrine."""
+    """The steps of one shop's end. The dsns are of administrators of SGP and of the vitrine.
+
+    Where SGP is a file there is nothing of ours in it, nor beside it.
+    """
 
     declaration: Declaration
     machine: Machine
@@ -41,14 +44,20 @@ class Leaving:
 
     def steps(self, *, delete_data: bool) -> Iterator[Step]:
         """Yield what is to be so, in order."""
-        for name in (*UNITS, ssh.UNIT):
+        is_fed = self.declaration.intake.is_fed
+        for name in (FEEDER, *UNITS, ssh.UNIT):
             yield services.remove(name, self.machine)
-        name = self.declaration.intake.subscription
-        yield Step(f"drop subscription {name} on the vitrine", self._is_unsubscribed, self._unsubscribe)
+        if not is_fed:
+            yield self._leave_subscription()
         yield services.remove(UNIT, self.machine)
-        yield Step("take slot, publications, schema and roles out of SGP", self._is_clean, self._clean)
+        if not is_fed:
+            yield Step("take slot, publications, schema and roles out of SGP", self._is_clean, self._clean)
         if delete_data:
             yield from drop_all(self.machine, SERVICES)
+
+    def _leave_subscription(self) -> Step:
+        name = self.declaration.intake.subscription
+        return Step(f"drop subscription {name} on the vitrine", self._is_unsubscribed, self._unsubscribe)
 
     @property
     def _named(self) -> dict[str, Any]:
@@ -100,13 +109,7 @@ class Leaving:
                 for schema in named["schemas"]:
                     conn.execute(compose("DROP SCHEMA IF EXISTS {} CASCADE", name_of(schema)))
                 for [role] in conn.execute(_SQL["existing_roles"], named).fetchall():
-                    _drop_role(conn, name_of(role))
-
-
-def _drop_role(conn: Connection, role: sql.Composable) -> None:
-    """Take its rights away with it: none of our roles owns anything of SGP's."""
-    conn.execute(compose("DROP OWNED BY {}", role))
-    conn.execute(compose("DROP ROLE {}", role))
+                    drop_role(conn, role)
 
 
 def _drop_slot(conn: Connection, named: dict[str, Any]) -> None:

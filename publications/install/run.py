@@ -13,6 +13,7 @@ from publications.install.errors import InstallError
 from publications.install.machine import find_ids
 
 TIMEOUT_S = 120
+HINT = "HINT: "
 
 
 def run(*command: str | Path, account: str = "", cwd: Path | None = None, hint: str = "") -> None:
@@ -26,6 +27,8 @@ def run(*command: str | Path, account: str = "", cwd: Path | None = None, hint: 
         raise InstallError(f"{name} can't be run: {error.strerror}", hint or f"install {name}") from error
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip().splitlines()
+        if said and said[-1].startswith(HINT):
+            said.pop()  # one of ours; what to do is known better here
         raise InstallError(f"{name} failed: {said[-1] if said else done.returncode}", hint or "mend that")
 
 
@@ -54,4 +57,6 @@ def _as(account: str) -> dict[str, Any]:
     if not account or sys.platform == "win32":
         return {}
     uid, gid = find_ids(account)
+    if uid < 0:
+        raise InstallError(f"there is no Unix user {account} yet", "run 'ponte init' as root")
     return {"user": uid, "group": gid, "extra_groups": os.getgrouplist(account, gid)}

@@ -21,15 +21,17 @@ from pydantic import (
     model_validator,
 )
 
-from db.errors import SettingsError, word
+from db.errors import SettingsError, begin_low, word
 from publications.declare.declaration import IntakeKind
 from publications.install.machine import Machine, PlainPath
 
 FILE = "shop.toml"
 HOMES = ("/home", "/root", "/run/user")
 """What ProtectHome hides from services."""
-QUESTIONS = ("kind", "sgp", "media", "intranet", "vps", "public_url", "wheel", "storage")
+QUESTIONS = ("kind", "sgp", "sgp_file", "media", "intranet", "vps", "public_url", "wheel", "storage")
 """What a shop is asked, in order; the rest is told in a file by who wants it otherwise."""
+OF_KIND: Mapping[str, IntakeKind] = {"sgp": "postgresql", "sgp_file": "sqlite"}
+"""Which are asked where SGP's data lies in one of the two alone. Both may stay told: the other one rests."""
 
 
 class Shop(BaseModel):
@@ -39,9 +41,11 @@ class Shop(BaseModel):
 
     kind: IntakeKind = Field("postgresql", description="what SGP's data lies in: postgresql or sqlite")
     sgp: str = Field(
+        "",
         description="how an administrator reaches SGP's PostgreSQL, without the password, such as"
-        " 'host=127.0.0.1 port=5432 dbname=sgp user=postgres'"
+        " 'host=127.0.0.1 port=5432 dbname=sgp user=postgres'",
     )
+    sgp_file: PlainPath | None = Field(None, description="SGP's SQLite file, such as /srv/sgp/sgp.db")
     media: PlainPath = Field(description="SGP's folder of photos (MEDIA_ROOT)")
     intranet: IPvAnyAddress = Field(description="this server's IP address in the tunnel, as the VPS sees it")
     vps: IPvAnyAddress = Field(description="the VPS's IP address in the tunnel, as this server sees it")
@@ -81,6 +85,8 @@ class Shop(BaseModel):
     @field_validator("sgp")
     @classmethod
     def _check_sgp(cls, given: str) -> str:
+        if not given:
+            return given
         try:
             found = conninfo_to_dict(given)
         except ProgrammingError:
@@ -91,12 +97,18 @@ class Shop(BaseModel):
             raise ValueError("it has to name host, dbname and user, the host as an address")
         return given
 
-    @field_validator("media")
+    @field_validator("sgp_file", "media")
     @classmethod
-    def _check_media(cls, given: Path) -> Path:
-        if any(given.is_relative_to(home) for home in HOMES):
+    def _check_seen(cls, given: Path | None) -> Path | None:
+        if given and any(given.is_relative_to(home) for home in HOMES):
             raise ValueError("services see nothing that lies in a home: mount it elsewhere, such as in /srv")
         return given
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if not (self.sgp_file if self.is_fed else self.sgp):
+            raise ValueError(f"where SGP's data lies in {self.kind}, {self.source_name} has to be told")
+        return self
 
     @model_validator(mode="after")
     def _check_storage(self) -> Self:
@@ -104,6 +116,21 @@ class Shop(BaseModel):
         if self.storage == "s3" and not all(needed):
             raise ValueError("s3 needs s3_bucket, s3_endpoint_url, s3_access_key_id and s3_reader_key_id")
         return self
+
+    @property
+    def is_fed(self) -> bool:
+        """Tell whether SGP's data lies in a file, which the feeder reads."""
+        return self.kind == "sqlite"
+
+    @property
+    def has_moved(self) -> bool:
+        """Tell whether it was in a file before it was on a server."""
+        return self.sgp_file is not None and not self.is_fed
+
+    @property
+    def source_name(self) -> str:
+        """Name the answer that says where SGP's data lies."""
+        return next(name for name, kind in OF_KIND.items() if kind == self.kind)
 
     @property
     def source(self) -> dict[str, str]:
@@ -154,7 +181,7 @@ def make_shop(answers: Mapping[str, Any]) -> Shop:
         return Shop.model_validate(answers)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'answers'}: {fault['msg'].lower()}"
+            f"{'.'.join(map(str, fault['loc'])) or 'answers'}: {begin_low(fault['msg'])}"
             for fault in error.errors(include_url=False)
         )
         raise SettingsError(

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
-import ssl
+import shutil
 import stat
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +12,11 @@ import pytest
 
 from db.engines import connect
 from db.waiting import wait_until
-from infra.devstack.seed import DEMO_LOGIN
-from tests.fix_install import Shop
+from tests.fix_install import ServerShop as Shop
+from tests.technician import Technician, fetch, log_in, read_commands
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
-PAGE = Path(__file__).parents[2] / "docs/install.md"
-BLOCK = re.compile(r"^```sh (?P<kind>[a-z-]+)\n(?P<commands>.*?)^```$", re.MULTILINE | re.DOTALL)
 CATALOGS = Path(__file__).with_name("catalogs.sql").read_bytes()
 
 
@@ -33,93 +25,9 @@ def shop(installed_shop: Shop) -> Shop:
     return installed_shop
 
 
-def read_commands(*kinds: str) -> list[tuple[str, str]]:
-    """Return the page's commands in their order, each with the machine it is for."""
-    blocks = BLOCK.finditer(PAGE.read_text(encoding="utf-8"))
-    found = [(block["kind"], block["commands"].splitlines()) for block in blocks if block["kind"] in kinds]
-    return [(kind, command) for kind, commands in found for command in commands]
-
-
 def read_catalogs(shop: Shop) -> set[tuple[Any, ...]]:
     with connect(shop.sgp.conninfo("sgp")) as conn:
         return set(conn.execute(CATALOGS).fetchall())
-
-
-class Technician:
-    """Types what the page says, with this shop's places for the page's."""
-
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-        self.before = ""
-        """What a shell keeps from one command to the next."""
-
-    def translate(self, command: str) -> str:
-        shop = self.shop
-        for said, here in (
-            ("./sgp_ponte-0.2.0", "./sgp_ponte-0.1.0"),
-            ("/opt/ponte", str(shop.venv)),
-            ("ponte init", f"ponte init --folder {shop.intranet.folder}"),
-            ("ponte uninstall", f"ponte uninstall --folder {shop.intranet.folder}"),
-            ("/root/", f"{shop.root}/"),
-            ("root@100.64.0.7:", str(shop.root / "vps")),
-            ("scp ", "cp "),
-            ("/etc/ponte", str(shop.intranet.folder)),
-        ):
-            command = command.replace(said, here)
-        return command
-
-    def types(self, kind: str, command: str, answers: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        shop = self.shop
-        machine, cwd = (shop.vps, shop.root / "vps") if "vps" in kind else (shop.intranet, shop.root)
-        before = self.before if kind == "intranet" else ""
-        done = shop.type(before + self.translate(command), machine, cwd=cwd, answers=answers)
-        if command.startswith(". "):
-            self.before = self.translate(command) + "\n"
-        return done
-
-    def expects(self, code: int, kind: str, command: str, answers: Sequence[str] = ()) -> str:
-        done = self.types(kind, command, answers)
-        assert done.returncode == code, f"{command}\n{done.stdout}{done.stderr}{self.shop.logs()}"
-        return done.stdout
-
-
-def fetch(shop: Shop, path: str, *, token: str = "", body: Any = None) -> Any:
-    """Ask the VPS as a phone does: over HTTPS, by its public address, trusting Caddy's authority."""
-    root = shop.vps.data / "https/caddy/pki/authorities/local/root.crt"
-    request = urllib.request.Request(shop.answers["public_url"] + path)  # noqa: S310  # our own
-    request.add_header("Content-Type", "application/json")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    data = json.dumps(body).encode() if body else None
-    context = ssl.create_default_context(cafile=root)
-    with urllib.request.urlopen(request, data, timeout=10, context=context) as answer:  # noqa: S310
-        return json.load(answer)
-
-
-def log_in(shop: Shop) -> str:
-    """Return a session, as soon as the passwords have arrived."""
-    found: list[str] = []
-
-    def try_it() -> bool:
-        name, password = DEMO_LOGIN
-        try:
-            answer = fetch(shop, "/auth/login", body={"username": name, "password": password})
-        except OSError:
-            return False
-        found.append(answer["session_token"])
-        return True
-
-    assert wait_until(try_it, 60, poll_s=0.3), shop.logs()
-    return found[0]
-
-
-def panel_says_ok(shop: Shop) -> bool:
-    try:
-        url = f"http://127.0.0.1:{shop.ports['panel_port']}/"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return "Sincronização: OK" in answer.read().decode()
-    except OSError:
-        return False
 
 
 def test_the_pages_commands_lead_from_a_bare_state_to_an_order_on_a_phone_and_back(
@@ -127,36 +35,58 @@ def test_the_pages_commands_lead_from_a_bare_state_to_an_order_on_a_phone_and_ba
 ) -> None:
     before = read_catalogs(shop)
     shop.tell_places()
-    technician, answers, began = Technician(shop), list(shop.answers.values()), time.monotonic()
-    commands = read_commands("intranet", "vps")
-    [*installing, (_, look)] = commands
-    assert look == "ponte status"
-    inits = 0
-    for kind, command in installing:
-        is_init = command.endswith("ponte init")
-        inits += is_init
-        technician.expects(3 if is_init and inits == 1 else 0, kind, command, answers if is_init else ())
-    assert wait_until(lambda: technician.types("intranet", look).returncode == 0, 60), shop.logs()
-    assert re.search(r"^vps: OK, ", technician.expects(0, "intranet", look), re.MULTILINE)
-    assert wait_until(lambda: panel_says_ok(shop), 30), shop.logs()
-    orders = fetch(shop, "/pedidos/", token=log_in(shop))
-    assert len(orders) > 100
-    minutes = (time.monotonic() - began) / 60
-    with capsys.disabled():
-        sys.stderr.write(
-            f"\ninstall: {len(commands)} commands, {shop.asked} questions, {minutes:.2f} minutes\n"
-        )
-    assert len(commands) <= 10
-    assert shop.asked == len(answers)
+    technician = Technician(shop)
+
+    def say(counted: str) -> None:
+        with capsys.disabled():
+            sys.stderr.write(f"\ninstall: {counted}\n")
+
+    assert len(technician.installs(say)) > 100
     check_secrets(shop)
     check_a_second_init_does_nothing(technician)
-    for kind in ("backup", "update", "remove", "remove-vps"):
-        for _, command in read_commands(kind):
-            technician.expects(0, kind, command)
+    type_all(technician, "backup", "update")
+    lose_the_vps(shop, technician)
+    lose_the_intranet(shop, technician)
+    type_all(technician, "remove", "remove-vps")
     assert read_catalogs(shop) == before
     for machine in (shop.intranet, shop.vps):
         assert [one.name for one in machine.folder.parent.iterdir() if one.name != "units"] == []
         assert list(machine.units.glob("ponte-*")) == []
+
+
+def type_all(technician: Technician, *kinds: str) -> None:
+    for kind in kinds:
+        for _, command in read_commands(kind):
+            technician.expects(0, kind, command)
+
+
+def lose_the_vps(shop: Shop, technician: Technician) -> None:
+    type_all(technician, "remove-vps", "lost-copy", "lost-vps", "lost-there")
+    check_all_is_well(shop, technician, "de novo na VPS")
+
+
+def lose_the_intranet(shop: Shop, technician: Technician) -> None:
+    """SGP's server is the shop's own; what is lost is all that Ponte had beside it."""
+    machine = shop.intranet
+    for unit in machine.units.glob("ponte-*"):
+        technician.expects(0, "intranet", f"systemctl disable --now {unit.name}")
+        unit.unlink()
+    shutil.rmtree(machine.data)
+    shutil.rmtree(machine.folder)
+    type_all(technician, "lost-intranet")
+    check_all_is_well(shop, technician, "de novo na intranet")
+
+
+def check_all_is_well(shop: Shop, technician: Technician, note: str) -> None:
+    """An order that SGP changes now is on the phone, and nothing is missing there."""
+    assert wait_until(lambda: technician.types("intranet", "ponte status").returncode == 0, 60), shop.logs()
+    with connect(shop.sgp.conninfo("sgp")) as conn:
+        [[key]] = conn.execute(
+            "UPDATE pedidos SET observacao = %s WHERE id = (SELECT max(id) FROM pedidos) RETURNING id", [note]
+        ).fetchall()
+    token = log_in(shop)
+    assert wait_until(lambda: fetch(shop, f"/pedidos/{key}", token=token)["observacao"] == note, 30)
+    assert len(fetch(shop, "/pedidos/", token=token)) > 100
 
 
 def check_secrets(shop: Shop) -> None:

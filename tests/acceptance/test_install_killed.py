@@ -10,7 +10,7 @@ import pytest
 from db.engines import connect
 from db.waiting import wait_until
 from publications.install.machine import Machine
-from tests.fix_install import Shop
+from tests.fix_install import ServerShop as Shop
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
@@ -40,6 +40,7 @@ def write_answers(shop: Shop) -> str:
 def test_an_installation_killed_at_each_step_ends_the_same(shop: Shop) -> None:
     shop.tell_places()
     words = write_answers(shop)
+    check_looking_does_nothing(shop, words)
     check_a_wrong_password_is_said_and_forgotten(shop, words)
     near = run_killed(shop, shop.intranet, "publications.__main__", f"init {words}", code=3)
     bundle = shop.root / "vps/ponte-vps/bundle.json"
@@ -55,6 +56,13 @@ def test_an_installation_killed_at_each_step_ends_the_same(shop: Shop) -> None:
     check_nothing_half_made(shop)
     assert count_orders(shop, "vitrine") > 100
     assert count_orders(shop, "vitrine") == count_orders(shop, "vps")
+
+
+def check_looking_does_nothing(shop: Shop, words: str) -> None:
+    done = shop.type(f"{shop.venv}/bin/ponte init --dry-run {words}", shop.intranet, cwd=shop.root)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("to do ") > 25
+    assert [one.name for one in shop.intranet.folder.iterdir()] == ["shop.toml"]
 
 
 def check_a_wrong_password_is_said_and_forgotten(shop: Shop, words: str) -> None:

@@ -164,7 +164,7 @@ INGEST: Table = {
     "ingest, nothing is set": Mistake(
         SERVES,
         USAGE,
-        f"{WRONG}PONTE_INGEST_KEY: value error, field required, or the dsn of the push.*",
+        f"{WRONG}PONTE_INGEST_KEY: value error, field required, or the DSN of the push.*",
         "as files in PONTE_SECRETS_DIR",
         unset("PONTE_INGEST_KEY", "PONTE_INGEST_MEDIA_DIR"),
     ),
@@ -194,7 +194,7 @@ WORKER: Table = {
     "worker, nothing is set": Mistake(
         SERVES,
         USAGE,
-        f"{WRONG}PONTE_WORKER_SGP_DSN: value error, needed unless ponte_sgp_file is set, and not with it.*",
+        f"{WRONG}PONTE_WORKER_SGP_DSN: value error, needed unless PONTE_SGP_FILE is set, and not with it.*",
         "as files in PONTE_SECRETS_DIR",
         undo(lambda stage: [stage.env.pop(name) for name in list(stage.env) if name.startswith("PONTE_")]),
     ),

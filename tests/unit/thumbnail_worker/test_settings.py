@@ -125,9 +125,14 @@ def test_sgps_photos_and_ours_are_kept_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ours: str
 ) -> None:
     monkeypatch.setenv("PONTE_WORKER_STORAGE_DIR", str(tmp_path / ours))
-    assert "it may not lie in the folder of sgp's photos, nor they in it" in load_error()
+    assert "it may not lie in the folder of SGP's photos, nor they in it" in load_error()
     monkeypatch.setenv("PONTE_WORKER_STORAGE_DIR", str(tmp_path / "sgp-miniaturas"))
     WorkerSettings.load()
+
+
+def test_a_variable_is_named_as_one_types_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PONTE_WORKER_SGP_DSN")
+    assert "PONTE_WORKER_SGP_DSN: value error, needed unless PONTE_SGP_FILE is set" in load_error()
 
 
 def test_no_secret_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -336,6 +337,10 @@ def test_ponte_reads_the_file_and_asks_for_no_database_of_sgp(
     assert "PONTE_SGP_FILE is not set" in capsys.readouterr().err
     monkeypatch.setenv("PONTE_SGP_FILE", str(fed_road.path))
     assert main(["plan"]) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    assert main(["preflight", "--json"]) in {0, 3}
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    assert [one["name"] for one in checks if one["subject"] == "sgp"] == ["journal", "wal_reset_fault"]
     wal_file.run("ALTER TABLE pedidos RENAME COLUMN numero TO nome")
     assert main(["plan"]) == 1
     assert "sgp has no column public.pedidos.numero" in capsys.readouterr().err

@@ -13,13 +13,14 @@ import psycopg
 import pytest
 
 from db.errors import SettingsError
-from publications.cli import main
 from publications.decide.passwords import is_made_of
-from publications.declare.declaration import STARTING_PATH, read_declaration
+from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.install.access import Access
 from publications.install.bundle import Bundle, pack
+from publications.install.declared import find_declared
 from publications.install.errors import InstallError
-from publications.install.intranet import UNITS
+from publications.install.given import feeder_files, operators_files, worker_files
+from publications.install.intranet import FEEDER, UNITS
 from publications.install.machine import Machine
 from publications.install.secrets import Secrets
 from publications.install.services import render_unit
@@ -60,7 +61,7 @@ def test_answers_that_are_written_down_are_read_the_same() -> None:
         ("sgp", "host=127.0.0.1 dbname=sgp user=postgres password=x", "a password does not belong there"),
         ("sgp", "dbname=sgp user=postgres", "host, dbname and user"),
         ("sgp", "host=/var/run/postgresql dbname=sgp user=postgres", "the host as an address"),
-        ("vps", "vps.loja", "ipv4 or ipv6"),
+        ("vps", "vps.loja", "IPv4 or IPv6"),
         ("public_url", "http://vitrine.loja.com.br", "public_url"),
         ("media", "fotos", "absolute path"),
         ("media", "/home/sgp/media", "lies in a home"),
@@ -75,13 +76,39 @@ def test_an_answer_that_would_fail_later_is_refused_at_once(name: str, value: ob
     assert said in str(refused.value)
 
 
-def test_sgp_on_sqlite_is_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = [f"--{name.replace('_', '-')}={value}" for name, value in ANSWERS.items()]
-    assert main(["init", "--yes", f"--folder={tmp_path}", "--kind=sqlite", *told]) == 2
-    fact, hint = capsys.readouterr().err.splitlines()
-    assert "does not install the feeder" in fact
-    assert hint.startswith("HINT: ")
-    assert list(tmp_path.iterdir()) == []
+def test_a_shop_whose_sgp_is_a_file_names_the_file_and_no_server(tmp_path: Path) -> None:
+    told = {**ANSWERS, "kind": "sqlite"}
+    with pytest.raises(SettingsError, match="sgp_file has to be told"):
+        make_shop(told)
+    with pytest.raises(SettingsError, match="lies in a home"):
+        make_shop({**told, "sgp_file": "/home/sgp/sgp.db"})
+    del told["sgp"]
+    shop = make_shop({**told, "sgp_file": "/srv/sgp/sgp.db"})
+    assert make_shop(tomllib.loads(shop.write())) == shop
+    ours = Access(shop, declare(shop), Secrets(tmp_path, kept=False))
+    written = [*operators_files(ours), *worker_files(ours), *feeder_files(ours)]
+    named = {file.path.name for file in written}
+    assert named >= {"ponte_feeder_vitrine_dsn", "feeder.env"}
+    assert not {name for name in named if "sgp_" in name or "sub_intake" in name}
+    for file in (one for one in written if one.path.name in {"ponte.sh", "worker.env", "feeder.env"}):
+        assert "PONTE_SGP_FILE=/srv/sgp/sgp.db" in file.text
+
+
+def declare(shop: Shop) -> Declaration:
+    return parse_declaration(find_declared(shop, told=True), origin="test")
+
+
+def test_what_sgp_is_on_is_changed_by_whoever_says_so_and_by_nobody_else(tmp_path: Path) -> None:
+    machine = {"folder": str(tmp_path)}
+    shop = make_shop({**ANSWERS, "machine": machine})
+    fed = make_shop({**ANSWERS, "machine": machine, "kind": "sqlite", "sgp_file": "/srv/sgp/sgp.db"})
+    own = tmp_path / "sgp.toml"
+    own.write_text("# ours\n" + find_declared(fed, told=False))
+    with pytest.raises(SettingsError, match="says that SGP is on sqlite, and shop.toml that it is on"):
+        find_declared(shop, told=False)
+    changed = find_declared(shop, told=True)
+    assert changed == own.read_text().replace('kind = "sqlite"', 'kind = "postgresql"')
+    assert changed.startswith("# ours\n")
 
 
 def test_every_answer_is_described_and_no_other() -> None:
@@ -128,6 +155,7 @@ def test_a_passfile_names_an_ipv6_host_so_that_libpq_finds_it(tmp_path: Path) ->
     "name",
     [
         *UNITS,
+        FEEDER,
         "ponte-ssh.service",
         "ponte-postgres.service",
         "ponte-api.service",
