@@ -53,7 +53,8 @@ def install() -> None:
     run(sys.executable, "-m", "venv", VENV)
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    run(*pip, "--require-hashes", "--requirement", ROOT / "constraints.txt")
+    # The list is whole, so nothing has to be found out.
+    run(*pip, "--no-deps", "--require-hashes", "--requirement", ROOT / "constraints.txt")
     run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
 
 

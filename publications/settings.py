@@ -110,6 +110,14 @@ def read_dsn(endpoint: str, environ: Mapping[str, str]) -> SecretStr | None:
     return dsn
 
 
+def read_role_passwords(
+    declaration: Declaration, endpoint: str, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the passwords of an endpoint's declared roles, as far as this machine knows them."""
+    found = _read_passwords(declaration, environ)
+    return {role: one.get_secret_value() for (at, role), one in found.items() if at == endpoint}
+
+
 def read_conninfo(subscription: str, environ: Mapping[str, str]) -> Mapping[str, str] | None:
     """Return how a subscription reaches its publisher, if this machine knows."""
     given = read_secret(conninfo_variable(subscription), environ)

@@ -165,10 +165,18 @@ class RunningIngest:
     log: Path
 
     def request(
-        self, method: str, path: str, body: bytes = b"", fields: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        fields: Mapping[str, str] | None = None,
+        *,
+        source: str = "127.0.0.1",
     ) -> PushAnswer:
-        """Send a request as it stands."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        """Send a request as it stands, from one of this machine's own addresses."""
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=60, source_address=(source, 0)
+        )
         try:
             connection.request(method, path, body or None, dict(fields or {}))
             answer = connection.getresponse()

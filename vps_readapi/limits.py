@@ -41,7 +41,7 @@ class Limits:
         """Count what an answer has cost beside being asked for; who owes must wait."""
         caller, now = str(user_id), time.monotonic()
         left, then = self._buckets.get(caller, (self._burst, now))
-        left = min(self._burst, left + (now - then) * self._per_second) - rows / ROWS_PER_REQUEST
+        left = min(self._burst, left + (now - then) * self._per_second) - rows // ROWS_PER_REQUEST
         self._buckets[caller] = (max(left, -MAX_DEBT_S * self._per_second), now)
 
     def take(self, caller: str) -> float:

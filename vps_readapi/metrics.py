@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from db.freshness import FreshnessState
 from db.metrics import MetricSpec
 from vps_readapi.events import Events
-from vps_readapi.front.metrics import REQUESTS
+from vps_readapi.front.metrics import CONNECTIONS, REQUESTS
 from vps_readapi.front.request import Requests
 from vps_readapi.live.asking import ANSWERS
 from vps_readapi.memory.memory import Memory
@@ -44,6 +44,7 @@ ALL: tuple[MetricSpec, ...] = (
     MEMORY_ANSWERS,
     STREAMS,
     REQUESTS,
+    CONNECTIONS,
     ANSWERS,
 )
 

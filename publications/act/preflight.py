@@ -17,6 +17,7 @@ from db.sgp_file import has_wal_reset_fault, read_signature
 from db.sqlfile import read_blocks
 from publications.act.facts import read_facts
 from publications.act.holders import PREPARED, find_holders
+from publications.decide.passwords import find_weak
 from publications.decide.preflight import LONG_S
 from publications.decide.verdicts import FileSeen, Passfile, ServerSeen
 from publications.decide.wire import find_wire_fault
@@ -32,8 +33,9 @@ def read_server(
     endpoint: str,
     *,
     conninfos: Mapping[str, Mapping[str, str]],
+    passwords: Mapping[str, str],
 ) -> ServerSeen:
-    """Look. conninfos: of this server's subscriptions, where this machine knows them."""
+    """Look. conninfos: of this server's subscriptions, passwords: of its roles; where this machine knows."""
     began = datetime.now(UTC)
     now, folder, usage, listener, stale = conn.execute(_SQL["server"]).fetchone() or (
         began,
@@ -42,13 +44,14 @@ def read_server(
         "",
         False,
     )
+    is_window = endpoint == declaration.intake.target
     holders = find_holders(conn, writers=True)
     return ServerSeen(
         endpoint=endpoint,
         facts=read_facts(conn, written=(), published=(), role="", columns={}),
         publishes=any(hop.source == endpoint for hop in declaration.hops),
         subscribes=any(hop.target == endpoint for hop in declaration.hops),
-        is_window=endpoint == declaration.intake.target,
+        is_window=is_window,
         settings=dict(conn.execute(_SQL["settings"]).fetchall()),
         notify_usage=usage,
         listener=listener or "",
@@ -65,6 +68,7 @@ def read_server(
             for hop in declaration.hops
             if (told := conninfos.get(hop.subscription)) is not None
         },
+        weak=tuple(_find_weak(conn, passwords)) if is_window else (),
         skew_s=(now - began).total_seconds(),
         collation_stale=stale,
         host=read_address(dsn).host,
@@ -77,6 +81,10 @@ def read_file(path: Path, endpoint: str) -> FileSeen:
     return FileSeen(
         endpoint, read_signature(path).has_log, sqlite3.sqlite_version, has_fault=has_wal_reset_fault()
     )
+
+
+def _find_weak(conn: Connection, known: Mapping[str, str]) -> list[str]:
+    return find_weak(dict(conn.execute(_SQL["verifiers"]).fetchall()), known)
 
 
 def _is_here(conn: Connection, folder: Path) -> bool:

@@ -19,7 +19,7 @@ from publications.decide.preflight import find_verdicts
 from publications.decide.preflight_file import CATEGORY, find_file_verdicts
 from publications.decide.verdicts import Outcome, Verdict, find_worst
 from publications.declare.declaration import Declaration
-from publications.settings import dsn_variable, read_conninfo, read_dsn, read_sgp_file
+from publications.settings import dsn_variable, read_conninfo, read_dsn, read_role_passwords, read_sgp_file
 from publications.watch.link import link_checks
 from publications.watch.link_settings import LinkSettings
 
@@ -87,7 +87,10 @@ def _check_server(declaration: Declaration, endpoint: str) -> list[Verdict]:
         explained(endpoint, source),
         open_database(dsn.get_secret_value(), name=endpoint, source=source) as conn,
     ):
-        seen = read_server(conn, dsn.get_secret_value(), declaration, endpoint, conninfos=conninfos)
+        seen = read_server(
+            conn, dsn.get_secret_value(), declaration, endpoint,
+            conninfos=conninfos, passwords=read_role_passwords(declaration, endpoint, os.environ),
+        )  # fmt: skip
     return find_verdicts(seen)
 
 

@@ -114,14 +114,14 @@ def _group(grants: Sequence[GrantSpec]) -> list[list[GrantSpec]]:
 
 def _close(grants: Sequence[GrantSpec]) -> Statement:
     return sql.SQL("REVOKE {what} ON {objects} FROM PUBLIC").format(
-        what=sql.SQL(grants[0].privilege.upper()),
+        what=given_sql(grants[0].privilege.upper()),
         objects=_OBJECT_WORDS[grants[0].kind] + join(map(_grant_target, grants)),
     )
 
 
 def _name_grants(template: str, grants: Sequence[GrantSpec]) -> Statement:
     first = grants[0]
-    what: sql.Composable = sql.SQL(first.privilege.upper())
+    what: sql.Composable = given_sql(first.privilege.upper())
     if first.column:
         what = compose("{} ({})", what, join(name_of(grant.column) for grant in grants))
     return sql.SQL(template).format(

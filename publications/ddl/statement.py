@@ -30,9 +30,12 @@ class UnsafeSqlError(PonteError):
 class _Written(sql.Composable):
     """SQL that was quoted here."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
     def as_bytes(self, context: abc.AdaptContext | None = None) -> bytes:  # noqa: ARG002  # psycopg's signature
-        text: str = self._obj
-        return text.encode()
+        return self.text.encode()
 
 
 def compose(template: str, *parts: sql.Composable | str) -> Statement:

@@ -222,6 +222,15 @@ def _check_tls(seen: ServerSeen) -> Iterable[Found]:
         yield seen.encrypted, f"the session with {seen.host} {word} encrypted", hint
 
 
+def _check_passwords(seen: ServerSeen) -> Iterable[Found]:
+    """Whoever receives from the window's cluster can have the verifiers of all its roles."""
+    if seen.is_window:
+        known = ", ".join(seen.weak)
+        fact = f"passwords that can be found out: {known}" if known else "no password is easily found out"
+        hint = "give them long ones made at random: 'ponte init' makes such, or ALTER ROLE … PASSWORD"
+        yield not seen.weak, fact, hint
+
+
 def _check_wires(seen: ServerSeen) -> Iterable[Found]:
     """How its subscriptions reach their publishers, where this machine knows."""
     for subscription, fault in seen.wires.items():
@@ -239,6 +248,7 @@ CHECKS: Mapping[str, Mapping[str, Check]] = {
         "collation": _check_collation,
         "clock": _check_clock,
         "tls": _check_tls,
+        "passwords": _check_passwords,
     },
     "replication": {
         "wal_level": _check_wal_level,

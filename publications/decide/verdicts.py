@@ -69,6 +69,8 @@ class ServerSeen:
     passfiles: tuple[Passfile, ...] = ()
     wires: Mapping[str, str] = field(default_factory=dict)
     """By subscription: why its connection must not leave the machine so; empty where it may."""
+    weak: tuple[str, ...] = ()
+    """Roles whose passwords can be found out, on the cluster that others' servers read."""
     skew_s: float = 0.0
     """Its clock minus this machine's."""
     collation_stale: bool = False

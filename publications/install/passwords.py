@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -15,11 +12,11 @@ from db.errors import PonteError
 from db.reasons import explained, open_database
 from db.sqlfile import read_blocks
 from publications.ddl.statement import compose, name_of
+from publications.decide.passwords import SCHEME, is_made_of
 from publications.install.step import Step
 from publications.settings import PublicationsSettings, dsn_variable
 
 _SQL = read_blocks("publications", "install")
-SCHEME = "SCRAM-SHA-256"
 
 
 def agree_on_passwords(endpoint: str, settings: PublicationsSettings) -> Step:
@@ -56,19 +53,6 @@ def _find_others(conn: Connection, wanted: Mapping[str, str]) -> Iterator[str]:
     for role, verifier in conn.execute(_SQL["verifiers"], {"roles": list(wanted)}).fetchall():
         if not is_made_of(verifier or "", wanted[role]):
             yield role
-
-
-def is_made_of(verifier: str, password: str) -> bool:
-    """Tell whether a SCRAM verifier, as pg_authid holds it, is that of a password of plain ASCII."""
-    try:
-        scheme, parameters, keys = verifier.split("$")
-        iterations, salt = parameters.split(":")
-        stored = base64.b64decode(keys.split(":")[0])
-    except ValueError:
-        return False
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(iterations))
-    key = hmac.digest(salted, b"Client Key", "sha256")
-    return scheme == SCHEME and hmac.compare_digest(hashlib.sha256(key).digest(), stored)
 
 
 def _open(endpoint: str, settings: PublicationsSettings) -> Connection:

@@ -14,3 +14,7 @@ SELECT clock_timestamp(), current_setting('data_directory'), pg_notification_que
          ORDER BY a.xact_start LIMIT 1),
        coalesce(d.datcollversion <> pg_database_collation_actual_version(d.oid), false)
   FROM pg_database d WHERE d.datname = current_database();
+
+-- name: verifiers
+-- what the server keeps of the passwords of all who may log in
+SELECT r.rolname::text, r.rolpassword FROM pg_authid r WHERE r.rolcanlogin ORDER BY 1;

@@ -32,6 +32,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """A connection that keeps within bounds, one timer for its life; `crowd` counts all of a process."""
 
     crowd: ClassVar[Crowd]
+    message_s: ClassVar[float | None] = None
+    """How long a whole request may take where that is another time than a phone's."""
     details: ClassVar[Mapping[int, str]] = {400: "Bad Request", 413: "Too Large", 503: "Service Unavailable"}
     """A sentence for each problem that is told here."""
 
@@ -155,10 +157,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._paused_at is not None:
             return self._paused_at + MAX_PAUSE_S
         if self._reads_message:
-            return self._message_at + (MAX_HEAD_S if self._in_head else MAX_MESSAGE_S)
+            whole = self._message_at + (MAX_HEAD_S if self._in_head else self.message_s or MAX_MESSAGE_S)
+            return min(whole, self._active_at + self.timeout_keep_alive)
         if not self._is_at_rest:
             return float("inf")
-        return self._active_at + (self.timeout_keep_alive if self._has_asked else MAX_HEAD_S)
+        silent_s = self.timeout_keep_alive
+        return self._active_at + (silent_s if self._has_asked else min(silent_s, MAX_HEAD_S))
 
 
 def _bound_silence(transport: BaseTransport) -> None:

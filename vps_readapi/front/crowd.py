@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vps_readapi.addresses import find_network
+from vps_readapi.front.metrics import connections_total
 
 
 class Connected(Protocol):
@@ -48,7 +49,9 @@ class Crowd:
         is_full = len(self._there) >= self._most
         if (is_many and not self._displace(address)) or (is_full and not is_many and not self._displace()):
             self.refused += 1
+            connections_total.labels("refused").inc()
             return False
+        connections_total.labels("taken").inc()
         self._there[one] = address
         self._of_address[address] += 1
         return True
@@ -68,6 +71,7 @@ class Crowd:
         if idle is None:
             return False
         self.displaced += 1
+        connections_total.labels("displaced").inc()
         self.leave(idle)
         idle.give_way()
         return True

@@ -11,3 +11,9 @@ REQUESTS = MetricSpec(
 )
 
 requests_total = REQUESTS.counter()
+CONNECTIONS = MetricSpec(
+    "ponte_api_connections_total",
+    "connections that were taken, refused for want of room, or had to give way to another",
+    ("how",),
+)
+connections_total = CONNECTIONS.counter()

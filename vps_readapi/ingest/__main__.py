@@ -20,6 +20,8 @@ with need("api"):
     from vps_readapi.programs import run_service
 
 STOP_TIMEOUT_S = 5
+MESSAGE_S = 300.0
+"""How long an upload may take: a shop's line may bring 100 kB a second."""
 MAX_CONNECTIONS = 64
 """A worker has a few; whoever does nothing gives way to whoever comes."""
 KEEP_ALIVE_S = 65
@@ -38,7 +40,7 @@ def serve(settings: IngestSettings) -> int:
     crowd = Crowd(MAX_CONNECTIONS, MAX_CONNECTIONS, is_exempt=lambda _: False)
     config = uvicorn.Config(
         application,
-        http=type("Connection", (BoundedProtocol,), {"crowd": crowd}),
+        http=type("Connection", (BoundedProtocol,), {"crowd": crowd, "message_s": MESSAGE_S}),
         access_log=False,
         log_config=None,
         server_header=False,

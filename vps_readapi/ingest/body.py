@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from db.sync import MAX_BODY_BYTES, MAX_SENT_BYTES
 from vps_readapi.ingest.refusals import Reason, RefusalError
 
-PATIENCE_S = 60.0
-"""How long a body may take to arrive; a slow uplink brings 4 MB in that time."""
+PATIENCE_S = 25.0
+"""How long a body may take to arrive; before the connection is cut (30 s)."""
 _GZIP = 31
 """zlib's word for gzip with its header and check."""
 _ZSTD_WINDOW = 8 * 2**20

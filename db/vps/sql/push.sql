@@ -94,13 +94,22 @@ CREATE OR REPLACE TRIGGER settle AFTER INSERT OR UPDATE ON vitrine.heartbeat
   FOR EACH ROW EXECUTE FUNCTION push.settle();
 ALTER TABLE vitrine.heartbeat ENABLE ALWAYS TRIGGER settle;
 
--- Forget what is old: deletions of three days ago, parts whose last did not come within a day, and what was used once an
--- hour ago, when its time is long over.
+-- Forget what is old, some at a time: deletions of three days ago, parts whose last did not come within a day, and ids
+-- that were used an hour ago, when their time is long over. Whoever forgets waits for nobody who does so too.
 CREATE OR REPLACE FUNCTION push.sweep() RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$
-  DELETE FROM guard.tombstones WHERE buried_at < clock_timestamp() - interval '3 days';
-  DELETE FROM push.parts WHERE received_at < clock_timestamp() - interval '1 day';
-  DELETE FROM push.nonces WHERE used_at < clock_timestamp() - interval '1 hour'
+  DELETE FROM guard.tombstones AS t USING (
+    SELECT o.table_name, o.key FROM guard.tombstones AS o WHERE o.buried_at < now() - interval '3 days'
+     LIMIT 1000 FOR UPDATE SKIP LOCKED) AS old
+   WHERE t.table_name = old.table_name AND t.key = old.key;
+  DELETE FROM push.parts AS p USING (
+    SELECT o.source, o.part FROM push.parts AS o WHERE o.received_at < now() - interval '1 day'
+     LIMIT 1000 FOR UPDATE SKIP LOCKED) AS old
+   WHERE p.source = old.source AND p.part = old.part;
+  DELETE FROM push.nonces AS n USING (
+    SELECT o.id FROM push.nonces AS o WHERE o.used_at < now() - interval '1 hour'
+     LIMIT 1000 FOR UPDATE SKIP LOCKED) AS old
+   WHERE n.id = old.id
 $$;
 REVOKE EXECUTE ON FUNCTION push.sweep() FROM PUBLIC;
 
@@ -207,14 +216,15 @@ BEGIN
   PERFORM push.sweep();
   counted := '{}';
   SELECT CASE WHEN n.digest = $2 THEN 'replayed' ELSE 'reused' END INTO became FROM push.nonces AS n WHERE n.id = nonce;
-  IF became IS NULL AND body ? 'source' THEN
+  -- A batch is applied once by its position; a part that comes again may have been swept away meanwhile.
+  IF body ? 'source' AND became IS DISTINCT FROM 'reused' THEN
     became := push.judge(body);
   END IF;
   IF became IS NOT NULL THEN
     RETURN;
   END IF;
   IF nonce IS NOT NULL THEN
-    INSERT INTO push.nonces (id, digest) VALUES (nonce, digest);
+    INSERT INTO push.nonces (id, digest) VALUES (nonce, digest) ON CONFLICT DO NOTHING;
   END IF;
   became := 'taken';
   IF NOT body ? 'source' THEN

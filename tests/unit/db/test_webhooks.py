@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,11 +72,13 @@ def test_one_of_several_signatures_is_enough() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{ID: "msg_2"}, {TIMESTAMP: str(int(time.time()) - 7)}, {SIGNATURE: "v1,AAAA"}, {SIGNATURE: "v2,x v1"},
+    [{ID: "msg_2"}, {TIMESTAMP: "soon"}, {SIGNATURE: "v1,AAAA"}, {SIGNATURE: "v2,x v1"},
      {SIGNATURE: "ção"}],
 )  # fmt: skip
 def test_what_was_changed_on_the_way_is_refused(change: dict[str, str]) -> None:
     fields = sign_webhook(NEW, "msg_1", BODY)
+    if TIMESTAMP in change:
+        change = {TIMESTAMP: str(int(fields[TIMESTAMP]) + 7)}
     assert refusal([NEW], fields | change) == "signature"
     assert refusal([NEW], fields, BODY + b" ") == "signature"
     assert refusal([NEW], fields, b"\xff") == "signature"

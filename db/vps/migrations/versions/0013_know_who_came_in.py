@@ -3,7 +3,7 @@
 from db.migrate import run_script
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 # They hold what the former function gave; the routines, which are installed next, make them again.
 DROPPED = """

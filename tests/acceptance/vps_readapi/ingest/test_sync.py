@@ -118,6 +118,22 @@ def test_parts_appear_with_the_last_and_one_that_died_halfway_begins_again(
     assert [key for key, *_ in read_orders(window)] == [2, 3]
 
 
+def test_a_sender_that_is_elsewhere_or_was_followed_by_another_is_told(
+    running_ingest: RunningIngest, pushed_window: PushedWindow, window: Connection
+) -> None:
+    moved = running_ingest.push(batch(pushed_window, upsert(1, 5), after="0/1"))
+    assert (moved.status, moved.body["reason"]) == (409, "moved")
+    assert running_ingest.push(batch(pushed_window, upsert(1, 5))).status == 200
+    anew = "7400000000000000001/2"
+    assert running_ingest.push(batch(pushed_window, upsert(1, 6), source=anew, position="0/1")).status == 200
+    before = refused(running_ingest, "superseded")
+    late = running_ingest.push(batch(pushed_window, delete(1)))
+    assert (late.status, late.body["reason"]) == (409, "superseded")
+    assert refused(running_ingest, "superseded") == before + 1
+    assert running_ingest.ask_position().body == {"source": anew, "position": "0/1"}
+    assert [key for key, *_ in read_orders(window)] == [1]
+
+
 def test_a_list_of_any_window_tables_rows_is_taken(running_ingest: RunningIngest, window: Connection) -> None:
     photo = {"id": 3, "pedido_id": 7, "filename": "a.jpg", "criado_em": "2026-01-01T10:00:00Z", "versao": 5}
     answer = running_ingest.push_list([photo], table="imagens")
@@ -143,8 +159,8 @@ def test_todays_sgp_is_taken_unsigned_by_its_own_key_and_address(
     assert read_orders(window, "cliente, valor_total::text") == [("Agência Ção", "403.00")]
     gone = json.dumps([SGP_SENDS | {"deleted": True}]).encode()
     assert running_ingest.request("POST", path, gone, SGP_FIELDS).counts == (0, 0, 1)
-    # With X-Forwarded-For from this machine it comes from elsewhere.
-    elsewhere = running_ingest.request("POST", path, gone, SGP_FIELDS | {"x-forwarded-for": "198.51.100.1"})
+    fields = SGP_FIELDS | {"x-forwarded-for": "127.0.0.1"}
+    elsewhere = running_ingest.request("POST", path, gone, fields, source="127.0.0.2")
     assert (elsewhere.status, elsewhere.body["reason"]) == (403, "address")
 
 

@@ -190,6 +190,11 @@ name = "ponte_auth"
 
 [[roles]]
 on = "other"
+name = "ponte_push"
+settings = { statement_timeout = "50s" }
+
+[[roles]]
+on = "other"
 name = "ponte_watch"
 settings = { default_transaction_read_only = "on" }
 member_of = ["pg_monitor"]

@@ -181,6 +181,22 @@ def test_parts_that_died_halfway_begin_again_and_leave_nothing(push: Pusher, mir
     assert [key for key, *_ in read_orders(mirror)] == [4, 5]
 
 
+def test_a_part_that_was_kept_once_is_kept_again_by_the_same_request(
+    push: Pusher, mirror: Connection
+) -> None:
+    first, second = make_nonce(), make_nonce()
+    at = lsn(500)
+    push.take(upsert(1, 5), position=at, last=False, nonce=first)
+    push.take(upsert(2, 6), position=at, part=1, last=False, nonce=second)
+    for _ in range(2):
+        assert push.take(upsert(1, 5), position=at, last=False, nonce=first)[0] == "staged"
+        assert push.take(upsert(2, 6), position=at, part=1, last=False, nonce=second)[0] == "staged"
+    assert push.take(upsert(3, 7), position=at, part=2, nonce=first)[0] == "reused"
+    assert push.take(upsert(3, 7), position=at, part=2)[0] == "taken"
+    assert push.take(upsert(1, 5), position=at, last=False, nonce=first)[0] == "had"
+    assert [key for key, *_ in read_orders(mirror)] == [1, 2, 3]
+
+
 def test_what_is_old_is_swept(push: Pusher, mirror: Connection) -> None:
     push.take(upsert(1, 5), delete(1), last=False)
     push.take_list({"id": 1, "versao": 5, "deleted": True})

@@ -86,6 +86,7 @@ BAD: Mapping[str, tuple[ServerSeen, str]] = {
     "a passfile that can't be read": (passfile(readable=False), "passfile"),
     "a passfile that others may read": (passfile(mode=0o640), "passfile"),
     "a passfile of somebody else's": (passfile(owned=False), "passfile"),
+    "a password that is guessed": (seeing(weak=("ponte_watch (guessed)",)), "passwords"),
     "a wire that others hear": (seeing(wires={"sub_vps": "without sslmode=verify-full"}), "wire"),
 }
 

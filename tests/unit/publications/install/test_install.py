@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from db.errors import SettingsError
+from publications.decide.passwords import is_made_of
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.install.access import Access
 from publications.install.bundle import Bundle, pack
@@ -21,11 +22,11 @@ from publications.install.errors import InstallError
 from publications.install.given import feeder_files, operators_files, worker_files
 from publications.install.intranet import FEEDER, UNITS
 from publications.install.machine import Machine
-from publications.install.passwords import is_made_of
 from publications.install.secrets import Secrets
 from publications.install.services import render_unit
 from publications.install.shop import QUESTIONS, Shop, make_shop
 from publications.install.step import Step, carry_out, list_steps
+from vps_readapi.settings import ApiSettings
 
 pytestmark = pytest.mark.unit
 
@@ -170,6 +171,14 @@ def test_a_unit_names_its_machines_places_and_no_other(name: str) -> None:
     assert not re.search(r"(?<!/x)/(etc/ponte|var/lib/ponte|opt/ponte|usr/lib/postgresql)", text)
     service = "worker" if "reconcile" in name else re.sub(r"ponte-|\..*", "", name)
     assert name.endswith(".timer") or f"\nUser=loja-{service}\n" in text
+
+
+@pytest.mark.parametrize("name", ["ponte-api.service", "ponte-ingest.service", "ponte-https.service"])
+def test_what_strangers_reach_has_limits_on_the_machine_too(name: str) -> None:
+    text = render_unit(name, Machine(), bindir=Path("/x/pg")).text
+    assert re.search(r"^MemoryMax=\d+M$", text, re.MULTILINE)
+    [files] = re.findall(r"^LimitNOFILE=(\d+)$", text, re.MULTILINE)
+    assert int(files) > ApiSettings.model_fields["max_connections"].default
 
 
 def test_a_unit_for_the_usual_places_is_the_one_that_lies_in_the_repository() -> None:

@@ -94,8 +94,8 @@ def test_what_unpacks_to_more_than_is_taken_is_refused(encoding: str) -> None:
         (b"[]", "gzip"),
         (b"[]", "zstd"),
         (b"[]", "br"),
-        (gzip.compress(b"[]" * 999)[:-9], "gzip"),
-        (gzip.compress(b"[]") + b"x", "gzip"),
+        (gzip.compress(b"[]" * 999, mtime=0)[:-9], "gzip"),
+        (gzip.compress(b"[]", mtime=0) + b"x", "gzip"),
     ],
 )
 def test_what_is_not_in_the_coding_that_it_claims_is_refused(sent: bytes, encoding: str) -> None:
