@@ -76,15 +76,15 @@ def read_server(
     )
 
 
+def _find_weak(conn: Connection, known: Mapping[str, str]) -> list[str]:
+    return find_weak(dict(conn.execute(_SQL["verifiers"]).fetchall()), known)
+
+
 def read_file(path: Path, endpoint: str) -> FileSeen:
     """Look at SGP's SQLite file from outside. Raise SgpFileError."""
     return FileSeen(
         endpoint, read_signature(path).has_log, sqlite3.sqlite_version, has_fault=has_wal_reset_fault()
     )
-
-
-def _find_weak(conn: Connection, known: Mapping[str, str]) -> list[str]:
-    return find_weak(dict(conn.execute(_SQL["verifiers"]).fetchall()), known)
 
 
 def _is_here(conn: Connection, folder: Path) -> bool:
