@@ -78,7 +78,8 @@ def test_who_drips_is_let_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
                 while not ended.done():
                     writer.write(b"a: b\r\n")
                     await asyncio.sleep(0.02)
-            assert await asyncio.wait_for(ended, 30) == b""
+            with contextlib.suppress(ConnectionError):  # what it said last met a closed door
+                assert await asyncio.wait_for(ended, 30) == b""
             writer.close()
 
     asyncio.run(run())
