@@ -77,7 +77,8 @@ def put_windows_together(folder: Path) -> Sequence[Step]:
     return [
         Step(f"fetching {windows.ARTIFACT}", fetch, 600),
         Step("unpacking it", [*script, "unpack", windows.JAR]),
-        Step("fetching Windows' packages", windows.packages_command(CONSTRAINTS), 900),
+        Step("reading what is pinned", [*script, "pins", str(CONSTRAINTS)]),
+        Step("fetching Windows' packages", windows.packages_command(), 900),
         Step("building two small libraries", [*script, "link", str(need(MINGW))]),
         Step("making Wine's C: drive", [*script, "prefix", str(need(WINE))], 600),
     ]

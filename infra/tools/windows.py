@@ -1,6 +1,6 @@
 """Windows' own Python under Wine, with what Ponte's intranet side needs: how it is put together.
 
-`python windows.py unpack|link|prefix PATH` is what the steps run. docs/adr/0037 says what Wine shows.
+`python windows.py unpack|pins|link|prefix PATH` is what the steps run. docs/adr/0037 says what Wine shows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ PACKAGES = (
     "pytest-timeout", "rich", "sqlalchemy", "tzdata", "uvicorn",
 )  # fmt: skip
 """What the worker, the feeder, `ponte` and their tests need; named, as pip reads markers for this system."""
+PINS = "pins.txt"
+FOR_WINDOWS = " ; sys_platform == 'win32'"
 ENVIRONMENT = {
     "WINEARCH": "win64",
     "WINEDEBUG": "-all",
@@ -53,13 +55,20 @@ def version(constraints: Path) -> str:
     return f"{CPYTHON}-{hashlib.sha256(''.join(told).encode()).hexdigest()[:8]}"
 
 
-def packages_command(constraints: Path) -> Sequence[str]:
-    """Return what fetches the packages for Windows into `site`."""
+def packages_command() -> Sequence[str]:
+    """Return what fetches the packages for Windows into `site`, as pinned."""
     return [
         sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--upgrade",
         "--target", "site", "--platform", "win_amd64", "--python-version", "3.13",
-        "--implementation", "cp", "--only-binary=:all:", "--constraint", str(constraints), *PACKAGES,
+        "--implementation", "cp", "--only-binary=:all:", "--constraint", PINS, *PACKAGES,
     ]  # fmt: skip
+
+
+def pin(constraints: Path) -> None:
+    """Write all that is pinned without the markers of Windows, which pip would read for this system."""
+    lines = constraints.read_text(encoding="utf-8").splitlines()
+    pins = "\n".join(line.replace(FOR_WINDOWS, "") for line in lines)
+    Path(PINS).write_text(pins + "\n", encoding="utf-8")
 
 
 def unpack(jar: Path) -> None:
@@ -118,4 +127,10 @@ def _find_server(wine: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    {"unpack": lambda path: unpack(Path(path)), "link": link, "prefix": make_prefix}[sys.argv[1]](sys.argv[2])
+    steps = {
+        "unpack": lambda path: unpack(Path(path)),
+        "pins": lambda path: pin(Path(path)),
+        "link": link,
+        "prefix": make_prefix,
+    }
+    steps[sys.argv[1]](sys.argv[2])
