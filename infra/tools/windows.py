@@ -50,8 +50,9 @@ SITECUSTOMIZE = 'import sys\n\nsys.modules["_wmi"] = None  # Wine has none, and 
 
 
 def version(constraints: Path) -> str:
-    """Name a version that changes with all that goes in."""
-    told = [constraints.read_text(encoding="utf-8"), *PACKAGES, PRNG, SITECUSTOMIZE]
+    """Name a version that changes with all that goes in; an installed Ponte has no pins, and makes none."""
+    pinned = constraints.read_text(encoding="utf-8") if constraints.exists() else ""
+    told = [pinned, *PACKAGES, PRNG, SITECUSTOMIZE]
     return f"{CPYTHON}-{hashlib.sha256(''.join(told).encode()).hexdigest()[:8]}"
 
 

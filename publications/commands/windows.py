@@ -29,5 +29,5 @@ def print_commands(commands: Iterable[Command]) -> int:
     """Print each as a line for an administrator's command prompt; something is to be done."""
     for command in commands:
         print(to_line(command))
-    talk.print("nothing was done: type these as an administrator; docs/install.md says what comes between")
+    talk.print("nothing was done: type these as an administrator; the page on installing has the rest")
     return PENDING

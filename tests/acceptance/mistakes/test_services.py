@@ -211,7 +211,7 @@ WORKER: Table = {
     "worker, miniaturas among SGP's photos": Mistake(
         SERVES,
         USAGE,
-        f"{WRONG}PONTE_WORKER_STORAGE_DIR: .*it may not lie in the folder of sgp's photos.*",
+        f"{WRONG}PONTE_WORKER_STORAGE_DIR: .*it may not lie in the folder of SGP's photos.*",
         "set them",
         set_to(PONTE_WORKER_STORAGE_DIR="/photos/small"),
     ),

@@ -317,7 +317,7 @@ export interface paths {
         };
         /**
          * Read Miniatura
-         * @description Answer the picture; its key names one content for ever.
+         * @description Answer the picture, as long as the photo is there.
          */
         get: operations["read_miniatura_miniaturas__chave__get"];
         put?: never;

@@ -187,7 +187,7 @@ def test_no_order_is_buried_when_a_subscriber_leaves(road: Road) -> None:
 
 
 def test_a_large_city_enters_a_filter_whole(road: Road) -> None:
-    city = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
+    city = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=4_096))
     filtered = with_filter("status <> 'cancelado'")
     road.run("sgp", "UPDATE pedidos SET status = 'cancelado', cidade_cliente = %s WHERE id = 7", city)
     road.apply(filtered)

@@ -145,7 +145,8 @@ def test_every_metric_that_can_have_a_value_has_one(view: View) -> None:
         metrics.SLOT_UNDECLARED.name,
     }
     no_feeder_here = {metrics.FEEDING.name, metrics.LOOK.name, metrics.UNREAD.name}
-    assert empty <= unknown | counts | since_18 | rates | nobody_here | no_feeder_here
+    no_push_here = {metrics.PUSHING.name, metrics.TO_COPY.name}
+    assert empty <= unknown | counts | since_18 | rates | nobody_here | no_feeder_here | no_push_here
 
 
 def test_json_and_a_plugins_line_say_the_same(view: View) -> None:
