@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from publications.decide.columns import USUAL
 from publications.decide.findings import find_findings
 from publications.decide.spec import (
     EndpointSpec,
@@ -11,6 +12,7 @@ from publications.decide.spec import (
     PublishedTableSpec,
     SlotSpec,
     SubscriptionSpec,
+    Unusual,
 )
 from publications.decide.wanted import SourceColumn, SourceTables
 from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
@@ -148,3 +150,31 @@ def test_what_is_declared_is_pontes_whatever_its_name(declaration: Declaration) 
     target = EndpointSpec("vitrine", subscriptions={"loja_sub": subscription("loja_sub")})
     assert find(shop, source, target) == []
     assert len(find(declaration, source, target)) == len(tables) + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "told"),
+    [
+        ("sub_vps", "subtwophasestate", True),
+        ("sub_vps", "suborigin", False),
+        ("theirs", "subtwophasestate", False),
+        ("theirs", "suborigin", False),
+    ],
+)
+def test_what_no_alter_brings_back_is_told_of_ours_alone(
+    declaration: Declaration, name: str, column: str, told: bool
+) -> None:
+    usual = USUAL["pg_subscription"][column]
+    unusual = (Unusual("pg_subscription", name, column, "e"),)
+    found = find(declaration, EndpointSpec("vps", unusual=unusual))
+    assert found == (
+        [
+            (
+                f"subscription sub_vps on vps has {column} = e, not {usual.value}: {usual.means}",
+                "disable and drop it with slot_name = NONE, drop its slot, and run 'ponte apply':"
+                " all is copied again",
+            )
+        ]
+        if told
+        else []
+    )

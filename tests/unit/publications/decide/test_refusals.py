@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from publications.decide.facts import EndpointFacts, assume_facts
+from publications.decide.facts import EndpointFacts, UnfitKey, assume_facts
 from publications.decide.refusals.every import find_refusals
+from publications.decide.refusals.rows import UnfitKeyError
 from publications.decide.refusals.situation import Situation
 from publications.decide.spec import (
     EndpointSpec,
@@ -21,7 +22,13 @@ from publications.decide.spec import (
     SubscriptionSpec,
 )
 from publications.decide.wanted import Filter, SourceColumn, derive_wanted
-from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
+from publications.declare.declaration import (
+    STARTING_PATH,
+    Declaration,
+    Privacy,
+    parse_declaration,
+    read_declaration,
+)
 from publications.declare.names import TableName
 
 GOOD = EndpointFacts(
@@ -524,3 +531,57 @@ def test_every_reason_is_told_at_once_the_gravest_kind_first() -> None:
         "ServerTooOldError",
         "EncodingError",
     ]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fault", "fact", "hint"),
+    [
+        (None, "missing", "has no primary key", "ALTER TABLE vitrine.pedidos ADD PRIMARY KEY (id)"),
+        (
+            "late",
+            "deferrable",
+            "has the deferrable primary key late, which can't name a row",
+            "ALTER TABLE vitrine.pedidos DROP CONSTRAINT late, ADD PRIMARY KEY (id)",
+        ),
+        (
+            "half",
+            "invalid",
+            "has the primary key half, whose index is not valid",
+            "REINDEX TABLE CONCURRENTLY vitrine.pedidos",
+        ),
+    ],
+)
+def test_a_key_that_cannot_name_a_row_is_refused_with_what_mends_it(
+    constraint: str | None, fault: Literal["missing", "deferrable", "invalid"], fact: str, hint: str
+) -> None:
+    key = UnfitKey(TableName("vitrine", "pedidos"), constraint, fault)
+    [error] = find_refusals(situation(vps=replace(GOOD, unfit_keys=(key,))))
+    assert isinstance(error, UnfitKeyError)
+    assert error.fact == f"vps's table vitrine.pedidos {fact}"
+    assert error.hint == f"on vps: {hint}; then run 'ponte apply'"
+
+
+def test_a_source_table_without_a_fit_key_does_not_hide_the_next_ones_identity() -> None:
+    users, orders = TableName("public", "user"), TableName("public", "pedidos")
+    seen = situation(sgp=replace(GOOD, unfit_keys=(UnfitKey(orders, None, "missing"),)))
+    identities = {orders: IdentitySpec(frozenset()), users: IdentitySpec(frozenset(), full=True)}
+    seen.live["sgp"] = replace(seen.live["sgp"], identities=identities, keys={users: "id"})  # type: ignore[index]
+    facts = [error.fact for error in find_refusals(seen)]
+    assert [fact.split(" ")[2] for fact in facts] == ["public.pedidos", "public.user"]
+
+
+def test_a_table_that_sgps_file_has_not_is_named_and_hides_no_other() -> None:
+    text = STARTING_PATH.read_text(encoding="utf-8").replace('kind = "postgresql"', 'kind = "sqlite"')
+    seen = replace(situation(), declaration=parse_declaration(text, origin="test"))
+    orders, users = TableName("public", "pedidos"), TableName("public", "user")
+    source = {name: dict(columns) for name, columns in seen.source.items()}
+    source[orders] = {}
+    del source[users]["username"]
+    errors = find_refusals(replace(seen, source=source))
+    assert [error.fact for error in errors] == [
+        "sgp's file has no table pedidos",
+        "sgp has no column public.user.username",
+    ]
+    assert errors[0].hint == (
+        "if SGP has renamed it, rename it back; if it is gone, take it out of the declaration"
+    )

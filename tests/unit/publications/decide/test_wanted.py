@@ -22,7 +22,9 @@ from publications.decide.spec import (
 from publications.decide.wanted import (
     HEARTBEAT,
     Filter,
+    Filters,
     SourceColumn,
+    assume_source,
     derive_hops,
     derive_kept,
     derive_options,
@@ -307,3 +309,85 @@ def test_hops_say_which_table_goes_where_and_by_which_rows() -> None:
         keys={PEDIDOS: "id", IMAGENS: "id"},
         wheres={PEDIDOS: "(a = 1)"},
     )
+
+
+def fed(**changes: Any) -> Declaration:
+    """The same shop with SGP as a file."""
+    usual = declare(OPEN)
+    return usual.model_copy(update={"intake": usual.intake.model_copy(update={"kind": "sqlite"}), **changes})
+
+
+def test_a_file_is_carried_by_a_role_of_the_windows_that_may_land_and_no_more() -> None:
+    wanted = derive(fed(), "vitrine")
+    assert wanted.roles["in"] == RoleSpec("in")
+    everything = ("select", "insert", "update", "delete")
+    may = {
+        **dict.fromkeys((str(USERS), str(BEAT)), everything),
+        **dict.fromkeys(
+            ("vitrine.pedidos", "vitrine.imagens", "vitrine.usuarios", "vitrine.heartbeat"), everything
+        ),
+        **dict.fromkeys(
+            ("projection.dead_letters", "projection.fed_rows", "projection.unread_values", "projection.feed"),
+            everything,
+        ),
+        "projection.conflicts": ("select", "insert", "update"),
+        "projection.gaps": ("select", "insert", "delete"),
+    }
+    assert {grant for grant in wanted.grants if grant.role == "in"} == {
+        GrantSpec("in", GrantKind.FUNCTION, "pg_catalog.pg_try_advisory_lock(bigint)", "execute"),
+        *(
+            GrantSpec("in", GrantKind.SCHEMA, schema, "usage")
+            for schema in ("public", "ponte", "vitrine", "projection")
+        ),
+        *(
+            GrantSpec("in", GrantKind.TABLE, table, privilege)
+            for table, privileges in may.items()
+            for privilege in privileges
+        ),
+    }
+    elsewhere = derive(fed(), "vps1")
+    assert "in" not in elsewhere.roles
+    assert not [grant for grant in elsewhere.grants if grant.role == "in"]
+
+
+def test_a_files_columns_have_the_types_of_sgps_own_tables() -> None:
+    columns = assume_source({USERS: ("id", "is_admin", "novo"), TableName("public", "lost"): ("id",)})
+    assert columns == {
+        USERS: {
+            "id": SourceColumn("integer", built_in=True, in_key=True),
+            "is_admin": SourceColumn("boolean", built_in=True),
+            "novo": SourceColumn("text", built_in=True),
+        },
+        TableName("public", "lost"): {"id": SourceColumn("text", built_in=True, in_key=True)},
+    }
+
+
+def prove(endpoint: str, *tables: dict[str, Any], filters: Filters | None = None) -> set[tuple[str, str]]:
+    """Return which columns of which tables one that proves may read there."""
+    declaration = declare(export(1, *tables), roles=({"on": endpoint, "name": "who", "proves": True},))
+    wanted = derive(declaration, endpoint, filters=filters or {})
+    return {
+        (grant.target, grant.column)
+        for grant in wanted.grants
+        if grant.role == "who" and grant.kind is GrantKind.TABLE
+    }
+
+
+def test_who_proves_reads_at_each_end_what_travels_there_and_by_what_it_is_filtered() -> None:
+    orders = published(PEDIDOS, "pub_p", "id", "versao", where="numero > 5")
+    filters = {(PEDIDOS, "numero > 5"): Filter("(numero > 5)", frozenset({"numero"}))}
+    users = {("public.user", name) for name in ("id", "username", "xmin")}
+    assert prove("sgp", orders, filters=filters) == users
+    travels = {("vitrine.pedidos", "id"), ("vitrine.pedidos", "versao")}
+    assert prove("vitrine", orders, filters=filters) == {*users, *travels, ("vitrine.pedidos", "numero")}
+    assert prove("vps1", orders, filters=filters) == travels
+
+
+def test_who_proves_reads_of_what_is_sealed_the_key_and_version_and_who_wrote_what_has_none() -> None:
+    sealed = published(TableName("vitrine", "credenciais"), "pub_c", "user_id", "segredo", "versao")
+    plain = published(IMAGENS, "pub_i", "id", "path")
+    assert prove("vps1", sealed, plain) == {
+        ("vitrine.credenciais", "user_id"),
+        ("vitrine.credenciais", "versao"),
+        *(("vitrine.imagens", name) for name in ("id", "path", "xmin")),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vps_readapi.memory.notice import Told, is_visible, read_notice
+from vps_readapi.memory.notice import Told, find_untold, is_visible, read_notice
 from vps_readapi.memory.sql import Changes
 
 pytestmark = pytest.mark.unit
@@ -54,3 +54,18 @@ def test_what_was_told_is_not_told_again_and_all_else_is() -> None:
 )
 def test_what_a_snapshot_shows_was_told_with_it(xid: int, snapshot: str, visible: bool) -> None:
     assert is_visible(xid, snapshot) is visible
+
+
+@pytest.mark.parametrize(
+    ("notices", "untold"),
+    [
+        ([(7, 9), (8, 10), (9, 12)], {(8, 10), (9, 12)}),
+        ([(7, 9)], set()),
+        ([(8, 10), None], set()),
+        ([], set()),
+    ],
+)
+def test_what_is_named_before_it_was_asked_about_is_untold_unless_something_unnamed_changed(
+    notices: list[Told | None], untold: set[Told]
+) -> None:
+    assert find_untold(notices, "10:13:10,12") == untold
