@@ -14,7 +14,7 @@ import pytest
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.memory.bodies import GZIP, LARGE_BYTES, OWN_BYTES, ZSTD, Body
 from vps_readapi.memory.listing import Listing
-from vps_readapi.memory.memory import MAX_TOGETHER, Memory
+from vps_readapi.memory.memory import MAX_TOGETHER, Answers, Memory
 from vps_readapi.memory.people import People
 from vps_readapi.memory.sql import Changes, Clock
 from vps_readapi.memory.wanted import LIST, Wanted
@@ -175,6 +175,20 @@ def test_an_order_that_does_not_exist_is_nobodys_and_is_asked_for_again() -> Non
         return found, database.asked
 
     assert run(ask()) == ([None, None], [[100], [100]])
+
+
+def test_what_is_kept_what_is_read_and_what_is_not_there_are_counted_apart() -> None:
+    async def ask() -> Answers:
+        database = Database()
+        memory = make_memory(database.load)
+        for number in range(4):
+            database.let_go(number)
+        for target in (7, 7, 7, 7, 8, 8, 100, 100):
+            await memory.read(wanted(target), NOTHING)
+        return memory.answers
+
+    answers = run(ask())
+    assert (answers.read, answers.kept, answers.absent) == (2, 4, 2)
 
 
 def test_those_who_wait_are_told_of_a_failure_and_the_next_is_read_again() -> None:
