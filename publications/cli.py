@@ -193,7 +193,7 @@ def _add_proving(commands: argparse._SubParsersAction[Parser], after: Parser) ->
     one = commands.add_parser("resync", parents=[after], help="copy tables again over what is there")
     one.add_argument("table", metavar="TABLE|all", help="such as pedidos")
     one.set_defaults(run=_later("road", "resync_tables"))
-    one = commands.add_parser("recover", parents=[after], help="say which row stops apply, and clear the way")
+    one = commands.add_parser("recover", parents=[after], help="say what stops a hop, and clear the way")
     one.add_argument("--yes", action="store_true", help="write; else it only says what it would")
     one.set_defaults(run=_later("recover", "recover"))
 

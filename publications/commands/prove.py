@@ -48,7 +48,7 @@ def heal(arguments: argparse.Namespace) -> int:
         differing = sum(proof.differing for proof in proofs)
         talk.print(f"{differing} rows differ; nothing was written: 'ponte heal --yes' moves them")
         return OK if all(proof.proven for proof in proofs) else PENDING
-    print(_say_healed(healer.done))
+    print(say_healed(healer.done))
     left = sum(proof.unsettled for proof in proofs) + len(healer.done.passed)
     if left or not all(proof.following for proof in proofs):
         talk.print(f"{left} rows may be on their way, or could not be compared: see 'ponte verify'")
@@ -56,7 +56,8 @@ def heal(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _say_healed(done: Healed) -> str:
+def say_healed(done: Healed) -> str:
+    """Say how many rows were touched, and what crossed."""
     words = f"{done.written} rows written, {done.removed} removed, {done.stamped} sent anew"
     return f"{words}; {done.moved_bytes} bytes moved"
 

@@ -9,16 +9,20 @@ from collections.abc import Iterable
 from publications.act.apply import hold_lock
 from publications.act.endpoints import Endpoints
 from publications.act.perform import run_step
+from publications.act.renew import Renewal, find_renewal, renew
 from publications.act.stopped import Obstacle, find_obstacle, is_stopped, put_aside
 from publications.act.subscriptions import read_subscriptions
 from publications.commands import FAILED, OK, PENDING, talk
 from publications.commands.given import read_given
-from publications.commands.prove import say_key
+from publications.commands.prove import say_healed, say_key
 from publications.decide.changes.subscriptions import EnableSubscription
 from publications.declare.declaration import Export, Intake
 from publications.prove.fence import SlotFence
+from publications.prove.heal import Healer
+from publications.prove.pace import Pace
 from publications.prove.pairs import TablePair, derive_compared
 from publications.prove.sides import make_canonical
+from publications.prove.verify import make_prover
 from publications.prove.walk import PairWalk, make_walk
 from publications.settings import VerifySettings, read_settings
 
@@ -27,23 +31,48 @@ ATTEMPTS = 3
 
 
 def recover(arguments: argparse.Namespace) -> int:
-    """Look at each hop; with --yes also enable what is disabled and put rows aside."""
+    """Look at each hop; with --yes also begin anew, enable what is disabled and put rows aside."""
     declaration = read_given(arguments)
-    fence_s = VerifySettings.load().fence_seconds
+    settings = VerifySettings.load()
     with Endpoints(declaration, read_settings(declaration, os.environ)) as endpoints:
         for conn in endpoints.connections.values():
             make_canonical(conn)
         with hold_lock(endpoints):
-            return max(_recover_hop(endpoints, hop, fence_s, write=arguments.yes) for hop in declaration.hops)
+            return max(
+                _recover_hop(endpoints, hop, settings, write=arguments.yes) for hop in declaration.hops
+            )
 
 
-def _recover_hop(endpoints: Endpoints, hop: Intake | Export, fence_s: float, *, write: bool) -> int:
+def _renew(endpoints: Endpoints, renewal: Renewal, settings: VerifySettings, *, write: bool) -> int:
+    hop = renewal.hop
+    if not write:
+        print(
+            f"{hop.subscription}: slot {hop.slot} can give no more ({renewal.why}); with --yes it is made"
+            " anew, and the rows that differ are moved"
+        )
+        return PENDING
+    fence_s = settings.fence_seconds
+    prover = make_prover(endpoints.connections, Pace(settings.core_percent), fence_s=fence_s)
+    healer = Healer(endpoints.connections, fence_s=fence_s)
+    done = renew(endpoints, renewal, prover, healer)
+    print(f"{hop.subscription}: follows slot {hop.slot} anew; {say_healed(healer.done)}")
+    if not done:
+        talk.print(
+            "not all could be compared: run 'ponte recover --yes' again, or 'ponte apply' copies it all"
+        )
+    return OK if done else PENDING
+
+
+def _recover_hop(endpoints: Endpoints, hop: Intake | Export, settings: VerifySettings, *, write: bool) -> int:
+    fence_s = settings.fence_seconds
     source, target = endpoints.connections[hop.source], endpoints.connections[hop.target]
     pairs = [one for one in derive_compared(endpoints.declaration, hop) if isinstance(one, TablePair)]
     live = read_subscriptions(target).get(hop.subscription)
     if live is None:
         print(f"{hop.subscription}: there is none; 'ponte apply' makes it")
         return PENDING
+    if renewal := find_renewal(endpoints.read(), hop):
+        return _renew(endpoints, renewal, settings, write=write)
     if not live.enabled:
         if not write:
             print(f"{hop.subscription}: disabled; with --yes it is enabled")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from publications.decide.wanted import HEARTBEAT, SEALED, VERSION, Filters, find_where, key_of
-from publications.declare.declaration import Declaration, Export, Intake
+from publications.declare.declaration import Declaration, Export, Intake, PublishedTable
 from publications.declare.names import TableName
 
 
@@ -91,13 +91,18 @@ def derive_shown(declaration: Declaration) -> list[Shown]:
     return [Shown(intake.target, name, SHOWN[name]) for name in landed if name in SHOWN]
 
 
+def derive_beat(hop: Intake | Export) -> TablePair:
+    """Return a hop's heartbeat, which is moved with the rest where a hop begins anew."""
+    return next(_pair(hop, table, {}) for table in hop.tables if table.name.name == HEARTBEAT.name)
+
+
 def _pair_hop(hop: Intake | Export, filters: Filters) -> Iterable[TablePair]:
-    for table in hop.tables:
-        name = table.name
-        if name.name == HEARTBEAT.name:
-            continue
-        key = key_of(name)
-        columns = (key, *(column for column in table.columns if column != key))
-        subscription = hop.subscription if hop.kept_by == hop.slot else ""
-        where = find_where(table, filters)
-        yield TablePair(hop.source, hop.target, subscription, hop.kept_by, name, key, columns, where)
+    return (_pair(hop, table, filters) for table in hop.tables if table.name.name != HEARTBEAT.name)
+
+
+def _pair(hop: Intake | Export, table: PublishedTable, filters: Filters) -> TablePair:
+    key = key_of(table.name)
+    columns = (key, *(column for column in table.columns if column != key))
+    subscription = hop.subscription if hop.kept_by == hop.slot else ""
+    where = find_where(table, filters)
+    return TablePair(hop.source, hop.target, subscription, hop.kept_by, table.name, key, columns, where)
