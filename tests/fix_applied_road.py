@@ -20,11 +20,16 @@ from publications.act.subscriptions import read_subscriptions
 from publications.commands.step_words import describe
 from publications.ddl.subscriptions import subscriber_to_sql
 from publications.decide.changes.publications import CreateSlot
+from publications.decide.changes.roles import AlterRole, CreateRole
 from publications.decide.changes.subscriptions import CreateSubscription, SettleSubscription
 from publications.decide.spec import SlotSpec, SubscriptionSpec
 from tests.fix_clusters import NAMES, Servers, clone_all
 from tests.fix_road import Road, open_road
 
+ROLES = """
+SELECT rolname, rolreplication, rolsuper, rolcreatedb, rolcreaterole, rolconnlimit, rolconfig::text
+  FROM pg_roles WHERE rolname LIKE 'ponte%'
+"""
 COPIES, COPIES_NOTHING = "copy_data = true", "copy_data = false"
 
 
@@ -37,6 +42,8 @@ class RoadTemplate:
     """The template of each endpoint."""
     subscriptions: dict[str, SubscriptionSpec]
     """By endpoint."""
+    roles: frozenset[tuple[object, ...]]
+    """What the roles could do then: they are the servers', and some test may have left them otherwise."""
 
     @contextmanager
     def open(self, server_root: Path) -> Iterator[Road]:
@@ -45,6 +52,8 @@ class RoadTemplate:
             clone_all(replace(self.servers, templates=self.names)),
             open_road(self.servers, server_root) as road,
         ):
+            if not self.roles <= _read_roles(road):
+                _mend_roles(road)
             self._join(road)
             road.wait_arrival()
             yield road
@@ -66,6 +75,18 @@ class RoadTemplate:
                     run_step(session, SettleSubscription(endpoint, here))
 
 
+def _read_roles(road: Road) -> frozenset[tuple[object, ...]]:
+    return frozenset((name, *role) for name in NAMES for role in road.run(name, ROLES))
+
+
+def _mend_roles(road: Road) -> None:
+    """Have the servers' roles as declared, as `ponte apply` would."""
+    with road.session() as session:
+        for step in session.read().plan.steps:
+            if isinstance(step, CreateRole | AlterRole):
+                run_step(session, step)
+
+
 def _with_port(one: SubscriptionSpec, own: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     """Return its connection string on a road's own link; the declaration added keywords of its own."""
     return frozenset((dict(one.conninfo) | dict(own)).items())
@@ -79,12 +100,13 @@ def road_template(servers: Servers, server_root: Path) -> RoadTemplate:
         with open_road(servers, server_root) as road:
             road.apply()
             road.wait_arrival()
+            roles = _read_roles(road)
             live = {name: list(read_subscriptions(road._keep(name)).values()) for name in NAMES}
         for name in NAMES:
             with servers.connect(name, "postgres") as conn:
                 copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} IS_TEMPLATE true")
                 conn.execute(copy.format(sql.Identifier(names[name]), sql.Identifier(name)))
-    template = RoadTemplate(servers, names, {name: one for name, some in live.items() for one in some})
+    template = RoadTemplate(servers, names, {name: one for name, some in live.items() for one in some}, roles)
     with template.open(server_root) as road:
         reading = road.read()
         assert [describe(step) for step in reading.plan.steps] == []
