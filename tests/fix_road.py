@@ -128,11 +128,11 @@ def without_roles(road: Road, roles: Iterable[tuple[str, str]]) -> Iterator[None
     """Have the servers know no such roles, of those given by endpoint and name, for a block.
 
     Roles are the clusters', and databases that other tests are cloned from hold rights of theirs: so they are
-    renamed meanwhile, and what the block makes in their place is dropped.
+    renamed meanwhile, to what a plan takes for nobody's, and what the block makes in their place is dropped.
     """
     away = [(endpoint, role) for endpoint, role in roles if road.run(endpoint, FIND_ROLE, role)]
     for endpoint, role in away:
-        road.run(endpoint, f"ALTER ROLE {role} RENAME TO {role}_away")
+        road.run(endpoint, f"ALTER ROLE {role} RENAME TO away_{role}")
     try:
         yield
     finally:
@@ -140,7 +140,7 @@ def without_roles(road: Road, roles: Iterable[tuple[str, str]]) -> Iterator[None
             if road.run(endpoint, FIND_ROLE, role):
                 road.run(endpoint, f"DROP OWNED BY {role}")
                 road.run(endpoint, f"DROP ROLE {role}")
-            road.run(endpoint, f"ALTER ROLE {role}_away RENAME TO {role}")
+            road.run(endpoint, f"ALTER ROLE away_{role} RENAME TO {role}")
 
 
 def plan_lines(road: Road) -> list[str]:
