@@ -1,4 +1,4 @@
-"""Follow a source anew where its slot can give no more: rows are compared, and only what differs is moved.
+"""Go on where changes are lost for good: rows are compared, and only what differs is moved.
 
 `ponte apply` copies whole tables over what is there instead; so does who can't reach both ends.
 """
@@ -28,7 +28,7 @@ GONE = "it is gone"
 
 @dataclass(frozen=True)
 class Renewal:
-    """A hop that begins anew. steps: what comes before the comparison, in order."""
+    """A hop on which changes are lost. steps: what comes before the comparison, in order."""
 
     hop: Intake | Export
     why: str
@@ -38,14 +38,16 @@ class Renewal:
 
 
 def find_renewal(reading: Reading, hop: Intake | Export) -> Renewal | None:
-    """Return what begins a hop anew; None where it can go on from where it stands."""
+    """Return what begins a hop anew, or why it must be compared; None where it can go on as it stands."""
     steps = reading.plan.steps
     renewed = [step.why for step in steps if isinstance(step, RenewSlot) and _is_of(step, hop)]
     renewed += [GONE for step in steps if isinstance(step, CreateSlot) and _is_of(step, hop)]
-    if not renewed or hop.subscription not in reading.live[hop.target].subscriptions:
+    target = reading.live[hop.target]
+    if target.gap:
+        renewed.append(f"changes were lost between beats {target.gap.after_beat} and {target.gap.beat}")
+    if not renewed or hop.subscription not in target.subscriptions:
         return None
-    notes = reading.live[hop.target].gap_notes
-    return Renewal(hop, renewed[0], [step for step in steps if _is_of(step, hop)], notes)
+    return Renewal(hop, renewed[0], [step for step in steps if _is_of(step, hop)], target.gap_notes)
 
 
 def _is_of(step: Step, hop: Intake | Export) -> bool:

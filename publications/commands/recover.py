@@ -47,15 +47,15 @@ def _renew(endpoints: Endpoints, renewal: Renewal, settings: VerifySettings, *, 
     hop = renewal.hop
     if not write:
         print(
-            f"{hop.subscription}: slot {hop.slot} can give no more ({renewal.why}); with --yes it is made"
-            " anew, and the rows that differ are moved"
+            f"{hop.subscription}: what slot {hop.slot} gives is not all that was written ({renewal.why});"
+            " with --yes it is made anew if need be, and the rows that differ are moved"
         )
         return PENDING
     fence_s = settings.fence_seconds
     prover = make_prover(endpoints.connections, Pace(settings.core_percent), fence_s=fence_s)
     healer = Healer(endpoints.connections, fence_s=fence_s)
     done = renew(endpoints, renewal, prover, healer)
-    print(f"{hop.subscription}: follows slot {hop.slot} anew; {say_healed(healer.done)}")
+    print(f"{hop.subscription}: follows slot {hop.slot}; {say_healed(healer.done)}")
     if not done:
         talk.print(
             "not all could be compared: run 'ponte recover --yes' again, or 'ponte apply' copies it all"
