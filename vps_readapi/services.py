@@ -89,17 +89,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
         live=bool(settings.sgp_url),
     )
     loader = Loader(database, media)
-    memory = Memory(
-        settings.dsn.get_secret_value(),
-        people=People(policy),
-        load=loader.load,
-        listing=Listing(
-            loader.read_ids,
-            max_orders=settings.list_orders,
-            max_bytes=settings.list_mb * 2**20 // policy.forms,
-        ),
-        budget_bytes=settings.cache_mb * 2**20 // policy.forms,
-    )
+    memory = _make_memory(settings, loader, policy)
     events = Events(memory, database, max_streams=settings.max_streams, max_of_user=settings.max_user_streams)
     requests = Requests(verifier, cors_origins=settings.cors_origins)
     try:
@@ -137,6 +127,21 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                 )
     finally:
         await engine.dispose()
+
+
+def _make_memory(settings: ApiSettings, loader: Loader, policy: VisibilityPolicy) -> Memory:
+    """An order is kept in as many forms as there are ways to see it, each of which takes its part."""
+    return Memory(
+        settings.dsn.get_secret_value(),
+        people=People(policy),
+        load=loader.load,
+        listing=Listing(
+            loader.read_ids,
+            max_orders=settings.list_orders,
+            max_bytes=settings.list_mb * 2**20 // policy.forms,
+        ),
+        budget_bytes=settings.cache_mb * 2**20 // policy.forms,
+    )
 
 
 @asynccontextmanager
