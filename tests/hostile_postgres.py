@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.hostile import listening
+
 SSL_REQUEST = 80877103
 Talk = Callable[["Session"], None]
 
@@ -24,7 +26,7 @@ class Session:
     stopping: threading.Event
 
     def say(self, kind: bytes, body: bytes = b"") -> None:
-        self.sock.sendall(kind + struct.pack("!I", len(body) + 4) + body)
+        self.sock.sendall(message(kind, body))
 
 
 def message(kind: bytes, body: bytes = b"") -> bytes:
@@ -79,22 +81,8 @@ def run_hostile_postgres(talk: Talk, *, lets_in: bool = True) -> Iterator[Hostil
                 while self.request.recv(65536):
                     talk(Session(self.request, told.stopping))
 
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """Let the client go as it likes."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        told.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield told
-        finally:
-            told.stopping.set()
-            server.shutdown()
-            thread.join()
+    with listening(Handler, told.stopping) as told.port:
+        yield told
 
 
 def _begin(sock: socket.socket) -> None:

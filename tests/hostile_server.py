@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
+from tests.hostile import listening
+
 DRIP_S = 0.05
 
 
@@ -65,23 +67,8 @@ def run_hostile(trick: Trick) -> Iterator[HostileServer]:
                     told.asked.append(head.split(" ", 2)[1])
                     trick(Peer(self.request, told.asked[-1], told))
 
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-        def handle_error(self, *_: object) -> None:
-            """Let the other end go away as it likes."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        told.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield told
-        finally:
-            told.stopping.set()
-            server.shutdown()
-            thread.join()
+    with listening(Handler, told.stopping) as told.port:
+        yield told
 
 
 def _read_head(sock: socket.socket) -> str:
