@@ -61,7 +61,7 @@ ROUTINES: Mapping[History, Sequence[str]] = {
         "versions", "parsing", "items", "projection", "unlike", "reproject", "revocations", "photos", "watch",
         "push",
     ),
-    History.VPS: ("guard", "changes", "search", "sessions", "gaps", "tombstones", "push_rows", "push"),
+    History.VPS: ("guard", "changes", "search", "sessions", "gaps", "push_rows", "push"),
 }  # fmt: skip
 """The files of functions and triggers, each after those that it needs."""
 

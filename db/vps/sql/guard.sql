@@ -34,8 +34,27 @@ BEGIN
 END
 $$;
 
+-- A deletion is remembered for three days, with the version up to which its row is dead: what was sent before it
+-- and comes after it raises nobody.
+--
+-- After a row was deleted by apply, for what is pushed. Not for what apply brings next: where it is behind the push, it
+-- deletes what it is about to bring. What Ponte itself sweeps is no deletion at all: the same row may come again.
+CREATE OR REPLACE FUNCTION guard.bury() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET bytea_output = 'hex' AS $$
+BEGIN
+  IF pg_replication_origin_session_is_setup() THEN
+    INSERT INTO guard.tombstones AS t (table_name, key, versao)
+    VALUES (TG_TABLE_NAME, to_jsonb(OLD) ->> TG_ARGV[0], OLD.versao)
+    ON CONFLICT (table_name, key) DO UPDATE
+       SET versao = greatest(t.versao, excluded.versao), buried_at = excluded.buried_at;
+  END IF;
+  RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION guard.bury() FROM PUBLIC;
+
 -- Write the trigger function of one window table, with its columns as they are now, and attach all
--- three triggers.
+-- triggers.
 CREATE OR REPLACE FUNCTION guard.install(window_table regclass, key name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $install$
 DECLARE
@@ -86,6 +105,9 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION guard.announce()', window_table);
   EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER announce', window_table);
+  EXECUTE format('CREATE OR REPLACE TRIGGER bury AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION guard.bury(%L)',
+                 window_table, key);
+  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER bury', window_table);
   EXECUTE format('CREATE OR REPLACE TRIGGER refuse_local_write BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE '
                  'ON %s FOR EACH STATEMENT EXECUTE FUNCTION guard.refuse_local_write()', window_table);
 END
