@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -49,13 +50,13 @@ def reading_all_the_while(road: Road) -> Iterator[list[int]]:
             while not stopping.is_set():
                 seen.extend(row[0] for row in conn.execute(COUNT))
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield seen
-    finally:
-        stopping.set()
-        reader.join()
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        try:
+            yield seen
+        finally:
+            stopping.set()
+            reader.result()  # a read that failed fails the test
 
 
 @pytest.mark.parametrize("lose", [lose_wal, lose_slot, put_vitrine_back, put_vps_back])
