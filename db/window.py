@@ -41,6 +41,11 @@ RECEIVED_COLUMNS = frozenset({"cursor", "received_at"})
 Type = TypeEngine[Any] | type[TypeEngine[Any]]
 
 
+def find_key(table: str) -> str:
+    """Return the key's column of a table of the window."""
+    return KEYS.get(table, "id")
+
+
 def define_window(metadata: MetaData, *, received: bool) -> dict[str, Table]:
     """Add the window's tables to `metadata` and return them by name.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from db.intranet.models import LANDING_COLUMNS, LANDING_TYPES
-from db.window import KEYS, RECEIVED_COLUMNS
+from db.window import RECEIVED_COLUMNS, find_key
 from publications.decide.spec import (
     MEMBER_OF,
     ColumnSpec,
@@ -360,7 +360,7 @@ def derive_kept(declaration: Declaration, endpoint: str) -> dict[TableName, froz
 
 def key_of(table: TableName) -> str:
     """Return the key's column of a landing or window table."""
-    return KEYS.get(table.name, "id")
+    return find_key(table.name)
 
 
 def derive_hops(declaration: Declaration, filters: Filters) -> list[HopSpec]:

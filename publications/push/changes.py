@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from db.sync import Change, Delete, Truncate, Upsert
-from db.window import KEYS
+from db.window import find_key
 from publications.push import pgoutput
 from publications.push.pgoutput import Begin, Commit, Event, Relation, Unchanged
 from publications.push.published import Published
@@ -48,7 +48,7 @@ def parse_lsn(text: str) -> int:
 
 def key_of(relation: Relation) -> str:
     """Return the column that names a window table's row."""
-    return KEYS.get(relation.name, "id")
+    return find_key(relation.name)
 
 
 def translate(event: Event, find_row: FindRow) -> Iterator[Change]:

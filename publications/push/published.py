@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from db.window import KEYS
+from publications.decide.wanted import key_of
 from publications.declare.names import TableName
 
 
@@ -21,7 +21,7 @@ class Published:
     @property
     def key(self) -> str:
         """Return the column that names a row."""
-        return KEYS.get(self.table.name, "id")
+        return key_of(self.table)
 
     def select(self, *, key: bool = False) -> sql.Composed:
         """Return what reads its rows, or the one with a given key, as they are published."""

@@ -14,7 +14,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from db.sync import Batch, Delete, SgpPedido, Truncate, Upsert
-from db.window import KEYS, define_window
+from db.window import define_window, find_key
 from vps_readapi.ingest.printing import print_value
 from vps_readapi.ingest.refusals import Reason, RefusalError
 from vps_readapi.ingest.sgp import read_partial
@@ -112,7 +112,7 @@ class Folding:
         return {name: folded.describe() for name, folded in sorted(self.tables.items())}
 
     def _of(self, table: str) -> Folded:
-        return self.tables.setdefault(table, Folded(KEYS.get(table, "id")))
+        return self.tables.setdefault(table, Folded(find_key(table)))
 
     def _need(self, at: int, row: Mapping[str, str | None], name: str) -> str:
         value = row.get(name)
@@ -161,7 +161,7 @@ def fold_list(
         else:
             folding.upsert(table, at, printed)
     if partial:
-        folding.tables.setdefault(table, Folded(KEYS.get(table, "id")))
+        folding.tables.setdefault(table, Folded(find_key(table)))
     return {"tables": folding.describe(), "partial": partial}, folding.ignored
 
 

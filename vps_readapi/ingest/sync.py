@@ -19,7 +19,7 @@ from starlette.routing import Route
 from db.logs import log_event
 from db.outage import Outage
 from db.sync import CHANGES_PATH, POSITION_PATH, TABLE_PATH, Applied, Batch, Counts, FullRow, SgpPedido
-from db.window import KEYS
+from db.window import find_key
 from vps_readapi.ingest import metrics
 from vps_readapi.ingest.body import read_sent, unpack
 from vps_readapi.ingest.door import Door
@@ -69,7 +69,7 @@ class Read:
         """Return a field's name as the sender knows it."""
         if self.part is None:
             [table] = self.tables
-            return f"{wrong.place}.{wrong.field or KEYS.get(table, 'id')}"
+            return f"{wrong.place}.{wrong.field or find_key(table)}"
         change = f"changes.{wrong.place}." + (f"row.{wrong.field}" if wrong.field else "key")
         return change if wrong.part == self.part else f"parts.{wrong.part}.{change}"
 
