@@ -210,10 +210,12 @@ REVOKE EXECUTE ON FUNCTION push.take_list(jsonb) FROM PUBLIC;
 CREATE OR REPLACE FUNCTION push.take(nonce text, digest bytea, body jsonb, OUT became text, OUT counted jsonb)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog SET session_replication_role = 'replica' SET lock_timeout = '600ms'
-SET deadlock_timeout = '100ms' SET ponte.pushed = 'on' SET datestyle = 'ISO' SET timezone = 'UTC' SET bytea_output = 'hex' AS $$
+SET deadlock_timeout = '100ms' SET plan_cache_mode = 'force_generic_plan' SET ponte.pushed = 'on' SET datestyle = 'ISO' SET timezone = 'UTC' SET bytea_output = 'hex' AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(15015015);
-  PERFORM push.sweep();
+  IF EXISTS (SELECT FROM push.nonces AS n WHERE n.used_at < now() - interval '65 minutes') THEN
+    PERFORM push.sweep();
+  END IF;
   counted := '{}';
   SELECT CASE WHEN n.digest = $2 THEN 'replayed' ELSE 'reused' END INTO became FROM push.nonces AS n WHERE n.id = nonce;
   -- A batch is applied once by its position; a part that comes again may have been swept away meanwhile.

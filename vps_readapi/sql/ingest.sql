@@ -1,0 +1,11 @@
+-- name: take
+-- take a body, all or nothing
+SELECT became, counted FROM push.take(%(nonce)s::text, %(digest)s::bytea, %(body)s::jsonb);
+
+-- name: find_wrong
+-- the first value that its column can't hold, and where its change stands
+SELECT part, place, field FROM push.find_wrong(%(body)s::jsonb);
+
+-- name: position
+-- how far the newest source has come
+SELECT source, "position"::text FROM push.position();
