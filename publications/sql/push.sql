@@ -31,10 +31,6 @@ SELECT x::text FROM pg_snapshot_xip(pg_current_snapshot()) AS x;
 SELECT p.schemaname, p.tablename, p.attnames::text[], p.rowfilter
   FROM pg_publication_tables p WHERE p.pubname = ANY (%s) ORDER BY 1, 2;
 
--- name: applied
--- what `ponte apply` left of what is published, and who we are to be
-SELECT f.applied, w.source FROM push.look(%s) AS w, projection.fingerprints AS f WHERE f.endpoint = %s;
-
 -- name: tell_fault
 -- say why nothing goes out
 SELECT push.tell_fault(%s, %s, %s, %s);

@@ -207,11 +207,14 @@ REVOKE EXECUTE ON FUNCTION push.take_list(jsonb) FROM PUBLIC;
 
 -- Take a body, all of it or nothing, and say what became of it: `taken`, `staged`, or why nothing was done. nonce: the
 -- request's id, used up by what is done and by nothing else; NULL for one that is not signed. digest: the body's.
+--
+-- As with apply, readers see what was taken before a disk has it: whoever asked waits for that before he says it is done.
 CREATE OR REPLACE FUNCTION push.take(nonce text, digest bytea, body jsonb, OUT became text, OUT counted jsonb)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog SET session_replication_role = 'replica' SET lock_timeout = '600ms'
 SET deadlock_timeout = '100ms' SET plan_cache_mode = 'force_generic_plan' SET ponte.pushed = 'on' SET datestyle = 'ISO' SET timezone = 'UTC' SET bytea_output = 'hex' AS $$
 BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM pg_advisory_xact_lock(15015015);
   IF EXISTS (SELECT FROM push.nonces AS n WHERE n.used_at < now() - interval '65 minutes') THEN
     PERFORM push.sweep();

@@ -380,6 +380,19 @@ def test_a_body_that_says_that_it_is_too_large_is_not_read(running_ingest: Runni
 # ---------------------------------------------------------------- the database away
 
 
+def test_a_connection_that_broke_unnoticed_costs_no_push(
+    running_ingest: RunningIngest, pushed_window: PushedWindow, window: Connection
+) -> None:
+    for key in range(1, 4):
+        assert running_ingest.push(batch(pushed_window, upsert(key, 5))).counts == (1, 0, 0)
+        ended = window.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE application_name = 'ponte-ingest'"
+        ).fetchall()
+        assert ended
+        assert set(ended) == {(True,)}
+
+
 @pytest.mark.spoils
 def test_while_the_database_is_away_a_push_is_told_so_and_it_is_said_once(
     pushed_window: PushedWindow, servers: Servers, tmp_path: Path

@@ -209,6 +209,19 @@ def test_what_is_old_is_swept(push: Pusher, mirror: Connection) -> None:
     assert mirror.execute("SELECT FROM guard.tombstones").fetchall() == []
 
 
+def test_a_row_is_found_by_its_key_and_no_plan_is_forgotten(push: Pusher) -> None:
+    [declared] = push.conn.execute("SHOW session_replication_role").fetchone() or ()
+    assert declared == "replica"  # a change of it empties PostgreSQL's cache of plans
+    push.take(upsert(1, 5))
+    with push.conn.transaction():
+        assert push.take(upsert(1, 6), upsert(2, 7))[1]["pedidos"]["written"] == 2
+        scanned = push.conn.execute(
+            "SELECT relname, seq_scan FROM pg_stat_xact_all_tables"
+            " WHERE relname IN ('pedidos', 'tombstones') AND seq_scan > 0"
+        ).fetchall()
+    assert scanned == []
+
+
 # ---------------------------------------------------------------- deletions
 
 
