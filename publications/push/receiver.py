@@ -57,6 +57,10 @@ class MovedError(PushError):
     """The receiver stands elsewhere than we believed."""
 
 
+class OverfullError(PushError):
+    """What must appear at once is more than the receiver keeps waiting; sent again it still is."""
+
+
 class _Socket(Protocol):
     def settimeout(self, value: float | None, /) -> None: ...
     def recv_into(self, buffer: Any, /) -> int: ...
@@ -251,6 +255,13 @@ def _check_status(answer: _Answer) -> None:
         )
     if status == HTTPStatus.CONFLICT:
         raise MovedError(PushFault.STOPPED, f"the VPS stands at another position{said}", "it is asked again")
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
+        raise OverfullError(
+            PushFault.REJECTED,
+            f"what must appear at once is more than the VPS keeps: {status}{said}",
+            "let fewer rows or columns out, or run 'ponte transport replication'; it is tried again in an"
+            " hour, or at once when 'ponte push' is started again",
+        )
     if status in _BUSY:
         raise PushError(
             PushFault.UNREACHABLE,

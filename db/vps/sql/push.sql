@@ -137,14 +137,37 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.judge(jsonb) FROM PUBLIC;
 
--- Keep a part aside. Those that it follows are there; those that followed it are of a former try.
+-- How many bytes of parts may wait here, as they lie on the disk: of a first copy all rows do. A constant, since whoever
+-- holds the ingest could set anything else.
+CREATE OR REPLACE FUNCTION push.most_waiting() RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$ SELECT 1073741824::bigint $$;
+REVOKE EXECUTE ON FUNCTION push.most_waiting() FROM PUBLIC;
+
+-- Keep a part aside. Those that it follows are there; those that followed it are of a former try, and so are those of a
+-- first copy that the same vitrine has begun anew.
 CREATE OR REPLACE FUNCTION push.keep_part(body jsonb) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$
   DELETE FROM push.parts AS p WHERE p.source = body ->> 'source' AND p.part >= (body -> 'part')::integer;
+  DELETE FROM push.parts AS p
+   WHERE p.source <> body ->> 'source' AND split_part(p.source, '/', 1) = split_part(body ->> 'source', '/', 1)
+     AND NOT EXISTS (SELECT FROM push.positions AS o WHERE o.source IN (p.source, body ->> 'source'));
   INSERT INTO push.parts (source, part, "position", batch)
   VALUES (body ->> 'source', (body -> 'part')::integer, (body ->> 'position')::pg_lsn, body)
 $$;
 REVOKE EXECUTE ON FUNCTION push.keep_part(jsonb) FROM PUBLIC;
+
+-- Throw a source's parts away if more wait than may; tell whether they were.
+CREATE OR REPLACE FUNCTION push.shed(of text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  IF (SELECT sum(pg_column_size(p.batch)) FROM push.parts AS p) <= push.most_waiting() THEN
+    RETURN false;
+  END IF;
+  DELETE FROM push.parts AS p WHERE p.source = of;
+  RETURN true;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION push.shed(text) FROM PUBLIC;
 
 -- Take a batch's last part after those that were kept, and advance.
 CREATE OR REPLACE FUNCTION push.take_last(last jsonb) RETURNS jsonb
@@ -241,7 +264,7 @@ BEGIN
     RETURN;
   END IF;
   PERFORM push.keep_part(body);
-  became := 'staged';
+  became := CASE WHEN push.shed(body ->> 'source') THEN 'overfull' ELSE 'staged' END;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION push.take(text, bytea, jsonb) FROM PUBLIC;
