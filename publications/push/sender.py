@@ -119,7 +119,10 @@ class Sender:
         vitrine.check_published()
         vitrine.look()
         there = self._receiver.ask_position(uuid.uuid4().hex)
-        if (why := _why_anew(vitrine.standing, there)) is not None:
+        why = _why_anew(vitrine.standing, there)
+        if why is None and vitrine.is_behind(there):
+            why = "the vitrine was put back to an earlier time"
+        if why is not None:
             return self._copy(vitrine, why)
         log_event(log, "push_goes_on", position=there.position)
         return parse_lsn(there.position or NOWHERE)

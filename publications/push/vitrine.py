@@ -17,9 +17,10 @@ from db.engines import Connection, connect
 from db.errors import PonteError
 from db.published import read_applied
 from db.sqlfile import read_blocks
+from db.sync import Position
 from db.waiting import wait_until
 from publications.declare.names import TableName
-from publications.push.changes import Texts
+from publications.push.changes import Texts, parse_lsn
 from publications.push.pgoutput import Commit, Decoder, Event, Relation
 from publications.push.published import Published
 from publications.push.receiver import PushError, PushFault
@@ -115,6 +116,12 @@ class Vitrine:
     def wait(self, past: str, *, pause_s: float, longest_s: float) -> str:
         """Return up to where everything is written, as soon as that is behind a place, or after so long."""
         return self._value("wait", past, pause_s, longest_s)
+
+    def is_behind(self, there: Position) -> bool:
+        """Tell whether somebody has more of it than there is: then a backup was put back."""
+        if there.position is not None and parse_lsn(there.position) > parse_lsn(self._value("written")):
+            return True
+        return there.versao is not None and there.versao > int(self._value("given_versao", self._subscriber))
 
     def check_published(self) -> None:
         """Raise PushError unless what is published is what was applied."""

@@ -6,6 +6,14 @@ SELECT push.hold(%s);
 -- where the way stands
 SELECT source, arrived::text, slot, is_lost, is_new, publications FROM push.look(%s);
 
+-- name: given_versao
+-- the newest version that the vitrine has given
+SELECT push.given_versao(%s);
+
+-- name: written
+-- up to where the vitrine has written
+SELECT pg_current_wal_lsn();
+
 -- name: wait
 -- up to where the vitrine has written, as soon as that is behind a place
 SELECT push.wait(%s, %s, %s);

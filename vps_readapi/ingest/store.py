@@ -81,7 +81,10 @@ class Store:
         """Return how far the newest source has come here."""
         async with self._telling():
             rows = await self._questions.fetch(_SQL["position"], timeout_s=TIMEOUT_S)
-        return Position(source=rows[0][0], position=rows[0][1]) if rows else Position()
+        if not rows:
+            return Position()
+        source, position, versao = rows[0]
+        return Position(source=source, position=position, versao=versao)
 
     async def _name_wrong(self, body: dict[str, Any]) -> RefusalError:
         found = await self._questions.fetch(_SQL["find_wrong"], {"body": Jsonb(body)}, timeout_s=TIMEOUT_S)

@@ -11,5 +11,5 @@ SELECT pg_logical_emit_message(true, 'ponte', '');
 SELECT part, place, field FROM push.find_wrong(%(body)s::jsonb);
 
 -- name: position
--- how far the newest source has come
-SELECT source, "position"::text FROM push.position();
+-- how far the newest source has come, and the newest version that it has told
+SELECT source, "position"::text, push.held_versao() FROM push.position();

@@ -44,6 +44,16 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.look(text) FROM public;
 
+-- The newest version that this vitrine has given: whoever holds a newer one had it before a backup was put back.
+CREATE OR REPLACE FUNCTION push.given_versao(which text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM push.require(which);
+  RETURN (SELECT s.last_value FROM projection.versao_seq AS s);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION push.given_versao(text) FROM public;
+
 -- What has been committed up to a place and not been confirmed, as pgoutput writes it: whole transactions, the last
 -- of which may go far beyond so many changes.
 --

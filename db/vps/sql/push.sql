@@ -169,6 +169,21 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.shed(text) FROM PUBLIC;
 
+-- A first copy empties its tables. Deletions that are newer than all that it brings were told before a backup was put back:
+-- their rows may live again.
+CREATE OR REPLACE FUNCTION push.forget_deaths(last jsonb) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$
+  WITH body AS (
+    SELECT p.batch FROM push.parts AS p
+     WHERE p.source = last ->> 'source' AND p.part < (last -> 'part')::integer
+    UNION ALL SELECT last
+  ), newest AS (SELECT max((b.batch ->> 'seen')::bigint) AS versao FROM body AS b)
+  DELETE FROM guard.tombstones AS t USING newest AS n
+   WHERE greatest(t.versao, t.pushed) > n.versao
+     AND t.table_name IN (SELECT e.key FROM body AS b, jsonb_each(b.batch -> 'tables') AS e WHERE e.value ? 'emptied')
+$$;
+REVOKE EXECUTE ON FUNCTION push.forget_deaths(jsonb) FROM PUBLIC;
+
 -- Take a batch's last part after those that were kept, and advance.
 CREATE OR REPLACE FUNCTION push.take_last(last jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
@@ -181,6 +196,9 @@ BEGIN
   PERFORM push.lock_tables(ARRAY(
     SELECT jsonb_object_keys(p.batch -> 'tables') FROM push.parts AS p WHERE p.source = of
      UNION SELECT jsonb_object_keys(last -> 'tables')));
+  IF known IS NULL THEN
+    PERFORM push.forget_deaths(last);
+  END IF;
   FOR one IN
     (SELECT p.batch FROM push.parts AS p WHERE p.source = of AND p.part < (last -> 'part')::integer ORDER BY p.part)
      UNION ALL SELECT last
@@ -289,3 +307,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
   SELECT p.source, p."position" FROM push.positions AS p ORDER BY p.began_at DESC LIMIT 1
 $$;
 REVOKE EXECUTE ON FUNCTION push.position() FROM PUBLIC;
+
+-- The newest version that it has told: a vitrine that has given none so new was put back from a backup.
+CREATE OR REPLACE FUNCTION push.held_versao() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT p.versao FROM push.positions AS p ORDER BY p.began_at DESC LIMIT 1
+$$;
+REVOKE EXECUTE ON FUNCTION push.held_versao() FROM PUBLIC;
