@@ -1,4 +1,4 @@
-"""Catching up after a bulk change of SGP's, and the first copy: both hops beside one plain native subscription.
+"""Catching up after a bulk change of SGP's, and the first copy: both hops beside a plain native subscription.
 
 One is switched off while the other works, so that neither takes the other's processor; the rows are the same.
 """
