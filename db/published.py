@@ -6,7 +6,13 @@ publication is missing; so what `ponte apply` left is written down and looked at
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
+from typing import Any
+
+from psycopg.sql import SQL, Composed
 
 from db.engines import Connection
 from db.sqlfile import read_blocks
@@ -19,8 +25,25 @@ def read_fingerprint(conn: Connection) -> str:
 
     Needs no privilege; equal across PostgreSQL 15 to 18.
     """
-    rows = conn.execute(_SQL["published"]).fetchall()
-    return sha256(repr(rows).encode()).hexdigest()[:16]
+    return _digest(conn.execute(_SQL["published"]).fetchall())
+
+
+def read_applied(conn: Connection, subscriber: str, endpoint: str) -> tuple[str | None, str | None, str]:
+    """Ask, in a push's role and in one go, what `ponte apply` left, who pushes, and what is published."""
+    given = {"subscriber": subscriber, "endpoint": endpoint}
+    row = conn.execute(_ask_applied(), given).fetchone()
+    applied, source, published = row or (None, None, "[]")
+    rows = json.loads(published, object_pairs_hook=lambda pairs: tuple(value for _, value in pairs))
+    return applied, source, _digest(rows)
+
+
+@cache
+def _ask_applied() -> Composed:
+    return SQL(_SQL["applied"]).format(SQL(_SQL["published"].removesuffix(";")))
+
+
+def _digest(rows: Sequence[tuple[Any, ...]]) -> str:
+    return sha256(repr(list(rows)).encode()).hexdigest()[:16]
 
 
 def write_applied(vitrine: Connection, endpoint: str, fingerprint: str) -> None:

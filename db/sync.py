@@ -120,6 +120,8 @@ class Position(_Model):
 
     source: Source | None = None
     position: Lsn | None = None
+    versao: int | None = None
+    """The newest version that it was told by that source; an older receiver does not say."""
 
 
 def _strip_nul(text: str) -> str:

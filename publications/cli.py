@@ -15,7 +15,7 @@ from db.reasons import explain
 from publications.commands import OK
 from publications.declare.declaration import VARIABLE
 from publications.install.machine import Machine
-from publications.install.shop import QUESTIONS, Shop
+from publications.install.shop import FLAGS, QUESTIONS, Shop
 
 UNKNOWN = 3
 """The exit code of a monitoring plugin that could not look."""
@@ -156,7 +156,7 @@ def _add_texts(commands: argparse._SubParsersAction[Parser], after: Parser) -> N
 
 def _add_installing(commands: argparse._SubParsersAction[Parser]) -> None:
     one = commands.add_parser("init", help="make this server the intranet's end, and an archive for the VPS")
-    for name in QUESTIONS:
+    for name in (*QUESTIONS, *FLAGS):
         one.add_argument(f"--{name.replace('_', '-')}", help=Shop.model_fields[name].description)
     one.add_argument("--sgp-password-file", type=Path, metavar="FILE", help="else the password is asked for")
     one.add_argument("--answers", type=Path, metavar="FILE", help="all answers as TOML, as in shop.toml")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import pytest
 from psycopg import sql
@@ -25,7 +25,7 @@ from db.engines import Connection, connect
 from db.sync import CHANGES_PATH, POSITION_PATH, TABLE_PATH, Batch, Delete, SgpPedido, Truncate, Upsert
 from db.waiting import wait_until
 from db.webhooks import PREFIX, read_webhook_secret, sign_webhook
-from publications.declare.declaration import STARTING_PATH, read_declaration
+from publications.declare.declaration import STARTING_PATH, Role, read_declaration
 from tests.fix_clusters import Servers
 from tests.ports import find_free_port
 from vps_readapi.ingest.folding import fold_batch, fold_list
@@ -130,16 +130,20 @@ def pushed_window(servers: Servers) -> Iterator[PushedWindow]:
         conn.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
         try:
             conn.execute(sql.SQL("GRANT USAGE ON SCHEMA push TO {}").format(role))
-            for function in _list_functions():
-                conn.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.SQL(function), role))
+            declared = _read_role()
+            for grant in declared.grants:
+                function = sql.SQL(cast("LiteralString", grant.function))
+                conn.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(function, role))
+            for name, value in declared.settings.items():
+                conn.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(role, sql.Identifier(name), value))
             yield PushedWindow(dsn, make_conninfo(dsn, user=NAME, password="x"))
         finally:
             conn.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
 
 
-def _list_functions() -> Sequence[Any]:
+def _read_role() -> Role:
     [role] = [one for one in read_declaration(STARTING_PATH).roles if one.name == "ponte_push"]
-    return [one.function for one in role.grants]
+    return role
 
 
 @dataclass(frozen=True)

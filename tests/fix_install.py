@@ -31,7 +31,7 @@ ORDERS = len(DIRT) + 20
 RUN_S = 240
 EVERYWHERE = (15500, 19900)
 RUNNER = Path(__file__).with_name("unit_runner.py")
-SERVICES = ("postgres", "worker", "panel", "feeder", "api", "ingest", "https", "ssh")
+SERVICES = ("postgres", "worker", "panel", "feeder", "push", "api", "ingest", "https", "ssh")
 
 
 @dataclass(kw_only=True)

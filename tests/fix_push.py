@@ -24,7 +24,9 @@ from db import lifetime
 from db.window import TABLES
 from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
+from publications.act.transport import switch
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
+from publications.declare.rewrite import find_export
 from publications.push.vitrine import Vitrine
 from tests.fix_clusters import Servers, clone_all
 from tests.fix_road import ROLE_PASSWORD, Road, open_road
@@ -149,6 +151,18 @@ def open_pushed(databases: Servers, server_root: Path, declaration: Declaration)
         road.settings = replace(road.settings, passwords={**road.settings.passwords, **carriers})
         road.apply()
         yield road
+
+
+def switch_to(road: Road, declaration: Declaration) -> None:
+    """Have the VPS carried as a declaration says, by `ponte transport`."""
+    road.declaration = declaration
+    (a_password,) = set(road.settings.passwords.values())
+    carriers = dict.fromkeys(declaration.carriers, a_password)
+    road.settings = replace(road.settings, passwords={**road.settings.passwords, **carriers})
+    export = find_export(declaration, "vps")
+    assert export
+    with road.session() as session:
+        switch(session, export, report=road.steps.append, copied=lambda _: None, pushed=lambda *_: None)
 
 
 def push_dsn(road: Road) -> str:

@@ -16,6 +16,11 @@ SELECT p.pubname, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.puball
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
  ORDER BY p.pubname, n.nspname, c.relname;
 
+-- name: applied
+-- what apply left on an endpoint, who its push is, and what is published: {} is the question before
+SELECT f.applied, w.source, (SELECT coalesce(json_agg(row_to_json(p)), '[]') FROM ({}) AS p)::text
+  FROM push.look(%(subscriber)s) AS w, projection.fingerprints AS f WHERE f.endpoint = %(endpoint)s;
+
 -- name: write_applied
 -- what apply left on an endpoint
 INSERT INTO projection.fingerprints (endpoint, applied, applied_at)

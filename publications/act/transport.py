@@ -12,6 +12,7 @@ from publications.act.perform import run_step
 from publications.act.waits import POLL_S, STALL_S, CopyReport
 from publications.decide.changes.publications import DropSlot
 from publications.decide.changes.pushes import DropPush
+from publications.decide.changes.roles import AlterRole, RevokeGrants
 from publications.decide.changes.step import Step
 from publications.decide.changes.subscriptions import DropSubscription
 from publications.declare.declaration import Export
@@ -60,6 +61,10 @@ def _served(step: Step, export: Export) -> bool:
             return subscriber == export.target
         case DropSlot(slot=slot):
             return slot.name in {export.slot, f"{export.slot}_push"}
+        case AlterRole(role=role):
+            return role.name == export.role
+        case RevokeGrants(grants=grants):
+            return grants[0].role == export.role
         case _:
             return False
 

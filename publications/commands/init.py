@@ -26,7 +26,7 @@ from publications.install.intranet import Intranet, find_vps
 from publications.install.leave import Leaving
 from publications.install.machine import Machine
 from publications.install.secrets import Secrets
-from publications.install.shop import FILE, OF_KIND, QUESTIONS, Shop, make_shop, read_answers
+from publications.install.shop import FILE, FLAGS, OF_KIND, QUESTIONS, Shop, make_shop, read_answers
 from publications.install.step import carry_out, list_steps
 from publications.install.windows import install, remove
 from publications.settings import dsn_variable
@@ -97,9 +97,13 @@ def _find_answers(arguments: argparse.Namespace) -> dict[str, Any]:
         machine["folder"] = str(arguments.folder)
     told = read_answers(Path(machine.get("folder", Machine().folder)) / FILE)
     answers = {**told, **given, "machine": {**told.get("machine", {}), **machine}}
-    answers |= {name: value for name in QUESTIONS if (value := getattr(arguments, name)) is not None}
+    answers |= {
+        name: value for name in (*QUESTIONS, *FLAGS) if (value := getattr(arguments, name)) is not None
+    }
     if not arguments.yes:
         for name in QUESTIONS:
+            if name == "intranet" and answers.get("transport") == "push":
+                continue
             if name not in answers and OF_KIND.get(name) in {None, answers.get("kind")}:
                 answers |= _ask(name)
     return answers

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from publications.decide.anew import begins_anew, diff_anew
 from publications.decide.changes.change import Phase
 from publications.decide.changes.publications import DropSlot, SetPublishedTables
+from publications.decide.changes.pushes import DropPush
+from publications.decide.changes.roles import AlterRole, RevokeGrants
 from publications.decide.changes.step import Step
-from publications.decide.changes.subscriptions import CopyingStep, SettleSubscription
+from publications.decide.changes.subscriptions import CopyingStep, DropSubscription, SettleSubscription
 from publications.decide.diff import TABLE_COPY, diff_endpoint
 from publications.decide.row_moves import diff_flow
 from publications.decide.spec import EndpointSpec, HopSpec
@@ -53,6 +55,7 @@ def make_plan(
     steps = [_narrow_early(step, anew) for step in steps]
     steps += [step for hop in hops for step in diff_flow(hop, wanted, live)]
     steps += [step for step in dict.fromkeys(map(_settle, steps)) if step and step not in steps]
+    steps = _spare_carriers(steps, live)
     return Plan(tuple(sorted(steps, key=lambda step: (step.phase, _distance(step, order)))))
 
 
@@ -70,6 +73,42 @@ def _narrow_early(step: Step, anew: Collection[tuple[str, str]]) -> Step:
     if isinstance(step, SetPublishedTables) and (step.endpoint, step.publication.name) in anew:
         return replace(step, phase=Phase.PUBLICATIONS)
     return step
+
+
+def _spare_carriers(steps: list[Step], live: Mapping[str, EndpointSpec]) -> list[Step]:
+    """What carries rows until it is dropped keeps its role's rights until then: it may have to come back."""
+    going = {role for step in steps for role in _find_role(step, live)}
+    spared = {
+        step.role.name
+        for step in steps
+        if isinstance(step, AlterRole) and step.was.replication and not step.role.replication
+    }
+    spared |= {
+        live[step.endpoint].pushes[step.subscriber].role for step in steps if isinstance(step, DropPush)
+    }
+    both = [(step, _withdraw_late(step, going & spared)) for step in steps]
+    return [late for _, late in sorted(both, key=lambda pair: pair[0] is not pair[1])]
+
+
+def _find_role(step: Step, live: Mapping[str, EndpointSpec]) -> set[str]:
+    """Return whom a carrier that goes logs in as."""
+    match step:
+        case DropSubscription(endpoint=at, name=name):
+            return {value for key, value in live[at].subscriptions[name].conninfo if key == "user"}
+        case DropPush(endpoint=at, subscriber=subscriber):
+            return {live[at].pushes[subscriber].role}
+        case _:
+            return set()
+
+
+def _withdraw_late(step: Step, roles: Collection[str]) -> Step:
+    match step:
+        case AlterRole(role=role) if role.name in roles and not role.replication:
+            return replace(step, phase=Phase.WITHDRAWALS, drops=True)
+        case RevokeGrants(grants=grants) if grants[0].role in roles:
+            return replace(step, drops=True)
+        case _:
+            return step
 
 
 def _is_copying(target: EndpointSpec, subscription: str) -> bool:

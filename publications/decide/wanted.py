@@ -73,6 +73,7 @@ CARRIER_SETTINGS = {"temp_file_limit": "64MB"}
 _PUSHING = (
     "push.hold(text)",
     "push.look(text)",
+    "push.given_versao(text)",
     "push.peek(text, pg_lsn, integer)",
     "push.wait(pg_lsn, double precision, double precision)",
     "push.advance(text, pg_lsn, pg_lsn)",

@@ -69,6 +69,11 @@ class Access:
             return {"host": HOST, "port": shop.vitrine_port, "dbname": endpoint}
         return {"host": HOST, "port": shop.tunnel_port, "dbname": endpoint, "connect_timeout": PATIENT}
 
+    def pusher(self) -> str:
+        """Return how the push reaches the vitrine."""
+        export = self.export
+        return self.from_intranet(export.source, export.role, self.password(export.source, export.role))
+
     def intake_conninfo(self) -> str:
         """Return how the vitrine's server reaches SGP; its password is in the passfile."""
         passfile = self._passfile(self.shop.machine, self.declaration.intake)
@@ -103,7 +108,9 @@ class Access:
         )
 
     def vitrine_hba(self) -> str:
-        """Let the VPS's subscription in, to the one database."""
+        """Let the VPS's subscription in, to the one database, and nobody where rows are pushed."""
+        if self.shop.is_pushed:
+            return ""
         mask, kind = self.shop.vps.max_prefixlen, "hostssl" if self.shop.export_speaks_tls else "host"
         return f"{kind} {self.export.source} {self.export.role} {self.shop.vps}/{mask} scram-sha-256\n"
 

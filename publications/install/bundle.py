@@ -33,6 +33,10 @@ class Bundle(BaseModel):
     files: tuple[OwnedFile, ...]
     services: tuple[str, ...]
     """Units beside the database's."""
+    declaration: str = ""
+    """Where nobody comes from the intranet to make tables and roles: what these are to be."""
+    passwords: dict[str, str] = {}
+    """With it: of its roles."""
 
 
 def pack(bundle: Bundle, wheel: Path) -> bytes:

@@ -15,6 +15,7 @@ from publications.install.ssh import let_in
 from publications.settings import conninfo_variable, dsn_variable, password_variable, watch_variable
 
 CREDENTIAL_KEY, INGEST_KEY = "PONTE_CREDENTIAL_KEY", "PONTE_INGEST_KEY"
+PUSH_KEY, PUSH_SECRET = "PONTE_PUSH_API_KEY", "PONTE_PUSH_SECRET"
 S3_KEY, S3_READER_KEY = "PONTE_WORKER_S3_SECRET_ACCESS_KEY", "PONTE_API_S3_SECRET_ACCESS_KEY"
 DECLARATION = "sgp.toml"
 
@@ -36,11 +37,13 @@ def operators_secrets(access: Access) -> Iterator[OwnedFile]:
     server = () if intake.is_fed else (dsn_variable(intake.source),)
     for taken in filter(secrets.find, (*server, S3_KEY, S3_READER_KEY)):
         yield secrets.file(taken, secrets.find(taken) or "")
-    for endpoint in (intake.target, export.target):
+    near = (intake.target,) if export.is_pushed else (intake.target, export.target)
+    for endpoint in near:
         yield secrets.file(dsn_variable(endpoint), access.administrator(endpoint))
     if not intake.is_fed:
         yield secrets.file(conninfo_variable(intake.subscription), access.intake_conninfo())
-    yield secrets.file(conninfo_variable(export.subscription), access.export_conninfo())
+    if not export.is_pushed:
+        yield secrets.file(conninfo_variable(export.subscription), access.export_conninfo())
     for variable, dsn in watch_secrets(access).items():
         yield secrets.file(variable, dsn)
 
@@ -61,10 +64,12 @@ def where_the_file_is(shop: Shop) -> dict[str, str]:
 
 
 def watch_secrets(access: Access) -> dict[str, str]:
-    """Return how the panel reaches each database."""
+    """Return how the panel reaches each database; it knows what is pushed to by the push."""
+    pushed = {push.target for push in access.declaration.pushes}
     return {
         watch_variable(name): access.from_intranet(name, WATCH, access.password(name, WATCH))
         for name in access.declaration.watched
+        if name not in pushed
     }
 
 
@@ -81,8 +86,7 @@ def worker_files(access: Access) -> Iterator[OwnedFile]:
     settings |= where_the_file_is(shop)
     if shop.storage == "vps":
         own[INGEST_KEY] = access.secrets.once(INGEST_KEY)
-        host = f"[{shop.vps}]" if shop.vps.version == 6 else str(shop.vps)  # noqa: PLR2004
-        settings["PONTE_WORKER_VPS_URL"] = f"http://{host}:{shop.ingest_port}"
+        settings["PONTE_WORKER_VPS_URL"] = shop.ingest_url
     else:
         own[S3_KEY] = access.secrets.find(S3_KEY) or ""
         settings |= {
@@ -101,6 +105,23 @@ def feeder_files(access: Access) -> Iterator[OwnedFile]:
     settings = {VARIABLE: str(machine.folder / DECLARATION), **where_the_file_is(access.shop)}
     yield services.settings_of("feeder", machine, settings)
     yield from _secret_files(machine, "feeder", "feeder", {"PONTE_FEEDER_VITRINE_DSN": access.feeder()})
+
+
+def push_secrets(access: Access) -> dict[str, str]:
+    """Return what both ends of the push show each other, made once."""
+    return {
+        PUSH_KEY: access.secrets.once(PUSH_KEY),
+        PUSH_SECRET: access.secrets.once_webhook(PUSH_SECRET),
+    }
+
+
+def push_files(access: Access) -> Iterator[OwnedFile]:
+    """Yield the push's."""
+    machine = access.shop.machine
+    settings = {VARIABLE: str(machine.folder / DECLARATION), "PONTE_PUSH_URL": access.shop.ingest_url}
+    yield services.settings_of("push", machine, settings)
+    own = {**push_secrets(access), "PONTE_PUSH_VITRINE_DSN": access.pusher()}
+    yield from _secret_files(machine, "push", "push", own)
 
 
 def panel_files(access: Access) -> Iterator[OwnedFile]:
@@ -129,22 +150,33 @@ def vps_files(access: Access) -> Iterator[OwnedFile]:
     }
     if shop.storage == "s3":
         api[S3_READER_KEY] = secrets.find(S3_READER_KEY) or ""
-    yield access.export_passfile()
-    yield let_in(shop, secrets)
-    if shop.export_speaks_tls:
+    if not shop.is_pushed:
+        yield access.export_passfile()
+        yield let_in(shop, secrets)
+    if shop.export_speaks_tls and shop.intranet:
         certificate = pair_of(secrets, source, shop.intranet).certificate
         yield OwnedFile(path=machine.certificate(source), text=certificate)
     yield services.settings_of("api", machine, {**services.small_settings(), **_api_settings(access)})
     yield from _secret_files(machine, "api", "api", api)
-    if shop.storage == "vps":
-        ingest = {
-            "PONTE_INGEST_MEDIA_DIR": str(machine.miniaturas),
-            "PONTE_INGEST_HOST": str(shop.vps),
-            "PONTE_INGEST_PORT": str(shop.ingest_port),
-        }
-        yield services.settings_of("ingest", machine, ingest)
-        yield from _secret_files(machine, "ingest", "ingest", {INGEST_KEY: secrets.once(INGEST_KEY)})
+    if shop.storage == "vps" or shop.is_pushed:
+        yield from _ingest_files(access)
     yield OwnedFile(path=machine.folder / "Caddyfile", text=_caddyfile(access))
+
+
+def _ingest_files(access: Access) -> Iterator[OwnedFile]:
+    shop, machine = access.shop, access.shop.vps_machine
+    settings = {
+        "PONTE_INGEST_HOST": "127.0.0.1" if shop.is_behind_caddy else str(shop.vps),
+        "PONTE_INGEST_PORT": str(shop.ingest_port),
+    }
+    own: dict[str, str] = {}
+    if shop.storage == "vps":
+        settings["PONTE_INGEST_MEDIA_DIR"] = str(machine.miniaturas)
+        own[INGEST_KEY] = access.secrets.once(INGEST_KEY)
+    if shop.is_pushed:
+        own |= {**push_secrets(access), "PONTE_INGEST_DSN": access.on_vps("ponte_push")}
+    yield services.settings_of("ingest", machine, settings)
+    yield from _secret_files(machine, "ingest", "ingest", own)
 
 
 def _api_settings(access: Access) -> dict[str, str]:
@@ -169,7 +201,20 @@ def _caddyfile(access: Access) -> str:
     elsewhere = "    auto_https disable_redirects\n" if ":" in access.shop.site else ""
     return (
         f"{{\n    admin off\n    skip_install_trust\n{elsewhere}}}\n\n"
-        f"{access.shop.public_url} {{\n    reverse_proxy 127.0.0.1:{access.shop.api_port}\n}}\n"
+        f"{access.shop.public_url} {{\n{_pushed_routes(access.shop)}"
+        f"    reverse_proxy 127.0.0.1:{access.shop.api_port}\n}}\n"
+    )
+
+
+def _pushed_routes(shop: Shop) -> str:
+    """Without a tunnel what is signed comes by the public name: what is pushed, and uploads of miniaturas."""
+    if not shop.is_behind_caddy:
+        return ""
+    ingest = f"127.0.0.1:{shop.ingest_port}"
+    return (
+        "    @sync path /internal/sync/* /miniaturas\n"
+        "    @uploads {\n        method PUT DELETE\n        path /miniaturas/*\n    }\n"
+        f"    reverse_proxy @sync {ingest}\n    reverse_proxy @uploads {ingest}\n"
     )
 
 

@@ -18,7 +18,7 @@ from publications.install import services, ssh
 from publications.install.cluster import UNIT
 from publications.install.errors import InstallError
 from publications.install.folders import drop_all
-from publications.install.intranet import FEEDER, SERVICES, UNITS
+from publications.install.intranet import FEEDER, PUSH, SERVICES, UNITS
 from publications.install.machine import Machine
 from publications.install.roles import drop_role
 from publications.install.step import Step
@@ -45,7 +45,7 @@ class Leaving:
     def steps(self, *, delete_data: bool) -> Iterator[Step]:
         """Yield what is to be so, in order."""
         is_fed = self.declaration.intake.is_fed
-        for name in (FEEDER, *UNITS, ssh.UNIT):
+        for name in (FEEDER, PUSH, *UNITS, ssh.UNIT):
             yield services.remove(name, self.machine)
         if not is_fed:
             yield self._leave_subscription()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from db.webhooks import PREFIX
 from publications.install.machine import SECRET, OwnedFile
 
 BYTES = 32
@@ -41,6 +43,14 @@ class Secrets:
         found = self.find(variable)
         if found is None:
             self.keep(variable, found := secrets.token_urlsafe(BYTES))
+        return found
+
+    def once_webhook(self, variable: str) -> str:
+        """Return one as Standard Webhooks has it, made when it is first asked for."""
+        found = self.find(variable)
+        if found is None:
+            found = PREFIX + base64.b64encode(secrets.token_bytes(BYTES)).decode()
+            self.keep(variable, found)
         return found
 
     def keep(self, variable: str, value: str, *, whole: bool = False) -> None:

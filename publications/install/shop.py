@@ -22,12 +22,14 @@ from pydantic import (
 )
 
 from db.errors import SettingsError, begin_low, word
-from publications.declare.declaration import IntakeKind
+from publications.declare.declaration import IntakeKind, Transport
 from publications.install.machine import Machine, PlainPath
 
 FILE = "shop.toml"
 HOMES = ("/home", "/root", "/run/user")
 """What ProtectHome hides from services."""
+FLAGS = ("transport", "push_url")
+"""What is told by whoever wants it otherwise than most, and not asked."""
 QUESTIONS = ("kind", "sgp", "sgp_file", "media", "intranet", "vps", "public_url", "wheel", "storage")
 """What a shop is asked, in order; the rest is told in a file by who wants it otherwise."""
 OF_KIND: Mapping[str, IntakeKind] = {"sgp": "postgresql", "sgp_file": "sqlite"}
@@ -47,14 +49,25 @@ class Shop(BaseModel):
     )
     sgp_file: PlainPath | None = Field(None, description="SGP's SQLite file, such as /srv/sgp/sgp.db")
     media: PlainPath = Field(description="SGP's folder of photos (MEDIA_ROOT)")
-    intranet: IPvAnyAddress = Field(description="this server's IP address in the tunnel, as the VPS sees it")
-    vps: IPvAnyAddress = Field(description="the VPS's IP address in the tunnel, as this server sees it")
+    intranet: IPvAnyAddress | None = Field(
+        None, description="this server's IP address in the tunnel, as the VPS sees it"
+    )
+    """Not told where rows are pushed: the VPS comes nowhere."""
+    vps: IPvAnyAddress = Field(
+        description="the VPS's IP address as this server sees it, in the tunnel if there is one"
+    )
     public_url: str = Field(
         pattern=r"^https://[^\s/?#]+$",
         description="where phones reach the VPS, such as https://vitrine.loja.com.br",
     )
     wheel: PlainPath = Field(description="the file of Ponte's wheel, which goes to the VPS")
     storage: Literal["vps", "s3"] = Field("vps", description="where miniaturas lie: vps or s3")
+    transport: Transport = Field("replication", description="how rows reach the VPS: replication or push")
+    push_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+)?$",
+        description="with push: where its ingest is reached; else public_url, behind Caddy",
+    )
     s3_bucket: str = ""
     s3_endpoint_url: str = Field("", pattern=r"^(https?://[^\s/?#]+)?$")
     s3_region: str = "us-east-1"
@@ -111,6 +124,12 @@ class Shop(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _check_transport(self) -> Self:
+        if self.intranet is None and not self.is_pushed:
+            raise ValueError("where rows are replicated, intranet has to be told")
+        return self
+
+    @model_validator(mode="after")
     def _check_storage(self) -> Self:
         needed = (self.s3_bucket, self.s3_endpoint_url, self.s3_access_key_id, self.s3_reader_key_id)
         if self.storage == "s3" and not all(needed):
@@ -121,6 +140,24 @@ class Shop(BaseModel):
     def is_fed(self) -> bool:
         """Tell whether SGP's data lies in a file, which the feeder reads."""
         return self.kind == "sqlite"
+
+    @property
+    def is_pushed(self) -> bool:
+        """Tell whether the VPS comes to nothing here, and nobody here to its database."""
+        return self.transport == "push"
+
+    @property
+    def is_behind_caddy(self) -> bool:
+        """Tell whether the ingest is reached by the public name."""
+        return self.is_pushed and not self.push_url
+
+    @property
+    def ingest_url(self) -> str:
+        """Where this server reaches the VPS's ingest."""
+        if self.is_pushed:
+            return self.push_url or self.public_url
+        host = f"[{self.vps}]" if self.vps.version == 6 else str(self.vps)  # noqa: PLR2004
+        return f"http://{host}:{self.ingest_port}"
 
     @property
     def has_moved(self) -> bool:
@@ -141,7 +178,7 @@ class Shop(BaseModel):
     @property
     def export_speaks_tls(self) -> bool:
         """Tell whether both ends do: a distribution's programs do, the wheel's leave it to the tunnel."""
-        return self.vps_bindir is not None and self.bindir is not None
+        return self.vps_bindir is not None and self.bindir is not None and not self.is_pushed
 
     @property
     def site(self) -> str:

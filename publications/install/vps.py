@@ -14,18 +14,22 @@ from publications.install.errors import InstallError
 from publications.install.folders import drop_all
 from publications.install.machine import OwnedFile, make_owned_folder, write_files
 from publications.install.step import Step
+from publications.install.window import Window
 
 HTTPS = "ponte-https.service"
 
 
 def make_vps(bundle: Bundle) -> Iterator[Step]:
     """Yield what is to be so, in order."""
-    machine = bundle.machine
-    yield from make_accounts(machine, [SERVICE, "ssh", *_names(bundle)])
+    machine, cluster = bundle.machine, _cluster(bundle)
+    yield from make_accounts(machine, _accounts(bundle))
     yield check_python(machine, "api")
-    yield from _cluster(bundle).steps()
+    yield from cluster.steps()
+    if bundle.declaration:
+        yield from Window(bundle, cluster.dsn()).steps()
     yield make_owned_folder(machine.miniaturas, machine.account("ingest"), 0o755)
-    yield make_owned_folder(machine.data / "ssh", machine.account("ssh"), 0o700)
+    if not bundle.declaration:
+        yield make_owned_folder(machine.data / "ssh", machine.account("ssh"), 0o700)
     yield make_owned_folder(machine.data / "https", machine.account("https"), 0o700)
     again = services.restart(bundle.services)
     yield write_files("settings and secrets of the services", bundle.files, after=again)
@@ -39,7 +43,13 @@ def leave_vps(bundle: Bundle, *, delete_data: bool) -> Iterator[Step]:
     for name in (*reversed(bundle.services), UNIT):
         yield services.remove(name, bundle.machine)
     if delete_data:
-        yield from drop_all(bundle.machine, [SERVICE, "ssh", *_names(bundle)])
+        yield from drop_all(bundle.machine, _accounts(bundle))
+
+
+def _accounts(bundle: Bundle) -> list[str]:
+    """Nobody comes by SSH where the archive itself knows what the database is to be."""
+    ssh = [] if bundle.declaration else ["ssh"]
+    return [SERVICE, *ssh, *_names(bundle)]
 
 
 def _names(bundle: Bundle) -> list[str]:

@@ -10,7 +10,7 @@ import http.client
 import io
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -57,6 +57,10 @@ class MovedError(PushError):
     """The receiver stands elsewhere than we believed."""
 
 
+class OverfullError(PushError):
+    """What must appear at once is more than the receiver keeps waiting; sent again it still is."""
+
+
 class _Socket(Protocol):
     def settimeout(self, value: float | None, /) -> None: ...
     def recv_into(self, buffer: Any, /) -> int: ...
@@ -94,6 +98,36 @@ class _BoundedSocket:
         return io.BufferedReader(_BoundedReader(self._sock, self._deadline))
 
 
+class _Held(http.client.HTTPConnection):
+    """A head waits for its body: alone it would be a packet of its own, and wake everybody twice."""
+
+    held = b""
+
+    def send(self, data: Any) -> None:
+        """Hold what `endheaders` would send."""
+        self.held = bytes(data)
+
+
+class _HeldSecurely(http.client.HTTPSConnection):
+    """The same, by TLS."""
+
+    held = b""
+    send = _Held.send
+
+
+def _idle() -> None:
+    """Do nothing meanwhile."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    method: str
+    target: str
+    fields: Mapping[str, str]
+    body: bytes
+    meanwhile: Callable[[], None]
+
+
 @dataclass(frozen=True)
 class _Answer:
     status: int
@@ -109,7 +143,7 @@ class Receiver:
         self._host, self._port = found.hostname or "", found.port
         self._secure, self._prefix = found.scheme == "https", found.path
         self._api_key, self._secret, self._answer_s = api_key, secret, answer_s
-        self._conn: http.client.HTTPConnection | None = None
+        self._conn: _Held | _HeldSecurely | None = None
         self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
 
     def close(self) -> None:
@@ -122,11 +156,16 @@ class Receiver:
         """Return how far the receiver has what source. Raise PushError."""
         return _read(Position, self._ask("GET", POSITION_PATH, webhook_id, b""))
 
-    def push(self, webhook_id: str, body: bytes) -> Applied:
-        """Send one batch. Raise PushError; MovedError where the receiver stands elsewhere."""
-        return _read(Applied, self._ask("POST", CHANGES_PATH, webhook_id, body))
+    def push(self, webhook_id: str, body: bytes, *, meanwhile: Callable[[], None] = _idle) -> Applied:
+        """Send one batch. Raise PushError; MovedError where the receiver stands elsewhere.
 
-    def _ask(self, method: str, path: str, webhook_id: str, body: bytes) -> _Answer:
+        meanwhile: is done between the sending and the answer, perhaps more than once.
+        """
+        return _read(Applied, self._ask("POST", CHANGES_PATH, webhook_id, body, meanwhile))
+
+    def _ask(
+        self, method: str, path: str, webhook_id: str, body: bytes, meanwhile: Callable[[], None] = _idle
+    ) -> _Answer:
         fields = {
             API_KEY_FIELD: self._api_key,
             "accept-encoding": "identity",
@@ -137,7 +176,7 @@ class Receiver:
         if body:
             fields |= {"content-encoding": "zstd", "content-length": str(len(packed))}
         try:
-            answer = self._ask_twice(method, self._prefix + path, fields, packed)
+            answer = self._ask_twice(_Question(method, self._prefix + path, fields, packed, meanwhile))
         except (OSError, http.client.HTTPException, ssl.SSLError) as error:
             self.close()
             raise PushError(
@@ -145,39 +184,42 @@ class Receiver:
                 f"the VPS's ingest does not answer: {str(error) or type(error).__name__}",
                 "check PONTE_PUSH_URL, the way there, and that the ingest is up on the VPS",
             ) from error
+        except BaseException:
+            self.close()  # an answer may be under way that nobody reads
+            raise
         if answer.closes:
             self.close()
         _check_status(answer)
         return answer
 
-    def _ask_twice(self, method: str, target: str, fields: dict[str, str], body: bytes) -> _Answer:
+    def _ask_twice(self, question: _Question) -> _Answer:
         """Ask, once more if the connection was one that the receiver had closed meanwhile."""
         kept = self._conn is not None
         try:
-            return self._ask_once(method, target, fields, body)
+            return self._ask_once(question)
         except (http.client.RemoteDisconnected, ConnectionError):
             self.close()
             if not kept:
                 raise
-            return self._ask_once(method, target, fields, body)
+            return self._ask_once(question)
 
-    def _ask_once(self, method: str, target: str, fields: dict[str, str], body: bytes) -> _Answer:
+    def _ask_once(self, question: _Question) -> _Answer:
         deadline = time.monotonic() + self._answer_s
         conn = self._conn = self._conn or self._connect()
         if conn.sock is None:
             raise ConnectionError("not connected")
-        conn.putrequest(method, target, skip_accept_encoding=True)
-        for name, value in fields.items():
+        conn.putrequest(question.method, question.target, skip_accept_encoding=True)
+        for name, value in question.fields.items():
             conn.putheader(name, value)
-        conn.sock.settimeout(_left_s(deadline))
         conn.endheaders()
-        for piece in _cut(body):
+        for piece in _cut(conn.held + question.body):
             conn.sock.settimeout(_left_s(deadline))
-            conn.send(piece)
+            conn.sock.sendall(piece)
+        question.meanwhile()
         return self._read_answer(conn, deadline)
 
-    def _connect(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+    def _connect(self) -> _Held | _HeldSecurely:
+        kind = _HeldSecurely if self._secure else _Held
         conn = kind(self._host, self._port, timeout=min(CONNECT_S, self._answer_s))
         conn.connect()
         return conn
@@ -213,6 +255,13 @@ def _check_status(answer: _Answer) -> None:
         )
     if status == HTTPStatus.CONFLICT:
         raise MovedError(PushFault.STOPPED, f"the VPS stands at another position{said}", "it is asked again")
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
+        raise OverfullError(
+            PushFault.REJECTED,
+            f"what must appear at once is more than the VPS keeps: {status}{said}",
+            "let fewer rows or columns out, or run 'ponte transport replication'; it is tried again in an"
+            " hour, or at once when 'ponte push' is started again",
+        )
     if status in _BUSY:
         raise PushError(
             PushFault.UNREACHABLE,

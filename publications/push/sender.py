@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from db.backoff import choose_pause_s
 from db.logs import log_event
@@ -21,7 +22,7 @@ from publications.push.vitrine import Standing, Vitrine
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 PART_S = 120.0
 """For so long one part of a large transaction is tried again by itself."""
-LET_GO_S, LET_GO_CHANGES = 0.25, 500
+LET_GO_S, LET_GO_CHANGES = 0.05, 500
 """The slot is let go of what arrived after so long, or so many changes."""
 IDLE_S = 1.0
 """While nothing has to leave the slot is let go, and what is published looked at, so often."""
@@ -59,6 +60,8 @@ class Sender:
         self._looked_at = ""
         self._kept = 0
         """So many changes have arrived and are still in the slot."""
+        self._free = 0
+        """Up to where the slot may be let go of what arrived, or need not leave; 0: it has been."""
         self._has_fault = True
         """One may have been told, by us or before us."""
         self._beat: Mapping[str, str | None] | None = None
@@ -74,7 +77,7 @@ class Sender:
         """Begin with the question where both ends stand."""
         if self._vitrine is not None:
             self._vitrine.close()
-        self._vitrine, self._arrived, self._looked_at, self._kept = None, None, "", 0
+        self._vitrine, self._arrived, self._looked_at, self._kept, self._free = None, None, "", 0, 0
 
     def step(self) -> int:
         """Send what is new, and return how many changes arrived. Raise PonteError, psycopg.Error.
@@ -116,7 +119,10 @@ class Sender:
         vitrine.check_published()
         vitrine.look()
         there = self._receiver.ask_position(uuid.uuid4().hex)
-        if (why := _why_anew(vitrine.standing, there)) is not None:
+        why = _why_anew(vitrine.standing, there)
+        if why is None and vitrine.is_behind(there):
+            why = "the vitrine was put back to an earlier time"
+        if why is not None:
             return self._copy(vitrine, why)
         log_event(log, "push_goes_on", position=there.position)
         return parse_lsn(there.position or NOWHERE)
@@ -129,7 +135,7 @@ class Sender:
         log_event(log, "first_copy_began", why=why)
         began, done = time.monotonic(), 0
         upto = vitrine.begin()
-        self._looking_at = None
+        self._looking_at, self._free = None, 0
         with vitrine.copy() as (total, rows):
             for piece in cut_copy(vitrine.tables.values(), rows, parse_lsn(upto), self._settings.batch_bytes):
                 vitrine.tell_copy(done, total)
@@ -143,7 +149,7 @@ class Sender:
 
     def _send_new(self, vitrine: Vitrine, upto: str, arrived: int) -> int:
         n_changes = 0
-        with vitrine.peek(upto) as events:
+        with vitrine.peek(upto, after=arrived) as events:
             limit = self._settings.batch_bytes
             for piece in gather(events, vitrine.find_row, after=arrived, limit_bytes=limit):
                 self._send(vitrine, piece, after=self._arrived)
@@ -151,6 +157,7 @@ class Sender:
                 if piece.end_lsn is not None:
                     self._arrived = piece.commit_lsn
         self._kept += n_changes
+        self._free = vitrine.seen_end
         return n_changes
 
     def _rest(self, vitrine: Vitrine, upto: str) -> None:
@@ -158,17 +165,21 @@ class Sender:
 
         It costs as much as a look; but what is kept is looked at again.
         """
-        passed_s = time.monotonic() - self._let_go_at
-        if vitrine.seen_end and (passed_s > LET_GO_S or self._kept > LET_GO_CHANGES or not vitrine.seen_all):
-            arrived = print_lsn(self._arrived or 0)
-            self._let_go(vitrine, print_lsn(vitrine.seen_end), arrived=arrived)
-        elif not vitrine.seen_end and passed_s > IDLE_S:
+        if self._free and (self._is_late() or self._kept > LET_GO_CHANGES or not vitrine.seen_all):
+            self._let_go_of_arrived(vitrine)
+        elif not self._free and time.monotonic() > self._let_go_at + IDLE_S:
             vitrine.check_published()
             self._let_go(vitrine, upto, arrived=None)
 
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._let_go_at + LET_GO_S
+
+    def _let_go_of_arrived(self, vitrine: Vitrine) -> None:
+        self._let_go(vitrine, print_lsn(self._free), arrived=print_lsn(self._arrived or 0))
+
     def _let_go(self, vitrine: Vitrine, upto: str, *, arrived: str | None) -> None:
         vitrine.advance(upto, arrived=arrived)
-        self._let_go_at, self._kept = time.monotonic(), 0
+        self._let_go_at, self._kept, self._free = time.monotonic(), 0, 0
         if self._beat is not None:
             vitrine.tell_beat(self._beat.get("beat"), self._beat.get("beat_at"))
             self._beat = None
@@ -188,7 +199,8 @@ class Sender:
         )
         request = self._pending = self._resume(batch)
         try:
-            applied = self._push(request, is_part=piece.part > 0 or not piece.last)
+            is_part = piece.part > 0 or not piece.last
+            applied = self._push(request, is_part=is_part, meanwhile=partial(self._pass_time, vitrine))
         except PushError:
             self._arrived, self._kept = None, 0  # whether it arrived is the receiver's to say
             raise
@@ -208,12 +220,17 @@ class Sender:
         pending = self._pending
         return pending if pending and pending.batch == batch else Request(batch)
 
-    def _push(self, request: Request, *, is_part: bool) -> Applied:
+    def _pass_time(self, vitrine: Vitrine) -> None:
+        """Let go of what had arrived earlier while the VPS is busy with what comes next."""
+        if self._free and self._is_late():
+            self._let_go_of_arrived(vitrine)
+
+    def _push(self, request: Request, *, is_part: bool, meanwhile: Callable[[], None]) -> Applied:
         """Send it, a part again and again for a while: else all parts before it must be sent again."""
         body, began, failures = request.batch.to_json(), time.monotonic(), 0
         while True:
             try:
-                return self._receiver.push(request.webhook_id, body)
+                return self._receiver.push(request.webhook_id, body, meanwhile=meanwhile)
             except PushError as error:
                 late = time.monotonic() > began + PART_S
                 if not is_part or late or error.kind is not PushFault.UNREACHABLE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from threading import Event
 
 import psycopg
@@ -13,11 +14,13 @@ from db.errors import PonteError
 from db.logs import log_event
 from db.outage import Outage
 from db.reasons import explain, explain_failure
-from publications.push.receiver import PushError, PushFault
+from publications.push.receiver import OverfullError, PushError, PushFault
 from publications.push.sender import FIRST_PAUSE_S, LONGEST_PAUSE_S, Sender, log
 from publications.push.settings import PushSettings
 
 VARIABLE = "PONTE_PUSH_VITRINE_DSN"
+OVERFULL_PAUSE_S = 3600.0
+"""What is too much is so again at once; and each try sends all of it."""
 
 
 def run_service(sender: Sender, settings: PushSettings) -> None:
@@ -29,9 +32,7 @@ def run_service(sender: Sender, settings: PushSettings) -> None:
     log_event(log, "push_started")
     try:
         while True:
-            went_well = try_step(sender, settings, outage)  # which waits for something new
-            if not went_well:
-                stop.wait(_pause_s(outage))
+            _rest(stop, try_step(sender, settings, outage))  # which waits for something new
     except KeyboardInterrupt:
         log_event(log, "push_stopped")
     finally:
@@ -49,21 +50,26 @@ def push_once(sender: Sender, settings: PushSettings) -> None:
         sender.close()
 
 
-def _pause_s(outage: Outage) -> float:
-    return choose_pause_s(outage.failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
+def _rest(stop: Event, pause_s: float) -> None:
+    """Wait in pieces: Windows hears no signal within one."""
+    ends_at = time.monotonic() + pause_s
+    while (left_s := ends_at - time.monotonic()) > 0:
+        stop.wait(min(left_s, LONGEST_PAUSE_S))
 
 
-def try_step(sender: Sender, settings: PushSettings, outage: Outage) -> bool:
-    """Step once and tell whether it went well; what fails again and again is logged at growing distance."""
+def try_step(sender: Sender, settings: PushSettings, outage: Outage) -> float:
+    """Step once and return how long to rest; what fails again and again is logged at growing distance."""
     try:
         n_changes = sender.step()
     except Exception as error:  # noqa: BLE001  # a push that meets a bug must not end
         _give_up(sender, explain_push(error, settings), outage)
-        return False
+        if isinstance(error, OverfullError):
+            return OVERFULL_PAUSE_S
+        return choose_pause_s(outage.failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
     lasted_s = outage.works() if n_changes else None  # where nothing was due nothing is proven
     if lasted_s is not None:
         log_event(log, "push_recovered", after_s=round(lasted_s, 1))
-    return True
+    return 0.0
 
 
 def explain_push(error: Exception, settings: PushSettings) -> PonteError:

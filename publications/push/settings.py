@@ -24,7 +24,7 @@ class PushSettings(PonteSettings):
     """Sent along; the VPS knows the same."""
     secret: SecretStr
     """`whsec_` and base64: what each request is signed with; the VPS knows the same."""
-    poll_seconds: float = Field(0.003, ge=0.001, le=1)
+    poll_seconds: float = Field(0.001, ge=0.001, le=1)
     """Between two looks of the vitrine's server whether anything was written."""
     batch_bytes: int = Field(1_000_000, ge=10_000, le=8_000_000)
     """About so much goes in one request, unpacked; a larger transaction goes in parts."""

@@ -15,11 +15,12 @@ from psycopg.types.string import TextLoader
 
 from db.engines import Connection, connect
 from db.errors import PonteError
-from db.published import read_fingerprint
+from db.published import read_applied
 from db.sqlfile import read_blocks
+from db.sync import Position
 from db.waiting import wait_until
 from publications.declare.names import TableName
-from publications.push.changes import Texts
+from publications.push.changes import Texts, parse_lsn
 from publications.push.pgoutput import Commit, Decoder, Event, Relation
 from publications.push.published import Published
 from publications.push.receiver import PushError, PushFault
@@ -65,7 +66,7 @@ class Vitrine:
         """
         self._subscriber, self._endpoint = subscriber, endpoint
         self.seen_end = 0
-        """Where the last transaction ended that was peeked at and is still in the slot."""
+        """Where the last transaction ended that the last look has met; 0 where it met none."""
         self.seen_all = True
         """The last look came to its end."""
         self._conn: Connection = connect(dsn, application=APPLICATION)
@@ -116,17 +117,22 @@ class Vitrine:
         """Return up to where everything is written, as soon as that is behind a place, or after so long."""
         return self._value("wait", past, pause_s, longest_s)
 
+    def is_behind(self, there: Position) -> bool:
+        """Tell whether somebody has more of it than there is: then a backup was put back."""
+        if there.position is not None and parse_lsn(there.position) > parse_lsn(self._value("written")):
+            return True
+        return there.versao is not None and there.versao > int(self._value("given_versao", self._subscriber))
+
     def check_published(self) -> None:
         """Raise PushError unless what is published is what was applied."""
-        given = [self._subscriber, self._endpoint]
-        applied, source = self._aside.execute(_SQL["applied"], given).fetchone() or (None, None)
+        applied, source, published = read_applied(self._aside, self._subscriber, self._endpoint)
         if source != self.standing.source:
             raise PushError(
                 PushFault.CHANGED,
                 "'ponte apply' wants everything to be sent again",
                 "it is: 'ponte status' says how far that has come",
             )
-        if applied != read_fingerprint(self._aside):
+        if applied != published:
             raise PushError(
                 PushFault.CHANGED,
                 "what the vitrine publishes is not what was applied, so nothing goes out",
@@ -134,17 +140,20 @@ class Vitrine:
             )
 
     @contextmanager
-    def peek(self, upto: str) -> Iterator[Iterator[Event]]:
-        """Have what is committed up to there and not let go, for the length of a block."""
+    def peek(self, upto: str, *, after: int = 0) -> Iterator[Iterator[Event]]:
+        """Have what is committed up to there and not let go, for the length of a block.
+
+        after: of what was committed up to there only the beginnings and ends.
+        """
         self.seen_end = 0
         given = {"subscriber": self._subscriber, "upto": upto, "changes": PEEK_CHANGES}
         with self._conn.cursor() as cursor:
             rows = cursor.stream(_SQL["peek"], given, binary=True, size=FETCH_ROWS)
             with contextlib.closing(cast("Generator[TupleRow]", rows)):  # else the session stays busy with it
-                yield self._decode(rows)
+                yield self._decode(rows, after)
 
-    def _decode(self, messages: Iterable[TupleRow]) -> Iterator[Event]:
-        decoder, n_messages = Decoder(), 0
+    def _decode(self, messages: Iterable[TupleRow], after: int) -> Iterator[Event]:
+        decoder, n_messages = Decoder(after=after), 0
         for (message,) in messages:
             n_messages += 1
             event = decoder.decode(message)
@@ -168,7 +177,6 @@ class Vitrine:
         """Let the slot go up to there. arrived: the last transaction that did, if one has."""
         given = {"subscriber": self._subscriber, "upto": upto, "arrived": arrived}
         self._aside.execute(_SQL["advance"], given)
-        self.seen_end = 0
 
     def begin(self) -> str:
         """Begin anew, and return from where the slot follows. Raise BusyWindowError."""

@@ -6,6 +6,14 @@ SELECT push.hold(%s);
 -- where the way stands
 SELECT source, arrived::text, slot, is_lost, is_new, publications FROM push.look(%s);
 
+-- name: given_versao
+-- the newest version that the vitrine has given
+SELECT push.given_versao(%s);
+
+-- name: written
+-- up to where the vitrine has written
+SELECT pg_current_wal_lsn();
+
 -- name: wait
 -- up to where the vitrine has written, as soon as that is behind a place
 SELECT push.wait(%s, %s, %s);
@@ -30,10 +38,6 @@ SELECT x::text FROM pg_snapshot_xip(pg_current_snapshot()) AS x;
 -- what the publications let out, in a fixed order: columns and, in the server's words, which rows
 SELECT p.schemaname, p.tablename, p.attnames::text[], p.rowfilter
   FROM pg_publication_tables p WHERE p.pubname = ANY (%s) ORDER BY 1, 2;
-
--- name: applied
--- what `ponte apply` left of what is published, and who we are to be
-SELECT f.applied, w.source FROM push.look(%s) AS w, projection.fingerprints AS f WHERE f.endpoint = %s;
 
 -- name: tell_fault
 -- say why nothing goes out

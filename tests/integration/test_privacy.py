@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from db.credentials import CredentialKeys
 from infra.devstack.seed import CANARIES, ITEM_CANARIES, insert_order
 from tests.fix_clusters import PASSWORD
+from tests.fix_push import declare_pushed, run_pushed, switch_to
 from tests.fix_road import ROLE_PASSWORD, Road
 from thumbnail_worker.connection import JobConnection as WorkerConnection
 from thumbnail_worker.jobs.credentials import CredentialsJob
@@ -214,3 +215,27 @@ def test_a_decoding_slot_of_ones_own_shows_no_secret(busy_road: Road) -> None:
         "landed items are all that may be here"
     )
     assert [what for what, secret in find_secrets(busy_road).items() if secret.decode() in text] == []
+
+
+def test_where_rows_are_pushed_the_vps_holds_the_same_and_its_role_here_copies_nothing(
+    busy_road: Road, tmp_path: Path
+) -> None:
+    replicated = busy_road.declaration
+    with run_pushed(busy_road, tmp_path) as pushed:
+        switch_to(busy_road, declare_pushed())
+        busy_road.run("sgp", "UPDATE pedidos SET observacao = %s WHERE id < 10", MARK * 3)
+        busy_road.run("sgp", "UPDATE pedidos SET obs_pagamento = obs_pagamento || '#'")
+        busy_road.wait_arrival()
+        pushed.wait_equal()
+        check_vps_files(busy_road)
+        with pytest.raises(psycopg.OperationalError, match="permission denied to start WAL sender"):
+            read_base_backup(credential(busy_road))
+        with psycopg.connect(credential(busy_road), autocommit=True) as thief:
+            for statement in (
+                b"SELECT pg_create_logical_replication_slot('thief', 'test_decoding')",
+                b"SELECT pg_logical_slot_peek_changes('slot_vps_push', NULL, NULL)",
+                b"SELECT path FROM public.pedido_imagens",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    thief.execute(statement)
+        switch_to(busy_road, replicated)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from db.contract import ITEM_EXTRA_KEYS, Pedido
 from infra.devstack.seed import ITEM_CANARIES, change_order, delete_order, insert_order
+from tests.fix_push import declare_pushed, run_pushed, switch_to
 from tests.fix_road import Road
 
 CHANGES = 60
@@ -22,12 +23,28 @@ def road(mended_road: Road) -> Road:
     return mended_road
 
 
+@pytest.fixture(scope="module", params=["replication", "push"])
+def carried_road(
+    mended_road: Road, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Road]:
+    """The same road, by either transport."""
+    if request.param == "replication":
+        yield mended_road
+        return
+    replicated = mended_road.declaration
+    with run_pushed(mended_road, tmp_path_factory.mktemp("pushed")):
+        switch_to(mended_road, declare_pushed())
+        yield mended_road
+        switch_to(mended_road, replicated)
+
+
 def read_window(road: Road, name: str) -> list[dict[str, object]]:
     rows = road.run(name, "SELECT to_jsonb(p) - 'cursor' FROM vitrine.pedidos AS p ORDER BY id")
     return [row for (row,) in rows]  # type: ignore[misc]
 
 
-def test_every_order_arrives_and_keeps_the_contract(road: Road) -> None:
+def test_every_order_arrives_and_keeps_the_contract(carried_road: Road) -> None:
+    road = carried_road
     [[expected]] = road.run("sgp", "SELECT count(*) FROM pedidos")
     for name in ("vitrine", "vps"):
         pedidos = [Pedido.model_validate(row) for row in read_window(road, name)]
@@ -36,7 +53,8 @@ def test_every_order_arrives_and_keeps_the_contract(road: Road) -> None:
     assert road.run("vitrine", "SELECT * FROM projection.dead_letters") == []
 
 
-def test_items_hold_only_what_may_leave(road: Road) -> None:
+def test_items_hold_only_what_may_leave(carried_road: Road) -> None:
+    road = carried_road
     own = {"id", "indice", "descricao", "especificacoes", "observacoes", "imagem_id"}
     [[keys]] = road.run(
         "vps",
@@ -86,15 +104,20 @@ def test_a_row_that_cannot_be_written_waits_as_a_dead_letter(road: Road) -> None
     assert road.run("vps", "SELECT observacao FROM vitrine.pedidos WHERE id = 1") == [("trouble",)]
 
 
-def test_deletes_and_key_changes_arrive(road: Road) -> None:
+def test_deletes_and_key_changes_arrive(carried_road: Road) -> None:
+    road = carried_road
+    [[gone], [old]] = road.run("sgp", "SELECT id FROM pedidos WHERE id < 100 ORDER BY id LIMIT 2 OFFSET 2")
+    assert isinstance(gone, int)
+    assert isinstance(old, int)
+    new = 900_000 + old
     with road.connect("sgp") as sgp:
-        delete_order(sgp, 3)
-        sgp.execute("DELETE FROM pedido_imagens WHERE pedido_id = 4")
-        sgp.execute("DELETE FROM print_logs WHERE pedido_id = 4")
-        sgp.execute("UPDATE pedidos SET id = 900004 WHERE id = 4")
+        delete_order(sgp, gone)
+        sgp.execute("DELETE FROM pedido_imagens WHERE pedido_id = %s", [old])
+        sgp.execute("DELETE FROM print_logs WHERE pedido_id = %s", [old])
+        sgp.execute("UPDATE pedidos SET id = %s WHERE id = %s", [new, old])
     road.wait_arrival()
-    rows = road.run("vps", "SELECT id FROM vitrine.pedidos WHERE id IN (3, 4, 900004)")
-    assert rows == [(900004,)]
+    rows = road.run("vps", "SELECT id FROM vitrine.pedidos WHERE id = ANY (%s)", [gone, old, new])
+    assert rows == [(new,)]
 
 
 def test_no_text_makes_the_projection_raise(road: Road) -> None:

@@ -11,17 +11,12 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from db.alchemy import async_engine
-from vps_readapi.database import Database
 from vps_readapi.ingest.door import Door
 from vps_readapi.ingest.metrics import serve_metrics
 from vps_readapi.ingest.miniaturas import Miniaturas
 from vps_readapi.ingest.settings import IngestSettings
 from vps_readapi.ingest.store import Store
 from vps_readapi.ingest.sync import Sync
-
-POOL_SIZE = 2
-"""One body at a time, and a question beside it."""
 
 
 def create_ingest(settings: IngestSettings) -> Starlette:
@@ -30,19 +25,17 @@ def create_ingest(settings: IngestSettings) -> Starlette:
     if settings.media_dir is not None:
         key = settings.key.get_secret_value().encode()
         routes += Miniaturas(settings.media_dir, key, max_bytes=settings.max_bytes).routes()
-    engine = None
+    store = None
     if settings.dsn is not None:
-        engine = async_engine(
-            settings.dsn.get_secret_value(), pool_size=POOL_SIZE, application="ponte-ingest"
-        )
-        routes += Sync(_make_door(settings), Store(Database(engine))).routes()
+        store = Store(settings.dsn.get_secret_value())
+        routes += Sync(_make_door(settings), store).routes()
 
     @asynccontextmanager
     async def living(_: Starlette) -> AsyncIterator[None]:
         with serve_metrics(settings.metrics_host, settings.metrics_port):
             yield
-        if engine is not None:
-            await engine.dispose()
+        if store is not None:
+            await store.close()
 
     return Starlette(routes=routes, lifespan=living)
 

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"
     MOVED = "moved"
     UNBEGUN = "unbegun"
+    OVERFULL = "overfull"
     BUSY = "busy"
     AWAY = "away"
 
@@ -42,6 +43,10 @@ _WORDS: Mapping[Reason, tuple[int, str]] = {
     Reason.SUPERSEDED: (409, "a newer source is being followed"),
     Reason.MOVED: (409, "this is at another position than 'after' says"),
     Reason.UNBEGUN: (409, "the part before this one is not here: begin again with part 0"),
+    Reason.OVERFULL: (
+        507,
+        "more parts would wait here for their last than may (1 GiB); none of them does now",
+    ),
     Reason.BUSY: (503, "somebody else is writing the tables: send it again"),
     Reason.AWAY: (503, "the database is away: send it again"),
 }

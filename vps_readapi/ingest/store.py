@@ -8,16 +8,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select
-from sqlalchemy.exc import DBAPIError
+import psycopg
+from psycopg.types.json import Jsonb
 
 from db.logs import log_event
 from db.outage import Outage
 from db.reasons import explain
+from db.sqlfile import read_blocks
 from db.sync import Counts, Position
-from vps_readapi.database import DATABASE_ERRORS, Database, Rows
-from vps_readapi.ingest.queries import find_wrong, read_position, take_body
+from vps_readapi.database import DatabaseTimeoutError
 from vps_readapi.ingest.refusals import Reason, RefusalError
+from vps_readapi.ingest.session import Session
 
 TIMEOUT_S = 60.0
 TRIES = 3
@@ -27,6 +28,8 @@ UNREADABLE = ("22", "23", "54")
 """The classes of what no column can hold."""
 BECAME = {"taken", "staged", "had", "replayed"}
 """What is no refusal."""
+
+_SQL = read_blocks("vps_readapi", "ingest")
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +45,15 @@ class Taken:
 class Store:
     """Gives bodies to the database."""
 
-    def __init__(self, database: Database) -> None:
-        """database: through the role `ponte_push`."""
-        self._database = database
+    def __init__(self, dsn: str) -> None:
+        """dsn: of the role `ponte_push`. A question does not wait for a body."""
+        self._bodies, self._questions = Session(dsn), Session(dsn)
         self._outage = Outage()
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        await self._bodies.close()
+        await self._questions.close()
 
     async def take(self, nonce: str | None, digest: bytes, body: dict[str, Any]) -> Taken:
         """Apply all of a body or nothing. Raise RefusalError, with the field where one is wrong.
@@ -55,40 +63,43 @@ class Store:
         for _ in range(TRIES):
             async with self._telling():
                 try:
-                    [row] = await self._fetch(take_body(nonce, digest, body))
-                except DBAPIError as error:
-                    state = _read_sqlstate(error)
+                    given = {"nonce": nonce, "digest": digest, "body": Jsonb(body)}
+                    [(became, counted)] = await self._bodies.fetch(_SQL["take"], given, timeout_s=TIMEOUT_S)
+                    if became in BECAME:  # also if it was taken earlier: nobody may have waited then
+                        await self._bodies.fetch(_SQL["keep"], timeout_s=TIMEOUT_S)
+                except psycopg.Error as error:
+                    state = error.sqlstate or ""
                     if state.startswith(UNREADABLE):
                         raise await self._name_wrong(body) from error
                     if state not in LOCKED:
                         raise
                     continue
-            return _read_taken(row.became, row.counted)
+            return _read_taken(became, counted)
         raise RefusalError(Reason.BUSY)
 
     async def read_position(self) -> Position:
         """Return how far the newest source has come here."""
         async with self._telling():
-            rows = await self._fetch(read_position())
-        return Position(source=rows[0].source, position=rows[0].position) if rows else Position()
+            rows = await self._questions.fetch(_SQL["position"], timeout_s=TIMEOUT_S)
+        if not rows:
+            return Position()
+        source, position, versao = rows[0]
+        return Position(source=source, position=position, versao=versao)
 
     async def _name_wrong(self, body: dict[str, Any]) -> RefusalError:
-        found = await self._fetch(find_wrong(body))
+        found = await self._questions.fetch(_SQL["find_wrong"], {"body": Jsonb(body)}, timeout_s=TIMEOUT_S)
         if not found:
             return RefusalError(Reason.INVALID)
-        return WrongValueError(found[0].part, found[0].place, found[0].field)
-
-    async def _fetch(self, statement: Select[Any]) -> Rows:
-        return await self._database.fetch(statement, timeout_s=TIMEOUT_S)
+        return WrongValueError(*found[0])
 
     @asynccontextmanager
     async def _telling(self) -> AsyncIterator[None]:
         """Refuse while the database is away, and say why at growing distance."""
         try:
             yield
-        except DATABASE_ERRORS as error:
+        except (psycopg.Error, DatabaseTimeoutError) as error:
             told = explain(error, name="the VPS's database", source="PONTE_INGEST_DSN")
-            if self._outage.fails((type(error).__name__, _read_sqlstate(error))):
+            if self._outage.fails((type(error).__name__, getattr(error, "sqlstate", None))):
                 fields = {"fact": told.fact, "hint": told.hint, "failures": self._outage.failures}
                 log_event(log, "database_lost", level=logging.WARNING, **fields)
             raise RefusalError(Reason.AWAY) from error
@@ -114,7 +125,3 @@ def _read_taken(became: str, counted: Mapping[str, Mapping[str, int]]) -> Taken:
     if became not in BECAME:
         raise RefusalError(Reason(became))
     return Taken(became, {name: Counts(**counts) for name, counts in counted.items()})
-
-
-def _read_sqlstate(error: Exception) -> str:
-    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""

@@ -44,21 +44,29 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.look(text) FROM public;
 
+-- The newest version that this vitrine has given: whoever holds a newer one had it before a backup was put back.
+CREATE OR REPLACE FUNCTION push.given_versao(which text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM push.require(which);
+  RETURN (SELECT s.last_value FROM projection.versao_seq AS s);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION push.given_versao(text) FROM public;
+
 -- What has been committed up to a place and not been confirmed, as pgoutput writes it: whole transactions, the last
 -- of which may go far beyond so many changes.
+--
+-- One statement, because decoding empties the session's caches, and whatever is asked afterwards is planned anew.
 CREATE OR REPLACE FUNCTION push.peek(which text, upto pg_lsn, changes integer) RETURNS TABLE (message bytea)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog
 SET "DateStyle" = 'ISO, MDY' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = 3
 SET bytea_output = 'hex' AS $$
-DECLARE
-  way push.ways := push.require(which);
-BEGIN
-  RETURN QUERY
-    SELECT c.data
-      FROM pg_logical_slot_peek_binary_changes(
-             way.slot, upto, changes, 'proto_version', '1', 'publication_names',
-             (SELECT string_agg(quote_ident(p), ',') FROM unnest(way.publications) AS p)) AS c;
-END
+  SELECT c.data
+    FROM push.require(which) AS way,
+         pg_logical_slot_peek_binary_changes(
+           way.slot, upto, changes, 'proto_version', '1', 'publication_names',
+           (SELECT string_agg(quote_ident(p), ',') FROM unnest(way.publications) AS p)) AS c
 $$;
 REVOKE EXECUTE ON FUNCTION push.peek(text, pg_lsn, integer) FROM public;
 
@@ -88,7 +96,7 @@ BEGIN
      SET advanced = upto::text, arrived = coalesce(landed::text, w.arrived), arrived_at = clock_timestamp()
    WHERE w.subscriber = which;
   PERFORM pg_replication_slot_advance(way.slot, upto);
-  IF (SELECT upto - s.restart_lsn > 131072 FROM pg_replication_slots AS s WHERE s.slot_name = way.slot) THEN
+  IF (SELECT upto - s.restart_lsn > 16384 FROM pg_replication_slots AS s WHERE s.slot_name = way.slot) THEN
     PERFORM pg_log_standby_snapshot();
   END IF;
 END

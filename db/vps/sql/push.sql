@@ -137,14 +137,52 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.judge(jsonb) FROM PUBLIC;
 
--- Keep a part aside. Those that it follows are there; those that followed it are of a former try.
+-- How many bytes of parts may wait here, as they lie on the disk: of a first copy all rows do. A constant, since whoever
+-- holds the ingest could set anything else.
+CREATE OR REPLACE FUNCTION push.most_waiting() RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$ SELECT 1073741824::bigint $$;
+REVOKE EXECUTE ON FUNCTION push.most_waiting() FROM PUBLIC;
+
+-- Keep a part aside. Those that it follows are there; those that followed it are of a former try, and so are those of a
+-- first copy that the same vitrine has begun anew.
 CREATE OR REPLACE FUNCTION push.keep_part(body jsonb) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$
   DELETE FROM push.parts AS p WHERE p.source = body ->> 'source' AND p.part >= (body -> 'part')::integer;
+  DELETE FROM push.parts AS p
+   WHERE p.source <> body ->> 'source' AND split_part(p.source, '/', 1) = split_part(body ->> 'source', '/', 1)
+     AND NOT EXISTS (SELECT FROM push.positions AS o WHERE o.source IN (p.source, body ->> 'source'));
   INSERT INTO push.parts (source, part, "position", batch)
   VALUES (body ->> 'source', (body -> 'part')::integer, (body ->> 'position')::pg_lsn, body)
 $$;
 REVOKE EXECUTE ON FUNCTION push.keep_part(jsonb) FROM PUBLIC;
+
+-- Throw a source's parts away if more wait than may; tell whether they were.
+CREATE OR REPLACE FUNCTION push.shed(of text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  IF (SELECT sum(pg_column_size(p.batch)) FROM push.parts AS p) <= push.most_waiting() THEN
+    RETURN false;
+  END IF;
+  DELETE FROM push.parts AS p WHERE p.source = of;
+  RETURN true;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION push.shed(text) FROM PUBLIC;
+
+-- A first copy empties its tables. Deletions that are newer than all that it brings were told before a backup was put back:
+-- their rows may live again.
+CREATE OR REPLACE FUNCTION push.forget_deaths(last jsonb) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$
+  WITH body AS (
+    SELECT p.batch FROM push.parts AS p
+     WHERE p.source = last ->> 'source' AND p.part < (last -> 'part')::integer
+    UNION ALL SELECT last
+  ), newest AS (SELECT max((b.batch ->> 'seen')::bigint) AS versao FROM body AS b)
+  DELETE FROM guard.tombstones AS t USING newest AS n
+   WHERE greatest(t.versao, t.pushed) > n.versao
+     AND t.table_name IN (SELECT e.key FROM body AS b, jsonb_each(b.batch -> 'tables') AS e WHERE e.value ? 'emptied')
+$$;
+REVOKE EXECUTE ON FUNCTION push.forget_deaths(jsonb) FROM PUBLIC;
 
 -- Take a batch's last part after those that were kept, and advance.
 CREATE OR REPLACE FUNCTION push.take_last(last jsonb) RETURNS jsonb
@@ -158,6 +196,9 @@ BEGIN
   PERFORM push.lock_tables(ARRAY(
     SELECT jsonb_object_keys(p.batch -> 'tables') FROM push.parts AS p WHERE p.source = of
      UNION SELECT jsonb_object_keys(last -> 'tables')));
+  IF known IS NULL THEN
+    PERFORM push.forget_deaths(last);
+  END IF;
   FOR one IN
     (SELECT p.batch FROM push.parts AS p WHERE p.source = of AND p.part < (last -> 'part')::integer ORDER BY p.part)
      UNION ALL SELECT last
@@ -207,13 +248,18 @@ REVOKE EXECUTE ON FUNCTION push.take_list(jsonb) FROM PUBLIC;
 
 -- Take a body, all of it or nothing, and say what became of it: `taken`, `staged`, or why nothing was done. nonce: the
 -- request's id, used up by what is done and by nothing else; NULL for one that is not signed. digest: the body's.
+--
+-- As with apply, readers see what was taken before a disk has it: whoever asked waits for that before he says it is done.
 CREATE OR REPLACE FUNCTION push.take(nonce text, digest bytea, body jsonb, OUT became text, OUT counted jsonb)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog SET session_replication_role = 'replica' SET lock_timeout = '600ms'
-SET deadlock_timeout = '100ms' SET ponte.pushed = 'on' SET datestyle = 'ISO' SET timezone = 'UTC' SET bytea_output = 'hex' AS $$
+SET deadlock_timeout = '100ms' SET plan_cache_mode = 'force_generic_plan' SET ponte.pushed = 'on' SET datestyle = 'ISO' SET timezone = 'UTC' SET bytea_output = 'hex' AS $$
 BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM pg_advisory_xact_lock(15015015);
-  PERFORM push.sweep();
+  IF EXISTS (SELECT FROM push.nonces AS n WHERE n.used_at < now() - interval '65 minutes') THEN
+    PERFORM push.sweep();
+  END IF;
   counted := '{}';
   SELECT CASE WHEN n.digest = $2 THEN 'replayed' ELSE 'reused' END INTO became FROM push.nonces AS n WHERE n.id = nonce;
   -- A batch is applied once by its position; a part that comes again may have been swept away meanwhile.
@@ -236,7 +282,7 @@ BEGIN
     RETURN;
   END IF;
   PERFORM push.keep_part(body);
-  became := 'staged';
+  became := CASE WHEN push.shed(body ->> 'source') THEN 'overfull' ELSE 'staged' END;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION push.take(text, bytea, jsonb) FROM PUBLIC;
@@ -261,3 +307,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
   SELECT p.source, p."position" FROM push.positions AS p ORDER BY p.began_at DESC LIMIT 1
 $$;
 REVOKE EXECUTE ON FUNCTION push.position() FROM PUBLIC;
+
+-- The newest version that it has told: a vitrine that has given none so new was put back from a backup.
+CREATE OR REPLACE FUNCTION push.held_versao() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT p.versao FROM push.positions AS p ORDER BY p.began_at DESC LIMIT 1
+$$;
+REVOKE EXECUTE ON FUNCTION push.held_versao() FROM PUBLIC;

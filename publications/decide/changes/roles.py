@@ -21,6 +21,9 @@ class AlterRole(Change):
 
     role: RoleSpec
     was: RoleSpec
+    phase: Phase = Phase.ROLES
+    drops: bool = False
+    """It takes from a carrier at work what it lives by, and waits until that is taken away."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class RevokeGrants(Change):
     grants: tuple[GrantSpec, ...]
     kept: tuple[GrantSpec, ...] = ()
     """Those on columns that PostgreSQL takes back together with one on their whole table."""
+    drops: bool = False
+    """The same."""
     phase = Phase.WITHDRAWALS
 
 

@@ -68,12 +68,16 @@ def refused(ingest: RunningIngest, reason: str) -> float:
 def test_a_batch_is_applied_and_answered_with_counts_and_the_position(
     running_ingest: RunningIngest, pushed_window: PushedWindow, window: Connection
 ) -> None:
-    assert running_ingest.ask_position().body == {"source": None, "position": None}
+    assert running_ingest.ask_position().body == {"source": None, "position": None, "versao": None}
     first = batch(pushed_window, upsert(1, 5, cliente="Ação"), upsert(2, 6), delete(3))
     answer = running_ingest.push(first)
     assert (answer.status, answer.counts) == (200, (2, 0, 0))
     assert answer.body["position"] == first.position
-    assert running_ingest.ask_position().body == {"source": SOURCE, "position": first.position}
+    assert running_ingest.ask_position().body == {
+        "source": SOURCE,
+        "position": first.position,
+        "versao": 6,
+    }
     again = running_ingest.push(first)
     assert (again.status, again.counts, again.body["position"]) == (200, (0, 0, 0), first.position)
     assert read_orders(window) == [(1, 5, "Ação", "pendente"), (2, 6, "", "pendente")]
@@ -129,7 +133,7 @@ def test_a_sender_that_is_elsewhere_or_was_followed_by_another_is_told(
     late = running_ingest.push(batch(pushed_window, delete(1)))
     assert (late.status, late.body["reason"]) == (409, "superseded")
     assert refused(running_ingest, "superseded") == before + 1
-    assert running_ingest.ask_position().body == {"source": anew, "position": "0/1"}
+    assert running_ingest.ask_position().body == {"source": anew, "position": "0/1", "versao": 6}
     assert [key for key, *_ in read_orders(window)] == [1]
 
 
@@ -378,6 +382,19 @@ def test_a_body_that_says_that_it_is_too_large_is_not_read(running_ingest: Runni
 
 
 # ---------------------------------------------------------------- the database away
+
+
+def test_a_connection_that_broke_unnoticed_costs_no_push(
+    running_ingest: RunningIngest, pushed_window: PushedWindow, window: Connection
+) -> None:
+    for key in range(1, 4):
+        assert running_ingest.push(batch(pushed_window, upsert(key, 5))).counts == (1, 0, 0)
+        ended = window.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE application_name = 'ponte-ingest'"
+        ).fetchall()
+        assert ended
+        assert set(ended) == {(True,)}
 
 
 @pytest.mark.spoils

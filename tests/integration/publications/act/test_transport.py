@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from publications.act.transport import PushTimeoutError, switch
-from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration
+from publications.declare.declaration import STARTING_PATH, parse_declaration
 from publications.declare.rewrite import find_export, set_transport
-from tests.fix_push import Pushed, declare_pushed, pushed_text, run_pushed
+from tests.fix_push import Pushed, declare_pushed, pushed_text, run_pushed, switch_to
 from tests.fix_road import Road
 from tests.push_storm import TABLES, Writer
 
@@ -48,14 +48,6 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-
-
-def switch_to(road: Road, declaration: Declaration) -> None:
-    road.declaration = declaration
-    export = find_export(declaration, "vps")
-    assert export
-    with road.session() as session:
-        switch(session, export, report=road.steps.append, copied=lambda _: None, pushed=lambda *_: None)
 
 
 def test_a_switch_both_ways_fails_no_read_and_loses_no_change(road: Road, tmp_path: Path) -> None:
@@ -98,7 +90,9 @@ def test_a_switch_without_the_service_says_so_and_leaves_replication_at_work(roa
             pushed=lambda *_: None,
             stall_s=0.2,
         )
+    road.link.cut()  # whoever carries must be let in again
     road.run("sgp", "UPDATE pedidos SET cliente = 'ainda'")
+    road.link.heal()
     road.wait_arrival()
     assert road.digest("vps") == road.digest("vitrine")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
+from db.window import TABLES
 from tests.fix_clusters import Servers, clone_all
 from tests.fix_push import Pushed, declare_pushed, open_pushed, run_pushed
 from tests.push_storm import storm
@@ -132,6 +135,54 @@ def test_a_vps_that_was_put_back_or_written_by_another_is_sent_everything(pushed
     road.run("sgp", "UPDATE pedidos SET cliente = 'agora' WHERE id % 3 = 0")
     road.wait_arrival()
     pushed.wait_equal()
+
+
+@pytest.mark.parametrize("has_slot", [True, False], ids=["with its slot", "without"])
+def test_a_vitrine_that_was_put_back_is_sent_as_it_is_and_goes_on(pushed: Pushed, *, has_slot: bool) -> None:
+    road = pushed.road
+    road.wait_arrival()
+    [[given]] = road.run("vitrine", "SELECT last_value FROM projection.versao_seq")
+    [[arrived, advanced]] = road.run("vitrine", "SELECT arrived, advanced FROM push.ways")
+    road.run("vitrine", "SELECT pg_copy_logical_replication_slot('slot_vps_push', 'of_the_backup')")
+    road.run("sgp", "UPDATE pedidos SET cliente = 'depois da cópia'")
+    road.run("sgp", "CREATE TABLE apagadas AS SELECT * FROM pedido_imagens WHERE id % 2 = 0")
+    road.run("sgp", "DELETE FROM pedido_imagens WHERE id % 2 = 0")
+    road.wait_arrival()
+    pushed.wait_equal()
+    pushed.kill("push")
+    put_back(pushed, int(str(given)) - 10**6, arrived, advanced, has_slot=has_slot)
+    if not has_slot:
+        road.apply()
+    road.run("sgp", "INSERT INTO pedido_imagens SELECT * FROM apagadas")
+    road.run("sgp", "DROP TABLE apagadas")
+    road.run("sgp", "UPDATE pedidos SET cliente = 'agora' WHERE id % 2 = 0")
+    pushed.start("push")
+    road.wait_arrival()
+    pushed.wait_equal()
+    why = [one["why"] for one in pushed.events() if one["event"] == "first_copy_began"][-1]
+    assert why == ("the vitrine was put back to an earlier time" if has_slot else "the slot is new")
+
+
+def put_back(pushed: Pushed, given: int, arrived: object, advanced: object, *, has_slot: bool) -> None:
+    """Have the vitrine's versions, notes and slot as a backup would; a dump has no slot."""
+    run = partial(pushed.road.run, "vitrine")
+    run(f"ALTER SEQUENCE projection.versao_seq RESTART WITH {given}")
+    for table in TABLES:
+        run(f"UPDATE vitrine.{table} SET versao = versao")  # noqa: S608
+    run("UPDATE push.ways SET arrived = %s, advanced = %s", arrived, advanced)
+    drop = "SELECT pg_drop_replication_slot('slot_vps_push')"
+    pushed.road.wait(lambda: _works(lambda: run(drop)), "the push's session has ended")
+    if has_slot:
+        run("SELECT pg_copy_logical_replication_slot('of_the_backup', 'slot_vps_push')")
+    run("SELECT pg_drop_replication_slot('of_the_backup')")
+
+
+def _works(act: Callable[[], object]) -> bool:
+    try:
+        act()
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
 
 
 def test_the_plan_says_the_same_where_the_vps_can_not_be_seen(pushed: Pushed) -> None:

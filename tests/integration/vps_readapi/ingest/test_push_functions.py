@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 
 import psycopg
 import pytest
@@ -197,6 +198,30 @@ def test_a_part_that_was_kept_once_is_kept_again_by_the_same_request(
     assert [key for key, *_ in read_orders(mirror)] == [1, 2, 3]
 
 
+def test_more_parts_than_may_wait_are_refused_and_thrown_away(push: Pusher, mirror: Connection) -> None:
+    [kept] = mirror.execute("SELECT pg_get_functiondef('push.most_waiting()'::regprocedure)").fetchone() or ()
+    few = kept.replace("1073741824", "30000")
+    assert few != kept
+    at, noise = lsn(900), "".join(sha256(str(one).encode()).hexdigest() for one in range(400))
+    mirror.execute(few)
+    try:
+        assert push.take(upsert(1, 5, cliente=noise), position=at, last=False)[0] == "staged"
+        became, _ = push.take(upsert(2, 5, cliente=noise), position=at, part=1, last=False)
+        assert became == "overfull"
+        assert mirror.execute("SELECT FROM push.parts").fetchall() == []
+        assert push.take(upsert(1, 5), position=at)[0] == "taken"
+    finally:
+        mirror.execute(kept)
+
+
+def test_a_copy_that_is_begun_anew_leaves_nothing_of_the_one_before(push: Pusher, mirror: Connection) -> None:
+    first, second, stranger = "74/a", "74/b", "75/a"
+    for source in (stranger, first, second):
+        assert push.take(upsert(1, 5), source=source, last=False)[0] == "staged"
+    left = mirror.execute("SELECT source FROM push.parts ORDER BY source").fetchall()
+    assert left == [(second,), (stranger,)]
+
+
 def test_what_is_old_is_swept(push: Pusher, mirror: Connection) -> None:
     push.take(upsert(1, 5), delete(1), last=False)
     push.take_list({"id": 1, "versao": 5, "deleted": True})
@@ -207,6 +232,19 @@ def test_what_is_old_is_swept(push: Pusher, mirror: Connection) -> None:
     assert mirror.execute("SELECT FROM push.parts").fetchall() == []
     assert mirror.execute("SELECT FROM push.nonces").fetchall() == []
     assert mirror.execute("SELECT FROM guard.tombstones").fetchall() == []
+
+
+def test_a_row_is_found_by_its_key_and_no_plan_is_forgotten(push: Pusher) -> None:
+    [declared] = push.conn.execute("SHOW session_replication_role").fetchone() or ()
+    assert declared == "replica"  # a change of it empties PostgreSQL's cache of plans
+    push.take(upsert(1, 5))
+    with push.conn.transaction():
+        assert push.take(upsert(1, 6), upsert(2, 7))[1]["pedidos"]["written"] == 2
+        scanned = push.conn.execute(
+            "SELECT relname, seq_scan FROM pg_stat_xact_all_tables"
+            " WHERE relname IN ('pedidos', 'tombstones') AND seq_scan > 0"
+        ).fetchall()
+    assert scanned == []
 
 
 # ---------------------------------------------------------------- deletions

@@ -12,12 +12,14 @@ from db.errors import PonteError
 from publications.commands.plan_text import statements, to_json, to_script, to_text
 from publications.commands.step_words import describe
 from publications.decide.changes.change import Consequence, Phase
-from publications.decide.changes.roles import CreateRole
+from publications.decide.changes.pushes import DropPush
+from publications.decide.changes.roles import AlterRole, CreateRole, RevokeGrants
 from publications.decide.changes.rows import EmptyColumns
 from publications.decide.changes.step import Step
 from publications.decide.changes.subscriptions import (
     CopyAgain,
     CreateSubscription,
+    DropSubscription,
     RefreshSubscription,
     SetSubscriptionOptions,
     SetSubscriptionPublications,
@@ -27,8 +29,14 @@ from publications.decide.diff import diff_endpoint
 from publications.decide.plan import Plan, make_plan
 from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec
 from publications.decide.wanted import Filter, derive_hops, derive_wanted
-from publications.declare.declaration import STARTING_PATH, Declaration, read_declaration
+from publications.declare.declaration import (
+    STARTING_PATH,
+    Declaration,
+    parse_declaration,
+    read_declaration,
+)
 from publications.declare.names import TableName
+from publications.declare.rewrite import set_transport
 
 PEDIDOS = TableName("vitrine", "pedidos")
 
@@ -235,3 +243,17 @@ def test_every_kind_of_change_has_its_words_and_phase() -> None:
     assert {kind.consequence for kind in kinds} == set(Consequence)
     taken_away = {kind.__name__ for kind in kinds if kind.drops}
     assert taken_away == {kind.__name__ for kind in kinds if kind.__name__.startswith("Drop")}
+
+
+def test_who_carries_keeps_its_rights_until_it_is_dropped(declaration: Declaration) -> None:
+    pushed = parse_declaration(set_transport(STARTING_PATH.read_text(), "vps", "push") or "", origin="test")
+    conninfos = {"sub_vps": {"user": "ponte_export_vps"}}
+    both = [derive_wanted(one, source={}, conninfos=conninfos, filters={}) for one in (declaration, pushed)]
+    for here, there, live, gone, right in (
+        (pushed, both[1], both[0], DropSubscription, AlterRole),  # REPLICATION
+        (declaration, both[0], both[1], DropPush, RevokeGrants),  # functions
+    ):
+        plan = plan_from(here, there, live)
+        drops = [type(step) for step in plan.drops]
+        assert drops.index(gone) < drops.index(right)
+        assert right is AlterRole or not any(type(step) is right for step in plan.without_drops().steps)

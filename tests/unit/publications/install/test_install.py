@@ -19,13 +19,14 @@ from publications.install.access import Access
 from publications.install.bundle import Bundle, pack
 from publications.install.declared import find_declared
 from publications.install.errors import InstallError
-from publications.install.given import feeder_files, operators_files, worker_files
-from publications.install.intranet import FEEDER, UNITS
+from publications.install.given import feeder_files, operators_files, push_files, vps_files, worker_files
+from publications.install.intranet import FEEDER, PUSH, UNITS
 from publications.install.machine import Machine
 from publications.install.secrets import Secrets
 from publications.install.services import render_unit
 from publications.install.shop import QUESTIONS, Shop, make_shop
 from publications.install.step import Step, carry_out, list_steps
+from publications.push.settings import PushSettings
 from vps_readapi.settings import ApiSettings
 
 pytestmark = pytest.mark.unit
@@ -148,6 +149,65 @@ def test_a_passfile_names_an_ipv6_host_so_that_libpq_finds_it(tmp_path: Path) ->
     assert "fd7a::7/128" in ours.vitrine_hba()
 
 
+# ---------------------------------------------------------------- a push
+
+
+def pushed(tmp_path: Path, **answers: Any) -> Access:
+    told = {**ANSWERS, "transport": "push", "machine": {"folder": str(tmp_path)}, **answers}
+    del told["intranet"]
+    shop = make_shop(told)
+    return Access(shop, declare(shop), Secrets(tmp_path / "secrets", kept=False))
+
+
+def test_where_rows_are_pushed_the_vps_gets_no_way_to_the_shop_and_the_shop_none_to_its_database(
+    tmp_path: Path,
+) -> None:
+    ours = pushed(tmp_path)
+    assert ours.export.is_pushed
+    assert ours.vitrine_hba() == ""
+    there = {file.path.name: file.text for file in vps_files(ours)}
+    assert not {name for name in there if "pgpass" in name or "authorized" in name}
+    assert {"ponte_ingest_dsn", "ponte_push_api_key", "ponte_push_secret"} <= there.keys()
+    assert "PONTE_INGEST_HOST=127.0.0.1\n" in there["ingest.env"]
+    here = {file.path.name: file.text for file in (*operators_files(ours), *push_files(ours))}
+    assert not {
+        name for name in here if name in {"ponte_vps_dsn", "ponte_watch_vps_dsn"} or "conninfo" in name
+    } - {"ponte_sub_intake_conninfo"}
+    for name in ("ponte_push_api_key", "ponte_push_secret"):
+        assert here[name] == there[name]
+    assert "PONTE_PUSH_URL=https://vitrine.loja.com.br\n" in here["push.env"]
+
+
+def test_the_services_take_the_secrets_that_are_made_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {file.path.name: file.text.strip() for file in push_files(pushed(tmp_path))}
+    for name in ("ponte_push_api_key", "ponte_push_secret", "ponte_push_vitrine_dsn"):
+        monkeypatch.setenv(name.upper(), files[name])
+    monkeypatch.setenv("PONTE_PUSH_URL", "https://vitrine.loja.com.br")
+    assert PushSettings.load().url == "https://vitrine.loja.com.br"
+
+
+def test_what_is_pushed_comes_by_the_public_name_unless_another_way_is_told(tmp_path: Path) -> None:
+    [public] = [file.text for file in vps_files(pushed(tmp_path)) if file.path.name == "Caddyfile"]
+    assert "/internal/sync/*" in public
+    by_tunnel = pushed(tmp_path, push_url="http://100.64.0.7:8081")
+    there = {file.path.name: file.text for file in vps_files(by_tunnel)}
+    assert "/internal/sync" not in there["Caddyfile"]
+    assert "PONTE_INGEST_HOST=100.64.0.7\n" in there["ingest.env"]
+    worker = {file.path.name: file.text for file in worker_files(by_tunnel)}
+    assert "PONTE_WORKER_VPS_URL=http://100.64.0.7:8081\n" in worker["worker.env"]
+
+
+def test_a_transport_is_switched_by_its_own_command_and_not_by_init(tmp_path: Path) -> None:
+    shop = pushed(tmp_path).shop
+    (tmp_path / "sgp.toml").write_text(STARTING_PATH.read_text(encoding="utf-8"))
+    with pytest.raises(SettingsError, match="run 'ponte transport push'"):
+        find_declared(shop, told=True)
+    with pytest.raises(SettingsError, match="intranet has to be told"):
+        make_shop({name: value for name, value in ANSWERS.items() if name != "intranet"})
+
+
 # ---------------------------------------------------------------- units
 
 
@@ -156,6 +216,7 @@ def test_a_passfile_names_an_ipv6_host_so_that_libpq_finds_it(tmp_path: Path) ->
     [
         *UNITS,
         FEEDER,
+        PUSH,
         "ponte-ssh.service",
         "ponte-postgres.service",
         "ponte-api.service",

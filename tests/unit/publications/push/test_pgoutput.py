@@ -37,6 +37,15 @@ def test_a_transaction_is_framed_by_its_places() -> None:
     assert decoder.decode(b"O" + struct.pack(">q", 1) + b"pg_16\0") is None
 
 
+def test_of_what_had_arrived_only_the_frame_is_read() -> None:
+    decoder = Decoder(after=2**33)
+    decoder.decode(b"B" + struct.pack(">qqI", 2**33, 0, 9))
+    assert decoder.decode(RELATION) is None
+    assert decoder.decode(UPDATE) is None
+    decoder.decode(b"B" + struct.pack(">qqI", 2**33 + 1, 0, 9))
+    assert isinstance(decoder.decode(UPDATE), Upsert)
+
+
 @pytest.mark.parametrize("length", range(1, len(UPDATE)))
 def test_a_message_that_ends_early_is_refused(length: int) -> None:
     decoder = Decoder()
