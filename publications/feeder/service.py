@@ -25,7 +25,7 @@ from db.sgp_file import (
     open_sgp_file,
     read_signature,
 )
-from publications.decide.wanted import HEARTBEAT
+from publications.decide.landing import HEARTBEAT
 from publications.declare.declaration import Declaration, LandedTable
 from publications.feeder.landing import Landing, Written
 from publications.feeder.look import Difference, Look, look

@@ -23,19 +23,12 @@ from db.logs import log_event
 from db.outage import Outage
 from db.reasons import UnreachableError, Unreached, explain_failure
 from publications.settings import watch_variable
+from publications.watch.backlog import read_backlog
 from publications.watch.history import read_past, read_silence_s
 from publications.watch.occasions import Occasion
 from publications.watch.probe import probe
-from publications.watch.reading import (
-    EndpointReading,
-    EndpointRole,
-    read_backlog,
-    read_gaps,
-    read_has_key,
-    read_last_error,
-    read_offline_bound,
-    read_reading,
-)
+from publications.watch.rare import read_gaps, read_has_key, read_last_error, read_offline_bound
+from publications.watch.reading import EndpointReading, EndpointRole, read_reading
 from publications.watch.sanity import check_count, check_flag, check_last_error, check_reading, check_seconds
 from publications.watch.sight import Sight
 from publications.watch.trends import Tracks

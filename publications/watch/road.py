@@ -17,6 +17,7 @@ from publications.decide.spec import StrangeSlot
 from publications.declare.declaration import Declaration
 from publications.prove.pairs import derive_watched
 from publications.settings import VERIFY_PERCENT
+from publications.watch.backlog import Backlog
 from publications.watch.causes import find_server_fault
 from publications.watch.fed import sight_file, view_feed
 from publications.watch.follower import Follower
@@ -25,7 +26,7 @@ from publications.watch.hops import HopView, age_samples, view_hop
 from publications.watch.link_settings import LinkSettings
 from publications.watch.proofs import Losses, Mender, ProofFollower
 from publications.watch.pushed import sight_pushed, view_push
-from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
+from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW
 from publications.watch.sight import Sight
 from publications.watch.slots import WalSample
 from publications.watch.tailnet import TailnetFollower, TailnetState

@@ -9,9 +9,11 @@ from typing import Any, Literal
 import pytest
 
 from publications.decide.facts import EndpointFacts, UnfitKey, assume_facts
+from publications.decide.filters import Filter
 from publications.decide.refusals.every import find_refusals
 from publications.decide.refusals.rows import UnfitKeyError
 from publications.decide.refusals.situation import Situation
+from publications.decide.source import SourceColumn
 from publications.decide.spec import (
     EndpointSpec,
     IdentitySpec,
@@ -21,7 +23,7 @@ from publications.decide.spec import (
     SlotSpec,
     SubscriptionSpec,
 )
-from publications.decide.wanted import Filter, SourceColumn, derive_wanted
+from publications.decide.wanted import derive_wanted
 from publications.declare.declaration import (
     STARTING_PATH,
     Declaration,
