@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from db.freshness import Cause, Fault, HopState
-from db.reasons import Unreached
+from db.unreached import Unreached
 from publications.watch.beat import Beat
 from publications.watch.rare import LastError
 from publications.watch.reading import EndpointReading

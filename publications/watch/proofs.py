@@ -18,7 +18,7 @@ from db.sqlfile import read_blocks
 from publications.declare.declaration import Export, Intake
 from publications.prove.pace import Pace
 from publications.prove.verify import Compared, Prover, TableProof, make_prover
-from publications.watch.follower import open_link
+from publications.watch.connection import open_link
 
 APPLICATION = "ponte-prove"
 PAUSE_S = 5.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from db.reasons import Unreached
+from db.unreached import Unreached
 from publications.watch.backlog import Backlog
 from publications.watch.beat import Beat
 from publications.watch.history import Past

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from db.freshness import Cause, HopState
-from db.reasons import Unreached
+from db.unreached import Unreached
 from publications.decide.spec import Room
 from publications.watch.beat import Beat
 from publications.watch.causes import COUNTED_S, TAKEN_S, HopEnds, find_server_fault, judge_hop
