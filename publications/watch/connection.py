@@ -7,7 +7,7 @@ from typing import LiteralString
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
-from db.bounded import BoundedConnection
+from db.bounded import BoundedConnection, believed
 from db.engines import Connection, connect
 from publications.watch.probe import probe
 
@@ -24,12 +24,16 @@ _LINK = {
 
 
 def open_link(dsn: SecretStr, application: LiteralString = APPLICATION) -> Connection:
-    """Open a session that gives up soon; the string's own keywords count, its options beside ours."""
+    """Open a session that gives up soon; the string's own keywords count, its options beside ours.
+
+    Raise psycopg.Error, also for a server that answers as none does.
+    """
     given = conninfo_to_dict(dsn.get_secret_value())
     probe(given)
     options = f"{_LINK['options']} {given.get('options') or ''}".strip()
     told = make_conninfo("", **{**_LINK, **given, "options": options})
-    return connect(told, application=application, kind=BoundedConnection)
+    with believed():
+        return connect(told, application=application, kind=BoundedConnection)
 
 
 def close_link(conn: Connection | None) -> None:

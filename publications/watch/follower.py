@@ -15,7 +15,7 @@ from typing import LiteralString
 import psycopg
 from pydantic import SecretStr
 
-from db.bounded import UnbelievableError
+from db.bounded import believed
 from db.engines import Connection
 from db.errors import PonteError
 from db.logs import log_event
@@ -144,10 +144,8 @@ class Follower:
 
     def _read_sane(self, conn: Connection) -> EndpointReading:
         """Look, and believe nothing that can't be: it would stop whoever reckons with it."""
-        try:
+        with believed():
             return check_reading(self._read(conn))
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise UnbelievableError(f"answers what can't be: {type(error).__name__}") from error
 
     def _read(self, conn: Connection) -> EndpointReading:
         reading = read_reading(conn, self.endpoint, self._role, disk=self._disk)
