@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from db.intranet.models import LANDING_COLUMNS
+from db.intranet.landing import LANDING_COLUMNS
 from publications.decide.source import SourceColumn, SourceTables
 from publications.decide.spec import ColumnSpec, TableSpec, TriggerSpec
 from publications.declare.declaration import Declaration, LandedTable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from db.intranet.models import LANDING_TYPES
+from db.intranet.landing import LANDING_TYPES
 from publications.declare.names import TableName
 
 

@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from db.engines import Connection
-from db.intranet.models import LANDING_COLUMNS
+from db.intranet.landing import LANDING_COLUMNS
 from tests.integration.db.intranet.test_projection import KEY, ask, build_row, land, read
 
 PEDIDO: Mapping[str, tuple[Any, str, Any]] = {
