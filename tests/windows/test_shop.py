@@ -29,6 +29,7 @@ UNITS = (
     "tests/unit/publications/feeder",
     "tests/unit/publications/declare",
     "tests/unit/publications/install/test_windows.py",
+    "tests/unit/publications/install/test_windows_files.py",
     "tests/unit/thumbnail_worker/storage",
     "tests/unit/db/test_whole.py",
 )
