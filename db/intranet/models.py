@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -65,6 +66,16 @@ failures = Table(
     schema=SCHEMA,
 )
 """One row: how many failures of apply the projection has reckoned with."""
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("landing", OID, nullable=False),
+    schema=SCHEMA,
+    prefixes=["UNLOGGED"],
+)
+"""Transactions that have noted rows of a landing table; each row is gone before its transaction ends."""
 
 fingerprints = Table(
     "fingerprints",

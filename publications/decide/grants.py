@@ -25,6 +25,7 @@ _FED: Mapping[str, tuple[str, ...]] = {
     ),
     "projection.conflicts": ("select", "insert", "update"),
     "projection.gaps": ("select", "insert", "delete"),
+    "projection.batches": ("select", "insert", "delete"),
 }
 """What the feeder's role may do beside landing."""
 FEEDERS_LOCK = "pg_catalog.pg_try_advisory_lock(bigint)"

@@ -326,6 +326,7 @@ def test_a_file_is_carried_by_a_role_of_the_windows_that_may_land_and_no_more() 
         ),
         "projection.conflicts": ("select", "insert", "update"),
         "projection.gaps": ("select", "insert", "delete"),
+        "projection.batches": ("select", "insert", "delete"),
     }
     assert {grant for grant in wanted.grants if grant.role == "in"} == {
         GrantSpec("in", GrantKind.FUNCTION, "pg_catalog.pg_try_advisory_lock(bigint)", "execute"),
