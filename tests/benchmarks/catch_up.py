@@ -96,7 +96,7 @@ def _catch_up(stack: Stack, write: Callable[[Connection], None], there: str) -> 
 
 
 def _alter(conn: Connection, subscription: str, what: str, *names: str) -> None:
-    query = sql.SQL("ALTER SUBSCRIPTION {} " + what)  # type: ignore[arg-type]  # all of them stand above
+    query = sql.SQL("ALTER SUBSCRIPTION {} " + what)
     conn.execute(query.format(*map(sql.Identifier, (subscription, *names))))
 
 
