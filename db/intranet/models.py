@@ -211,68 +211,6 @@ leftovers = Table(
     schema="worker",
 )
 
-LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
-    "public.pedidos": (
-        "id",
-        "numero",
-        "cliente",
-        "status",
-        "prioridade",
-        "data_entrada",
-        "data_entrega",
-        "cidade_cliente",
-        "telefone_cliente",
-        "valor_total",
-        "valor_frete",
-        "valor_itens",
-        "observacao",
-        "forma_envio",
-        "financeiro",
-        "conferencia",
-        "sublimacao",
-        "costura",
-        "expedicao",
-        "pronto",
-        "sublimacao_maquina",
-        "sublimacao_data_impressao",
-        "items",
-        "data_criacao",
-        "ultima_atualizacao",
-    ),
-    "public.pedido_imagens": (
-        "id",
-        "pedido_id",
-        "item_index",
-        "item_identificador",
-        "filename",
-        "mime_type",
-        "path",
-        "tamanho",
-        "criado_em",
-    ),
-    "public.user": ("id", "username", "is_admin", "setor", "is_active"),
-    "public.revoked_tokens": ("id", "expires_at"),
-    "ponte.heartbeat": ("id", "beat", "beat_at"),
-}
-"""The columns that the projection reads: a landing table has them even when SGP does not send them."""
-
-_FLAGS = ("financeiro", "conferencia", "sublimacao", "costura", "expedicao", "pronto")
-
-LANDING_TYPES: dict[str, dict[str, str]] = {
-    "public.pedidos": {
-        "id": "integer",
-        **dict.fromkeys(_FLAGS, "boolean"),
-        **dict.fromkeys(("data_criacao", "ultima_atualizacao"), "timestamp without time zone"),
-    },
-    "public.pedido_imagens": {
-        **dict.fromkeys(("id", "pedido_id", "item_index", "tamanho"), "integer"),
-        "criado_em": "timestamp without time zone",
-    },
-    "public.user": {"id": "integer", "is_admin": "boolean", "is_active": "boolean"},
-    "public.revoked_tokens": {"id": "integer"},
-}
-"""The columns that are no text where SGP runs on PostgreSQL: SQLite has no types that would tell."""
-
 ways = Table(
     "ways",
     metadata,

@@ -1,4 +1,4 @@
-"""Catching up after a bulk change of SGP's, and the first copy: both hops beside a plain native subscription.
+"""Catching up after a bulk change of SGP's, and the first copy: both hops beside one plain subscription.
 
 One is switched off while the other works, so that neither takes the other's processor; the rows are the same.
 """
@@ -96,7 +96,7 @@ def _catch_up(stack: Stack, write: Callable[[Connection], None], there: str) -> 
 
 
 def _alter(conn: Connection, subscription: str, what: str, *names: str) -> None:
-    query = sql.SQL("ALTER SUBSCRIPTION {} " + what)  # type: ignore[arg-type]  # all of them stand above
+    query = sql.SQL("ALTER SUBSCRIPTION {} " + what)
     conn.execute(query.format(*map(sql.Identifier, (subscription, *names))))
 
 

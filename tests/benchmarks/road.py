@@ -18,9 +18,10 @@ from psycopg.conninfo import make_conninfo
 
 from db.engines import Connection, connect
 from db.waiting import wait_until
+from infra.devstack.layout import StackSettings
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
-from infra.devstack.stack import Stack, StackSettings
+from infra.devstack.stack import Stack
 from tests.ports import find_free_ports
 
 ROUNDS = 200

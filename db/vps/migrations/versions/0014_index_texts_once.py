@@ -2,7 +2,7 @@
 
 from db.migrate import run_script
 
-revision = "0016"
+revision = "0014"
 down_revision = "0013"
 
 DROPPED = "DROP INDEX IF EXISTS vitrine.pedidos_cliente"

@@ -2,7 +2,7 @@
 
 from db.migrate import run_script
 
-revision = "0021"
+revision = "0019"
 down_revision = "0018"
 
 # Rows are gone before their transaction ends: a crash leaves nothing to be kept.
