@@ -47,5 +47,5 @@ def _sweep() -> None:
     """Give back what runs left that were killed."""
     for path in MEMORY.glob(f"{PREFIX}*"):
         owner = path.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)) and path.stat().st_uid == os.getuid():
             shutil.rmtree(path, ignore_errors=True)
