@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -28,6 +29,15 @@ _RV = TypeVar("_RV")
 
 class UnbelievableError(psycopg.OperationalError):
     """The server answers as none does; the text says how, after its name."""
+
+
+@contextmanager
+def believed() -> Iterator[None]:
+    """Have what breaks on values that can't be, psycopg itself included, raised as an UnbelievableError."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UnbelievableError(f"answers what can't be: {type(error).__name__}") from error
 
 
 class BoundedConnection(psycopg.Connection[TupleRow]):

@@ -36,6 +36,10 @@ def connect(
         client_encoding="utf8",
         connect_timeout=timeout_s,
     )
-    connection.execute(SET_UTC)
-    connection.autocommit = autocommit
+    try:
+        connection.execute(SET_UTC)
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
     return connection

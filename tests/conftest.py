@@ -1,6 +1,7 @@
 """Only the list of fixture plugins; each says what it gives."""
 
 pytest_plugins = [
+    "tests.fix_garbage",
     "tests.fix_lifetime",
     "tests.fix_tiers",
     "tests.fix_declaration",

@@ -28,6 +28,7 @@ from db.waiting import wait_until
 from infra.devstack.clusters import Cluster, ClusterSpec
 from infra.devstack.postgres import find_bindir, find_server_user, reachable_bindir, runtime_root
 from tests.ports import find_free_port
+from tests.stores import open_store
 from vps_readapi.auth.tokens import Claims, TokenKeys, Tokens
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -60,21 +61,22 @@ def run_cluster(
     with tempfile.TemporaryDirectory() as repository:
         root = runtime_root(Path(repository))
         found = bindir or reachable_bindir(find_bindir(os.environ), root, find_server_user())
-        spec = ClusterSpec(
-            "vps",
-            root / "vps" / "data",
-            find_free_port(),
-            found,
-            root / "password",
-            {**QUICK, **(parameters or {})},
-        )
-        cluster = Cluster(spec)
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.stop("immediate")
-            shutil.rmtree(root)
+        with open_store(root) as store:
+            spec = ClusterSpec(
+                "vps",
+                store / "vps" / "data",
+                find_free_port(),
+                found,
+                root / "password",
+                {**QUICK, **(parameters or {})},
+            )
+            cluster = Cluster(spec)
+            try:
+                cluster.start()
+                yield cluster
+            finally:
+                cluster.stop("immediate")
+                shutil.rmtree(root)
 
 
 def make_window(cluster: Cluster, name: str, *, pedidos: int) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pytest_postgresql import factories
 from pytest_postgresql.janitor import DatabaseJanitor
@@ -24,9 +25,10 @@ from db.migrate import History, migrate
 from infra.devstack.bindirs import find_bindirs, find_vitrine_bindir
 from infra.devstack.clusters import HOST, Cluster, ClusterSpec
 from infra.devstack.errors import PostgresNotFoundError
-from infra.devstack.postgres import find_bindir, runtime_root
+from infra.devstack.postgres import find_bindir, major_version, runtime_root
 from infra.devstack.seed import DIRT, create_schema, seed
 from tests.ports import find_free_ports
+from tests.stores import open_store
 
 NAMES = ("sgp", "vitrine", "vps")
 ORDERS = len(DIRT) + 20
@@ -42,7 +44,11 @@ PARAMETERS = {
     "max_sync_workers_per_subscription": "6",
     "max_worker_processes": "24",
     "max_prepared_transactions": "2",
+    "min_wal_size": "32MB",
+    "max_wal_size": "96MB",
 }
+CHEAP_LOGINS_SINCE_16 = {"scram_iterations": "1"}
+"""A login costs its client 2 ms otherwise, and the suite has tens of thousands of them."""
 
 
 PORTS: Mapping[str, int] = dict(zip(NAMES, find_free_ports(len(NAMES)), strict=True))
@@ -77,22 +83,34 @@ def clusters(server_root: Path, bindirs: dict[str, Path]) -> Iterator[dict[str, 
     password_file = server_root / "superuser"
     password_file.write_text(PASSWORD)
     made = {}
-    with ExitStack() as stops:
+    with open_store(server_root) as store, ExitStack() as stops:
         for name in NAMES:
             cluster = Cluster(
                 ClusterSpec(
                     name=name,
-                    data_dir=server_root / "clusters" / name,
+                    data_dir=store / "clusters" / name,
                     port=PORTS[name],
                     bindir=bindirs[name],
                     superuser_password_file=password_file,
-                    parameters=PARAMETERS,
+                    parameters={**PARAMETERS, **cheap_logins(bindirs[name])},
                 )
             )
             cluster.start()
             stops.callback(cluster.stop, "immediate")
+            set_password_anew(cluster, PASSWORD)
             made[name] = cluster
         yield made
+
+
+def cheap_logins(bindir: Path) -> Mapping[str, str]:
+    """Return the settings by which a server's passwords are quick to prove."""
+    return CHEAP_LOGINS_SINCE_16 if major_version(bindir) >= 16 else {}
+
+
+def set_password_anew(cluster: Cluster, password: str) -> None:
+    """Have the superuser's password kept as the server keeps new ones: initdb made it slow to prove."""
+    with connect(cluster.conninfo()) as conn:
+        conn.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(password))
 
 
 def _conninfo(host: str, port: int, user: str, dbname: str, password: str) -> str:

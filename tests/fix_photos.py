@@ -92,7 +92,7 @@ class Shop:
 
     def make_all(self) -> None:
         """Have everything made that waits."""
-        with self.job(processes=2) as job:
+        with self.job() as job:
             job.run(Event())
 
     def add(self, content: bytes | None, *, path: str | None = None, pedido_id: int = 1) -> int:

@@ -39,6 +39,7 @@ def landing(servers: Servers, landing_database: str) -> Iterator[Connection]:
     """A session there, in a transaction that is taken back."""
     with servers.connect("vitrine", landing_database) as conn, conn.transaction(force_rollback=True):
         conn.execute("SET LOCAL statement_timeout = '20s'")
+        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # each statement is projected at its end
         yield conn
 
 

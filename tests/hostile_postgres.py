@@ -136,6 +136,12 @@ def nonsense(session: Session) -> None:
     session.sock.sendall(describe(2) + row(b"-9", b"NaN") + message(b"C", b"SELECT 1\0") + READY)
 
 
+def unknown_format(session: Session) -> None:
+    """To every question, a column that is neither text nor binary."""
+    column = message(b"T", b"\0\1c\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 7))
+    session.sock.sendall(column + row(b"x") + message(b"C", b"SELECT 1\0") + READY)
+
+
 TALKS: dict[str, Talk] = {
     "endless rows": endless_rows,
     "one row of a gigabyte": one_row_of_a_gigabyte,
@@ -144,4 +150,5 @@ TALKS: dict[str, Talk] = {
     "a byte at a time": drip,
     "silence": silence,
     "nonsense": nonsense,
+    "a format that nobody knows": unknown_format,
 }

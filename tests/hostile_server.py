@@ -143,6 +143,11 @@ def half(peer: Peer) -> None:
     peer.sock.shutdown(socket.SHUT_RDWR)
 
 
+def lead_nowhere(peer: Peer) -> None:
+    """A redirect, which nobody follows and httpx reads."""
+    peer.say(answer(b"", "Location: content-length: 9", status="302 Found"))
+
+
 WIRE_TRICKS: dict[str, Trick] = {
     "a gzip of 1.5 GB": bomb,
     "an endless body": endless_body,
@@ -153,6 +158,7 @@ WIRE_TRICKS: dict[str, Trick] = {
     "silence": silence,
     "no HTTP": no_http,
     "half a body": half,
+    "a way that leads nowhere": lead_nowhere,
 }
 
 

@@ -28,3 +28,21 @@ def copy_rows(path: Path, conn: Connection, *, but: int = 0) -> None:
             for row in rows:
                 if (table, row[names.index("id")]) != ("pedidos", but):
                     conn.execute(statement, [None if one is None else str(one) for one in row])
+
+
+def copy_back(conn: Connection, path: Path) -> None:
+    """Copy every table into the file, as text where SQLite has no such type, with SGP stopped."""
+    with closing(sqlite3.connect(path)) as file, file:
+        for table in TABLES:
+            cursor = conn.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
+            names = [column.name for column in cursor.description or ()]
+            places = ", ".join("?" * len(names))
+            columns = ", ".join(f'"{name}"' for name in names)
+            file.execute(f'DELETE FROM "{table}"')  # noqa: S608  # ours
+            rows = [[to_sqlite(one) for one in row] for row in cursor]
+            file.executemany(f'INSERT INTO "{table}" ({columns}) VALUES ({places})', rows)  # noqa: S608
+
+
+def to_sqlite(value: object) -> object:
+    """Return a value as an ORM writes it into a file."""
+    return value if value is None or isinstance(value, int | float | str | bytes) else str(value)

@@ -10,7 +10,7 @@ import psycopg
 from pydantic import SecretStr
 
 from db.engines import Connection, connect
-from db.reasons import UnreachableError, explain_unreached
+from db.unreached import UnreachableError, explain_unreached
 
 APPLICATION = "ponte-worker"
 _STOP_CHECK_S = 0.5

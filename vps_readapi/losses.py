@@ -7,7 +7,7 @@ import threading
 
 from db.logs import log_event
 from db.outage import Outage
-from db.reasons import explain_failure
+from db.unreached import explain_failure
 
 log = logging.getLogger(__name__)
 

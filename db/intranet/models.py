@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -65,6 +66,16 @@ failures = Table(
     schema=SCHEMA,
 )
 """One row: how many failures of apply the projection has reckoned with."""
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("landing", OID, nullable=False),
+    schema=SCHEMA,
+    prefixes=["UNLOGGED"],
+)
+"""Transactions that have noted rows of a landing table; each row is gone before its transaction ends."""
 
 fingerprints = Table(
     "fingerprints",
@@ -199,68 +210,6 @@ leftovers = Table(
     Column("found_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     schema="worker",
 )
-
-LANDING_COLUMNS: dict[str, tuple[str, ...]] = {
-    "public.pedidos": (
-        "id",
-        "numero",
-        "cliente",
-        "status",
-        "prioridade",
-        "data_entrada",
-        "data_entrega",
-        "cidade_cliente",
-        "telefone_cliente",
-        "valor_total",
-        "valor_frete",
-        "valor_itens",
-        "observacao",
-        "forma_envio",
-        "financeiro",
-        "conferencia",
-        "sublimacao",
-        "costura",
-        "expedicao",
-        "pronto",
-        "sublimacao_maquina",
-        "sublimacao_data_impressao",
-        "items",
-        "data_criacao",
-        "ultima_atualizacao",
-    ),
-    "public.pedido_imagens": (
-        "id",
-        "pedido_id",
-        "item_index",
-        "item_identificador",
-        "filename",
-        "mime_type",
-        "path",
-        "tamanho",
-        "criado_em",
-    ),
-    "public.user": ("id", "username", "is_admin", "setor", "is_active"),
-    "public.revoked_tokens": ("id", "expires_at"),
-    "ponte.heartbeat": ("id", "beat", "beat_at"),
-}
-"""The columns that the projection reads: a landing table has them even when SGP does not send them."""
-
-_FLAGS = ("financeiro", "conferencia", "sublimacao", "costura", "expedicao", "pronto")
-
-LANDING_TYPES: dict[str, dict[str, str]] = {
-    "public.pedidos": {
-        "id": "integer",
-        **dict.fromkeys(_FLAGS, "boolean"),
-        **dict.fromkeys(("data_criacao", "ultima_atualizacao"), "timestamp without time zone"),
-    },
-    "public.pedido_imagens": {
-        **dict.fromkeys(("id", "pedido_id", "item_index", "tamanho"), "integer"),
-        "criado_em": "timestamp without time zone",
-    },
-    "public.user": {"id": "integer", "is_admin": "boolean", "is_active": "boolean"},
-    "public.revoked_tokens": {"id": "integer"},
-}
-"""The columns that are no text where SGP runs on PostgreSQL: SQLite has no types that would tell."""
 
 ways = Table(
     "ways",

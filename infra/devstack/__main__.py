@@ -24,9 +24,10 @@ with need("devstack"):
     from db.waiting import wait_until
     from infra.devstack.demo import Demo, introduce
     from infra.devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, RuntimeRootError
+    from infra.devstack.layout import StackSettings
     from infra.devstack.ports import read_ports
     from infra.devstack.postgres import runtime_root
-    from infra.devstack.stack import CLUSTERS, Stack, StackSettings
+    from infra.devstack.stack import CLUSTERS, Stack
     from infra.devstack.state import is_running, read_state
     from infra.devstack.supervisor import ControlServer, send_command
     from publications.declare.declaration import Transport
@@ -161,7 +162,9 @@ def _up(arguments: argparse.Namespace) -> int:
 def _introduce(stack: Stack) -> None:
     names = (*CLUSTERS, "link", "api", "panel")
     ports = {name: getattr(stack.settings.ports, name) for name in names}
-    for line in introduce(stack.api_url, ports, root=stack.settings.root, declaration=stack.declaration_file):
+    for line in introduce(
+        stack.settings.api_url, ports, root=stack.settings.root, declaration=stack.settings.declaration_file
+    ):
         _say(line)
 
 
@@ -237,7 +240,7 @@ def _show(
     heal: Callable[[], object],
     stopping: threading.Event,
 ) -> int:
-    demo = Demo(clusters=stack.clusters, api_url=stack.api_url, cut=cut, heal=heal, say=_say)
+    demo = Demo(clusters=stack.clusters, api_url=stack.settings.api_url, cut=cut, heal=heal, say=_say)
     if not (arguments.once or arguments.json):
         _say("Ctrl-C stops it")
         demo.run_on(stopping)

@@ -18,8 +18,8 @@ from publications.decide.changes.change import Phase
 from publications.decide.changes.roles import CreateRole
 from publications.decide.changes.step import Step
 from publications.decide.changes.subscriptions import CreateSubscription, SettleSubscription
+from publications.decide.hops import derive_options
 from publications.decide.plan import Plan
-from publications.decide.wanted import derive_options
 from publications.settings import password_variable
 
 LOCK_KEY = 0x706F6E7465

@@ -12,6 +12,7 @@ from db.sqlfile import read_blocks
 from publications.act.subscriptions import read_subscriptions
 from publications.ddl.notes import PENDING, TO_COPY
 from publications.decide.columns import USUAL
+from publications.decide.source import SourceColumn, SourceTables
 from publications.decide.spec import (
     COPY,
     SWEEP,
@@ -32,7 +33,6 @@ from publications.decide.spec import (
     TriggerSpec,
     Unusual,
 )
-from publications.decide.wanted import SourceColumn, SourceTables
 from publications.declare.names import TableName
 
 _SQL = read_blocks("publications", "catalog")

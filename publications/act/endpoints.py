@@ -14,30 +14,27 @@ import psycopg
 from db.engines import Connection
 from db.errors import PonteError
 from db.migrate import History
-from db.reasons import UnreachableError, explained, open_database
+from db.reasons import explained
 from db.sgp_file import SgpFileError, open_sgp_file, read_columns
+from db.unreached import UnreachableError, open_database
 from db.versions import require_newest
 from publications.act.catalog import read_endpoint, read_source, read_types
 from publications.act.facts import read_facts
 from publications.act.filters import normalise_filters
+from publications.act.rights import check_rights
 from publications.act.unsent import read_unsent
 from publications.decide.facts import EndpointFacts, assume_facts
+from publications.decide.filters import Filter, Filters
 from publications.decide.findings import FindingError, find_findings
+from publications.decide.hops import derive_hops
+from publications.decide.landing import HEARTBEAT
 from publications.decide.misfit import find_misfit
 from publications.decide.plan import Plan, make_plan
 from publications.decide.refusals.every import find_refusals
 from publications.decide.refusals.situation import Situation
+from publications.decide.source import SourceTables, assume_source
 from publications.decide.spec import EndpointSpec, HopSpec
-from publications.decide.wanted import (
-    HEARTBEAT,
-    Filter,
-    Filters,
-    SourceTables,
-    assume_source,
-    derive_hops,
-    derive_kept,
-    derive_wanted,
-)
+from publications.decide.wanted import derive_kept, derive_wanted
 from publications.declare.declaration import Declaration
 from publications.declare.names import TableName
 from publications.declare.privacy import RefusalError
@@ -50,10 +47,6 @@ from publications.settings import PublicationsSettings, dsn_variable
 
 ARRIVAL_S = 3.0
 """So long the plan waits for what is under way before it calls a row lost."""
-
-
-class RightsError(PonteError):
-    """The database answers, and would not let us work."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +120,7 @@ class Endpoints:
         source = dsn_variable(endpoint)
         connection = open_database(self.settings.dsn(endpoint), name=endpoint, source=source)
         try:
-            _check_rights(connection, endpoint, source)
+            check_rights(connection, endpoint, source)
             if endpoint in (histories := find_histories(self.declaration)):
                 with self.telling(endpoint):
                     require_newest(connection, histories[endpoint], endpoint)
@@ -293,15 +286,3 @@ def find_histories(declaration: Declaration) -> dict[str, History]:
     """Return the migrations of each endpoint that holds the window."""
     subscribers = {export.target: History.VPS for export in declaration.active_exports}
     return {declaration.intake.target: History.INTRANET, **subscribers}
-
-
-def _check_rights(connection: Connection, endpoint: str, source: str) -> None:
-    """Ask what the server tells of each session by itself. Raise RightsError."""
-    told = connection.info.parameter_status
-    if told("in_hot_standby") == "on":
-        raise RightsError(f"{endpoint} is a standby and takes no changes", f"name the primary in {source}")
-    if told("is_superuser") == "off":
-        raise RightsError(
-            f"role {connection.info.user} on {endpoint} is no superuser",
-            f"name one in {source}: others can't read subscriptions, nor make roles and slots",
-        )

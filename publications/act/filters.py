@@ -10,7 +10,7 @@ from psycopg import sql
 from db.engines import Connection
 from db.errors import PonteError
 from db.sqlfile import read_blocks
-from publications.decide.wanted import Filter, Filters
+from publications.decide.filters import Filter, Filters
 from publications.declare.declaration import Declaration
 from publications.declare.names import TableName
 

@@ -12,8 +12,8 @@ from publications.decide.changes.change import Consequence, Phase
 from publications.decide.changes.publications import SetPublishedTables
 from publications.decide.changes.rows import MarkBackfill
 from publications.decide.changes.step import Step
+from publications.decide.hops import key_of
 from publications.decide.spec import PublicationSpec
-from publications.decide.wanted import key_of
 from publications.declare.declaration import Declaration, LandedTable
 
 

@@ -6,7 +6,7 @@ import argparse
 import getpass
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from db.errors import SettingsError, word
 from publications.act.preflight import read_file
 from publications.commands import OK, PENDING, talk
-from publications.commands.windows import print_commands, told_server
+from publications.commands.windows import print_commands, write_installation
 from publications.decide.preflight_file import find_file_verdicts
 from publications.decide.verdicts import Outcome
 from publications.declare.declaration import Declaration, parse_declaration, read_text
@@ -28,14 +28,14 @@ from publications.install.machine import Machine
 from publications.install.secrets import Secrets
 from publications.install.shop import FILE, FLAGS, OF_KIND, QUESTIONS, Shop, make_shop, read_answers
 from publications.install.step import carry_out, list_steps
-from publications.install.windows import install, remove
+from publications.install.windows import HOME, WindowsServer, remove
 from publications.settings import dsn_variable
 
 
 def init(arguments: argparse.Namespace) -> int:
     """Make this server the intranet's end, and the archive that makes the VPS."""
     if sys.platform == "win32":
-        return print_commands(install(told_server(arguments)))
+        return _init_on_windows(arguments)
     shop = make_shop(_find_answers(arguments))
     secrets = Secrets(shop.machine.folder / "secrets", kept=not arguments.dry_run)
     text = find_declared(shop, told=arguments.kind is not None)
@@ -56,6 +56,15 @@ def init(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _init_on_windows(arguments: argparse.Namespace) -> int:
+    question = "the password of that administrator of SGP's PostgreSQL"
+    password = ""
+    if arguments.kind == "postgresql" and not arguments.dry_run:
+        file = arguments.sgp_password_file
+        password = _read_file(file) if file else _read_password(question)
+    return write_installation(arguments, arguments.folder or Path(str(HOME)), password=password)
+
+
 def _tell_of_file(shop: Shop) -> None:
     """Say once what of SGP's file no step mends."""
     if shop.sgp_file and shop.is_fed:
@@ -67,7 +76,8 @@ def _tell_of_file(shop: Shop) -> None:
 def uninstall(arguments: argparse.Namespace) -> int:
     """Leave SGP as it was found, and this machine without Ponte's services."""
     if sys.platform == "win32":
-        return print_commands(remove(told_server(arguments)))
+        given = PureWindowsPath(str(arguments.folder))
+        return print_commands(remove(WindowsServer("sqlite", "", "", home=given if given.drive else HOME)))
     folder: Path = arguments.folder
     if not (folder / FILE).exists():
         raise SettingsError(f"there is no installation in {folder}", "name its folder with --folder")

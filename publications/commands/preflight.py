@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from db.errors import PonteError, SettingsError
-from db.reasons import explained, open_database
+from db.reasons import explained
 from db.sgp_file import VARIABLE as SGP_FILE
 from db.shown import dump_json, show
+from db.unreached import open_database
 from publications.act.endpoints import read_file_columns
 from publications.act.preflight import read_file, read_server
 from publications.commands import FAILED, OK, PENDING

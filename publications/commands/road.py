@@ -9,7 +9,8 @@ import os
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.migrate import History, emit_sql, migrate
-from db.reasons import explained, open_database
+from db.reasons import explained
+from db.unreached import open_database
 from db.versions import list_versions, refuse_newer
 from publications.act.apply import apply, settle, wait_for_copies
 from publications.act.endpoints import Endpoints, find_histories

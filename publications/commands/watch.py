@@ -14,12 +14,14 @@ from db.extras import need
 from publications.commands import OK, PENDING, Screen
 from publications.commands.given import read_given
 from publications.faces import machine as report
-from publications.faces.terminal import hops_table, to_renderable
+from publications.faces.tables import hops_table
+from publications.faces.terminal import to_renderable
 from publications.settings import WatchSettings, read_healing_dsns, read_watch_dsns
 from publications.watch.checks import Check, Level, check_recording, check_view, find_worst
 from publications.watch.link_settings import LinkSettings
 from publications.watch.mending import SelfMender
-from publications.watch.road import View, Watch, look_once
+from publications.watch.road import Watch, look_once
+from publications.watch.view import View
 
 PIPE_WIDTH = 240
 

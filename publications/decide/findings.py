@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from db.errors import PonteError
 from publications.decide.columns import KINDS, USUAL
 from publications.decide.diff import OURS, TABLE_COPY
+from publications.decide.source import SourceTables
 from publications.decide.spec import EndpointSpec, StrangeSlot
-from publications.decide.wanted import SourceTables
 from publications.declare.declaration import Declaration
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from db.errors import SettingsError, begin_low, word
-from publications.declare.locate import find_line
+from db.errors import SettingsError, word
+from publications.declare.faults import DeclarationError, explain_fault
 from publications.declare.names import TableName
 
 STARTING_PATH = Path(__file__).parents[1] / "sgp.toml"
@@ -30,10 +29,6 @@ Transport = Literal["replication", "push"]
 Columns = Annotated[tuple[Name, ...], Field(min_length=1)]
 Membership = Literal["pg_monitor", "pg_read_all_stats", "pg_read_all_settings"]
 """Groups that show how a server does; those that show or change its data can't be declared."""
-
-
-class DeclarationError(SettingsError):
-    """The declaration can't be read or contradicts itself."""
 
 
 class _Model(BaseModel):
@@ -269,36 +264,7 @@ def parse_declaration(text: str, *, origin: str) -> Declaration:
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{origin} is not TOML: {error}", "mend the line that it names") from error
     except ValidationError as error:
-        raise _explain(error, text, origin) from error
-
-
-def _explain(error: ValidationError, text: str, origin: str) -> DeclarationError:
-    """Name the line of one fault, what is wrong there and what was probably meant.
-
-    An unknown key goes first: what is missing is most often that one, misspelt.
-    """
-    first = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    path = first["loc"]
-    line = find_line(text, path)
-    where = f"{origin}, line {line}" if line else origin
-    place = ".".join(map(str, path))
-    others = error.error_count() - 1
-    more = f" ({others} more {'fault' if others == 1 else 'faults'})" if others else ""
-    if first["type"] == "extra_forbidden":
-        return DeclarationError(f"{where}: unknown key {place}{more}", _guess(str(path[-1])))
-    return DeclarationError(f"{where}: {place}: {begin_low(first['msg'])}{more}", "mend that line")
-
-
-def _guess(key: str) -> str:
-    known = {name for model in _Model.__subclasses__() for name in _all_fields(model)}
-    close = difflib.get_close_matches(key, sorted(known), n=1)
-    return (
-        f"did you mean '{close[0]}'?" if close else "take it out; 'ponte schema' prints what may stand there"
-    )
-
-
-def _all_fields(model: type[BaseModel]) -> set[str]:
-    return {*model.model_fields, *(name for sub in model.__subclasses__() for name in _all_fields(sub))}
+        raise explain_fault(error, text, origin, model=Declaration) from error
 
 
 def make_schema() -> dict[str, object]:

@@ -12,8 +12,8 @@ from db.shown import dump_json, show
 from publications.faces.causes import FACTS, describe_fault
 from publications.faces.terminal import describe_check, describe_road
 from publications.watch.checks import LEFT_CRITICAL_S, LEFT_WARNING_S, Check, CheckKind, find_worst
-from publications.watch.road import View
 from publications.watch.sight import Sight
+from publications.watch.view import View
 
 
 def to_json(view: View, checks: Sequence[Check]) -> str:

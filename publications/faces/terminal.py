@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from db.freshness import FreshnessState, Measurement
 from db.shown import show
 from publications.faces.causes import FACTS, describe_faults
+from publications.faces.tables import hops_table, servers_table, show_duration
 from publications.watch.checks import Check, CheckKind, Level
-from publications.watch.hops import HopView
-from publications.watch.road import View
-from publications.watch.slots import Forecast, SlotState
+from publications.watch.view import View
 
 SENTENCES: dict[CheckKind, tuple[str, str]] = {
     CheckKind.LOST_ROWS: (
@@ -90,7 +88,7 @@ def describe_road(measured: Measurement) -> str:
     """Return one line: the word, the age, the cause."""
     age = measured.freshness.age_seconds
     word = "OK" if measured.is_ok else measured.state.value
-    old = "age unknown" if age is None else f"{_duration(age)} old"
+    old = "age unknown" if age is None else f"{show_duration(age)} old"
     why = "".join(f"; {FACTS[cause][0]}{describe_faults(measured, cause)}" for cause in measured.causes)
     return show(f"{word}, {old}{why}")
 
@@ -99,7 +97,7 @@ def describe_check(check: Check) -> tuple[str, str]:
     """Return a fact and the advised action of anything but a road."""
     fact, advice = SENTENCES[check.kind]
     seconds = check.values.get("seconds")
-    ago = _duration(seconds if isinstance(seconds, float) else None)
+    ago = show_duration(seconds if isinstance(seconds, float) else None)
     values = {"subject": check.subject, "ago": ago, **check.values}
     return show(fact.format(**values)), show(advice.format(**values))
 
@@ -146,155 +144,7 @@ def _talk(checks: Sequence[Check]) -> Iterable[str]:
         yield f"{check.level.name.lower():<8} {fact}" + (f" - {advice}" if advice and check.level else "")
 
 
-def hops_table(view: View) -> Table:
-    """Return a line for each hop."""
-    columns = (
-        "hop",
-        "state",
-        "behind",
-        "received",
-        "applied",
-        "unconfirmed",
-        "retained",
-        "wal",
-        "safe",
-        "rate",
-        "left",
-        "errors",
-    )
-    table = _table(columns)
-    for hop in view.hops:
-        slot = hop.slot
-        table.add_row(
-            f"{hop.source}->{hop.target}",
-            f"{hop.state.value}{_idle(slot)}",
-            _duration(hop.behind_s),
-            _position(hop.subscription.received_bytes if hop.subscription else None),
-            _position(hop.subscription.applied_bytes if hop.subscription else None),
-            _size(slot.unconfirmed_bytes if slot else None),
-            _size(slot.retained_bytes if slot else None),
-            _wal_status(hop),
-            _size(slot.safe_bytes if slot else None),
-            _rate(hop.forecast),
-            _left(hop.forecast),
-            _errors(hop),
-        )
-    return table
-
-
-def servers_table(view: View) -> Table:
-    """Return a line for each server."""
-    table = _table(("server", "answers", "version", "slots", "senders", "origins", "workers", "disk free"))
-    for name, sight in view.sights.items():
-        reading = sight.reading
-        rooms = reading.rooms if reading else {}
-        table.add_row(
-            name,
-            "yes" if sight.answers else "NO",
-            str(reading.version_num // 10000) if reading else "?",
-            *(
-                f"{rooms[thing].used}/{rooms[thing].limit}" if thing in rooms else "?"
-                for thing in ("slots", "senders", "origins", "workers")
-            ),
-            _size(reading.disk_free_bytes if reading else None),
-        )
-    return table
-
-
-def _table(columns: Iterable[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
-
-
 def _style(measured: Measurement) -> str:
     if measured.is_ok:
         return "green"
     return "bold red" if measured.state is FreshnessState.SILENT else "yellow"
-
-
-def _idle(slot: SlotState | None) -> str:
-    if slot is None or slot.active:
-        return ""
-    since = slot.inactive_since
-    return ", slot inactive" + (f" since {since.astimezone():%d %b %H:%M}" if since else "")
-
-
-def _errors(hop: HopView) -> str:
-    one = hop.subscription
-    if one is None:
-        return _push_errors(hop) if hop.is_pushed else _feed_errors(hop) if hop.is_fed else "?"
-    parts = [
-        f"{one.apply_errors} apply" if one.apply_errors else "",
-        f"{one.sync_errors} copy" if one.sync_errors else "",
-        f"{sum(one.conflicts.values())} conflicts" if any(one.conflicts.values()) else "",
-        f"{lost} rows lost" if (lost := sum(found.rows for found in hop.lost.values())) else "",
-        f"{len(one.not_ready)} tables not ready" if one.not_ready else "",
-        "waits for a lock" if one.lock_wait_s is not None else "",
-        "" if one.enabled else "disabled",
-    ]
-    return ", ".join(part for part in parts if part) or "none"
-
-
-def _push_errors(hop: HopView) -> str:
-    push = hop.push
-    if push is None:
-        return "?"
-    if push.rows_to_copy is not None:
-        return f"first copy: {push.rows_copied or 0} of {push.rows_to_copy} rows"
-    return "none" if push.fault_kind is None else "stopped"
-
-
-def _feed_errors(hop: HopView) -> str:
-    if hop.feed is None:
-        return "?"
-    return "none" if hop.feed.fault is None else "stopped"
-
-
-def _wal_status(hop: HopView) -> str:
-    if hop.is_fed:
-        return "-"
-    if hop.slot is None:
-        return "missing" if hop.slot_known else "?"
-    return show(hop.slot.invalidation_reason or hop.slot.wal_status or "?")
-
-
-def _rate(given: Forecast) -> str:
-    return "?" if given.rate_bytes_per_s is None else f"{_size(round(given.rate_bytes_per_s))}/s"
-
-
-def _left(given: Forecast) -> str:
-    known = [
-        (left_s, of)
-        for left_s, of in ((given.slot_left_s, given.killer or "slot"), (given.disk_left_s, "disk"))
-        if left_s is not None
-    ]
-    if not known:
-        return "-"
-    left_s, of = min(known)
-    return f"{left_s / 3600:.1f} h ({of})"
-
-
-def _position(wal_bytes: int | None) -> str:
-    """Return a position in the WAL as PostgreSQL writes it."""
-    return "-" if wal_bytes is None else f"{wal_bytes >> 32:X}/{wal_bytes & 0xFFFFFFFF:X}"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    if seconds < 120:  # noqa: PLR2004  # two of the next unit read better
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
-
-
-def _size(n_bytes: int | None) -> str:
-    if n_bytes is None:
-        return "-"
-    size = float(n_bytes)
-    for unit in ("B", "kB", "MB"):
-        if abs(size) < 1000:  # noqa: PLR2004
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -15,7 +15,7 @@ from db.backoff import choose_pause_s
 from db.errors import PonteError
 from db.logs import log_event
 from db.outage import Outage
-from db.reasons import explain, explain_failure
+from db.reasons import explain
 from db.sgp_file import (
     ASK_SGP,
     SgpFileChangedError,
@@ -25,7 +25,8 @@ from db.sgp_file import (
     open_sgp_file,
     read_signature,
 )
-from publications.decide.wanted import HEARTBEAT
+from db.unreached import explain_failure
+from publications.decide.landing import HEARTBEAT
 from publications.declare.declaration import Declaration, LandedTable
 from publications.feeder.landing import Landing, Written
 from publications.feeder.look import Difference, Look, look

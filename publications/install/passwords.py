@@ -9,8 +9,9 @@ import psycopg
 
 from db.engines import Connection
 from db.errors import PonteError
-from db.reasons import explained, open_database
+from db.reasons import explained
 from db.sqlfile import read_blocks
+from db.unreached import open_database
 from publications.ddl.statement import compose, name_of
 from publications.decide.passwords import SCHEME, is_made_of
 from publications.install.step import Step

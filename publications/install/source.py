@@ -8,7 +8,8 @@ from pathlib import Path
 
 from db.engines import Connection
 from db.errors import PonteError
-from db.reasons import explained, open_database
+from db.reasons import explained
+from db.unreached import open_database
 from publications.install.access import Access
 from publications.install.accounts import check_as, name_group
 from publications.install.errors import InstallError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
 from publications.declare.declaration import VARIABLE, IntakeKind
@@ -19,6 +19,8 @@ KEEPERS = ("*S-1-5-32-544", "*S-1-5-18")
 BELOW = "(OI)(CI)"
 ALL = BELOW + "F"
 DATABASE = "PontePostgres"
+WHO_TYPES = "%USERDOMAIN%\\%USERNAME%"
+HOME = PureWindowsPath("C:/Ponte")
 LOG_BYTES, STOP_MS = 10_485_760, 15_000
 
 
@@ -30,14 +32,22 @@ class WindowsServer:
     media: str
     vps: str
     sgp_file: str = ""
+    sgp: str = ""
+    """How an administrator reaches SGP's server, without the password."""
+    intranet: str = ""
     vitrine_port: int = 5433
     ingest_port: int = 8081
-    home: PureWindowsPath = field(default=PureWindowsPath("C:/Ponte"))
+    home: PureWindowsPath = HOME
 
     @property
     def python(self) -> str:
         """The Python of Ponte's environment."""
         return str(self.home / "venv" / "Scripts" / "python.exe")
+
+    @property
+    def ponte(self) -> str:
+        """The command of whoever administers."""
+        return str(self.home / "venv" / "Scripts" / "ponte.exe")
 
     @property
     def bindir(self) -> PureWindowsPath:
@@ -54,10 +64,14 @@ class WindowsServer:
 def install(server: WindowsServer) -> Iterator[Command]:
     """Yield what makes the database's service and the others, in order."""
     yield make_folder(server.home)
-    yield ("icacls", str(server.home), "/inheritance:r", "/grant:r", *(f"{one}:{ALL}" for one in KEEPERS))
+    yield shut(str(server.home))
     yield from make_cluster(server)
     for name in server.services:
         yield from make_service(server, name)
+    yield (server.ponte, "migrate")
+    yield (server.ponte, "apply")
+    for name in server.services:
+        yield ("nssm", "start", name)
 
 
 def remove(server: WindowsServer) -> Iterator[Command]:
@@ -70,13 +84,20 @@ def remove(server: WindowsServer) -> Iterator[Command]:
 
 
 def make_cluster(server: WindowsServer) -> Iterator[Command]:
-    """Yield what makes the vitrine's cluster a service. initdb asks for its superuser's password."""
+    """Yield what makes the vitrine's cluster a service, with its database.
+
+    initdb lays an administrator's rights down, so whoever runs it needs rights of his own on the folder
+    until that is done.
+    """
     data, program = str(server.home / "vitrine"), server.bindir
     told = " ".join(f"-c {name}={value}" for name, value in cluster_settings(server).items())
+    password = server.home / "secrets" / "vitrine_superuser"
+    yield ("icacls", str(server.home), "/grant", f"{WHO_TYPES}:{ALL}")
     yield (
-        str(program / "initdb.exe"), "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-W", "-E", "UTF8",
-        "--locale=C", "--data-checksums",
+        str(program / "initdb.exe"), "-D", data, "-U", "postgres", "-A", "scram-sha-256",
+        f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--data-checksums",
     )  # fmt: skip
+    yield ("icacls", str(server.home), "/remove:g", WHO_TYPES)
     yield (
         str(program / "pg_ctl.exe"), "register", "-N", DATABASE, "-D", data, "-U", account(DATABASE),
         "-S", "auto", "-w", "-o", told,
@@ -84,12 +105,26 @@ def make_cluster(server: WindowsServer) -> Iterator[Command]:
     yield grant(server.home, DATABASE, "RX")
     yield grant(server.home / "venv", DATABASE, BELOW + "RX")
     yield grant(server.home / "vitrine", DATABASE, ALL)
+    if server.kind == "postgresql":
+        yield grant(server.home / "passfiles", DATABASE, BELOW + "R")
+    yield grant(server.home / "pg_hba.conf", DATABASE, "R")
     yield ("net", "start", DATABASE)
+    yield (str(program / "createdb.exe"), *to_cluster(server), "vitrine")
+
+
+def to_cluster(server: WindowsServer) -> Command:
+    """Return the words by which PostgreSQL's programs reach the vitrine as its superuser."""
+    return ("-h", "127.0.0.1", "-p", str(server.vitrine_port), "-U", "postgres", "-w")
 
 
 def cluster_settings(server: WindowsServer) -> Mapping[str, str]:
     """Return what the vitrine's server has to be told beyond what initdb writes."""
-    return {"wal_level": "logical", "port": str(server.vitrine_port), "listen_addresses": "*"}
+    return {
+        "wal_level": "logical",
+        "port": str(server.vitrine_port),
+        "listen_addresses": "*",
+        "hba_file": str(server.home / "pg_hba.conf"),
+    }
 
 
 def make_service(server: WindowsServer, name: str) -> Iterator[Command]:
@@ -114,7 +149,6 @@ def make_service(server: WindowsServer, name: str) -> Iterator[Command]:
     }.items():
         yield ("nssm", "set", name, key, *values)
     yield ("nssm", "set", name, "AppExit", "2", "Exit")
-    yield ("nssm", "start", name)
 
 
 def find_rights(server: WindowsServer, name: str) -> dict[PureWindowsPath, str]:
@@ -166,6 +200,11 @@ def account(name: str) -> str:
 def grant(path: PureWindowsPath, name: str, rights: str) -> Command:
     """Return what gives a service's account some rights more."""
     return ("icacls", str(path), "/grant", f"{account(name)}:{rights}")
+
+
+def shut(folder: str) -> Command:
+    """Return what closes a folder to all but administrators and the system."""
+    return ("icacls", folder, "/inheritance:r", "/grant:r", *(f"{one}:{ALL}" for one in KEEPERS))
 
 
 def make_folder(folder: PureWindowsPath) -> Command:

@@ -12,8 +12,8 @@ from db.freshness import Cause, FreshnessState, HopState, Measurement
 from db.metrics import MetricSpec, Sample
 from publications.panel.words import MOTIVOS
 from publications.watch.hops import HopView
-from publications.watch.road import View
 from publications.watch.tailnet import TailnetState
+from publications.watch.view import View
 
 HOP = ("source", "target")
 STATE = MetricSpec(

@@ -27,7 +27,7 @@ from publications.panel.words import (
 from publications.watch.checks import Check, CheckKind, Level, check_view
 from publications.watch.history import Turn
 from publications.watch.hops import HopView
-from publications.watch.road import View
+from publications.watch.view import View
 
 ALL_BUT = 0.99
 """Less than this of the day measured is said."""

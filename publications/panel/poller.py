@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from publications.panel.recorder import Recorder
 from publications.watch.history import Piece, Turn
-from publications.watch.road import View, Watch
+from publications.watch.road import Watch
+from publications.watch.view import View
 
 log = logging.getLogger(__name__)
 

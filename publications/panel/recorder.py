@@ -16,10 +16,10 @@ from db.engines import Connection, connect
 from db.freshness import Cause, FreshnessState
 from db.logs import log_event
 from db.outage import Outage
-from db.reasons import explain_failure
+from db.unreached import explain_failure
 from publications.settings import watch_variable
 from publications.watch.history import Piece, Turn, read_day, read_turns, thin, write_measurement
-from publications.watch.road import View
+from publications.watch.view import View
 
 APPLICATION = "ponte-panel"
 READ_S = 30.0

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from publications.decide.wanted import HEARTBEAT, SEALED, VERSION, Filters, find_where, key_of
+from publications.decide.filters import Filters, find_where
+from publications.decide.grants import SEALED, VERSION
+from publications.decide.hops import key_of
+from publications.decide.landing import HEARTBEAT
 from publications.declare.declaration import Declaration, Export, Intake, PublishedTable
 from publications.declare.names import TableName
 

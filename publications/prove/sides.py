@@ -9,7 +9,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from db.engines import Connection
-from publications.decide.wanted import VERSION, WRITTEN_BY
+from publications.decide.grants import VERSION, WRITTEN_BY
 from publications.declare.names import TableName
 from publications.prove.pairs import TablePair
 from publications.prove.ranges import NOTHING, Digest, Key, KeyRange

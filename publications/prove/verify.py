@@ -9,7 +9,7 @@ from itertools import islice
 
 from db.engines import Connection
 from db.sqlfile import read_blocks
-from publications.decide.wanted import VERSION
+from publications.decide.grants import VERSION
 from publications.declare.names import TableName
 from publications.prove.differences import Difference, Kind
 from publications.prove.pace import Pace

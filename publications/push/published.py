@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from publications.decide.wanted import key_of
+from publications.decide.hops import key_of
 from publications.declare.names import TableName
 
 

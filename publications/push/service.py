@@ -13,7 +13,8 @@ from db.backoff import choose_pause_s
 from db.errors import PonteError
 from db.logs import log_event
 from db.outage import Outage
-from db.reasons import explain, explain_failure
+from db.reasons import explain
+from db.unreached import explain_failure
 from publications.push.receiver import OverfullError, PushError, PushFault
 from publications.push.sender import FIRST_PAUSE_S, LONGEST_PAUSE_S, Sender, log
 from publications.push.settings import PushSettings

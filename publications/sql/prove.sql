@@ -34,5 +34,4 @@ SELECT pg_replication_origin_session_reset();
 
 -- name: project_again
 -- project one row of landing's again; where it is gone, take it out of the window
-SELECT CASE WHEN NOT projection.project_again(l.name::regclass, l.key) THEN projection.remove(l.name, l.key) END
-  FROM (SELECT format('%%I.%%I', %s::text, %s::text) AS name, %s::bigint AS key) AS l;
+SELECT projection.project_again(format('%%I.%%I', %s::text, %s::text), %s::bigint);

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from db.freshness import Cause, Fault, HopState
-from db.reasons import Unreached
-from publications.watch.reading import Beat, EndpointReading, LastError, SubscriptionState
+from db.unreached import Unreached
+from publications.watch.beat import Beat
+from publications.watch.rare import LastError
+from publications.watch.reading import EndpointReading
 from publications.watch.sight import Sight
 from publications.watch.slots import SlotState
+from publications.watch.subscription import SubscriptionState
 
 LOCK_WAIT_S = 1.0
 """A worker that waits longer for a lock stands still."""

@@ -9,8 +9,8 @@ from enum import IntEnum, StrEnum
 
 from db.freshness import Cause, FreshnessState, Measurement
 from db.offline import measure_offline_trust
-from publications.watch.road import View
 from publications.watch.tailnet import TailnetState
+from publications.watch.view import View
 
 HOUR_S = 3600.0
 LEFT_WARNING_S = 24 * HOUR_S

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from db.freshness import ABSENT_S, BEATLESS_S, Cause, Fault, HopState
 from publications.declare.declaration import Intake
+from publications.watch.carriers import FeedState
 from publications.watch.hops import HopView
 from publications.watch.proofs import UNPROVEN_S, Losses
-from publications.watch.reading import FeedState
 from publications.watch.sight import Sight
 from publications.watch.slots import Forecast
 

@@ -13,34 +13,25 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
-from db.bounded import BoundedConnection, UnbelievableError
-from db.engines import Connection, connect
+from db.bounded import believed
+from db.engines import Connection
 from db.errors import PonteError
 from db.logs import log_event
 from db.outage import Outage
-from db.reasons import UnreachableError, Unreached, explain_failure
+from db.unreached import UnreachableError, Unreached, explain_failure
 from publications.settings import watch_variable
+from publications.watch.backlog import read_backlog
+from publications.watch.connection import close_link, open_link
 from publications.watch.history import read_past, read_silence_s
 from publications.watch.occasions import Occasion
-from publications.watch.probe import probe
-from publications.watch.reading import (
-    EndpointReading,
-    EndpointRole,
-    read_backlog,
-    read_gaps,
-    read_has_key,
-    read_last_error,
-    read_offline_bound,
-    read_reading,
-)
+from publications.watch.rare import read_gaps, read_has_key, read_last_error, read_offline_bound
+from publications.watch.reading import EndpointReading, EndpointRole, read_reading
 from publications.watch.sanity import check_count, check_flag, check_last_error, check_reading, check_seconds
 from publications.watch.sight import Sight
 from publications.watch.trends import Tracks
 
-APPLICATION = "ponte-watch"
 RETRY_S = 0.4
 BACKLOG_S = 10.0
 """Counting what waits reads whole tables: not at every look."""
@@ -55,18 +46,7 @@ FAILURES = 2
 """So many looks in a row that fail make a database one that is away."""
 SURE_S = 1.0
 """A look that took longer says nothing about its clock."""
-
 log = logging.getLogger(__name__)
-
-_LINK = {
-    "connect_timeout": "5",
-    "keepalives": "1",
-    "keepalives_idle": "4",
-    "keepalives_interval": "2",
-    "keepalives_count": "2",
-    "tcp_user_timeout": "6000",
-    "options": "-c statement_timeout=2s -c lock_timeout=500ms",
-}
 
 
 class Follower:
@@ -160,14 +140,12 @@ class Follower:
                 conn = self._fail(error, conn)
             self._looked.set()
             self._stopping.wait(RETRY_S if self._failures else self._interval_s)
-        _close(conn)
+        close_link(conn)
 
     def _read_sane(self, conn: Connection) -> EndpointReading:
         """Look, and believe nothing that can't be: it would stop whoever reckons with it."""
-        try:
+        with believed():
             return check_reading(self._read(conn))
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise UnbelievableError(f"answers what can't be: {type(error).__name__}") from error
 
     def _read(self, conn: Connection) -> EndpointReading:
         reading = read_reading(conn, self.endpoint, self._role, disk=self._disk)
@@ -296,17 +274,3 @@ class Follower:
             told = explain_failure(error, self._dsn.get_secret_value(), name=self.endpoint, source=source)
             self._explained = (kind, told)
         return self._explained[1]
-
-
-def open_link(dsn: SecretStr, application: LiteralString = APPLICATION) -> Connection:
-    """Open a session that gives up soon; the string's own keywords count, its options beside ours."""
-    given = conninfo_to_dict(dsn.get_secret_value())
-    probe(given)
-    options = f"{_LINK['options']} {given.get('options') or ''}".strip()
-    told = make_conninfo("", **{**_LINK, **given, "options": options})
-    return connect(told, application=application, kind=BoundedConnection)
-
-
-def _close(conn: Connection | None) -> None:
-    if conn is not None:
-        conn.close()

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from db.freshness import FRESH_S, Cause, Fault, HopState
 from publications.declare.declaration import Export, Intake
+from publications.watch.beat import Beat
+from publications.watch.carriers import FeedState, PushState
 from publications.watch.causes import HopEnds, judge_hop, waits
 from publications.watch.proofs import UNPROVEN_S, Losses, LostRows
-from publications.watch.reading import Beat, FeedState, PushState, SubscriptionState
 from publications.watch.sight import Sight
 from publications.watch.slots import WINDOW_S, Forecast, SlotState, WalSample, forecast
+from publications.watch.subscription import SubscriptionState
 
 LASTING_S = 3.0
 """What is applied for so long without an error is not between two of them."""

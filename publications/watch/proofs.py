@@ -13,12 +13,13 @@ from typing import Protocol
 import psycopg
 from pydantic import SecretStr
 
+from db.bounded import believed
 from db.engines import Connection
 from db.sqlfile import read_blocks
 from publications.declare.declaration import Export, Intake
 from publications.prove.pace import Pace
 from publications.prove.verify import Compared, Prover, TableProof, make_prover
-from publications.watch.follower import open_link
+from publications.watch.connection import open_link
 
 APPLICATION = "ponte-prove"
 PAUSE_S = 5.0
@@ -126,8 +127,9 @@ class ProofFollower:
                         name: links.enter_context(open_link(dsn, APPLICATION))
                         for name, dsn in self._dsns.items()
                     }
-                    self._recall(ends[self._window])
-                    prover = make_prover(ends, self._pace, fence_s=ARRIVAL_S)
+                    with believed():
+                        self._recall(ends[self._window])
+                        prover = make_prover(ends, self._pace, fence_s=ARRIVAL_S)
                     while not self._stopping.is_set():
                         self._go_round(prover)
                         self._looked.set()
@@ -157,7 +159,8 @@ class ProofFollower:
     def _go_round(self, prover: Prover) -> None:
         for one in self._compared:
             began = time.monotonic()
-            proof = prover.prove(one, self._take)
+            with believed():
+                proof = prover.prove(one, self._take)
             if self._pace.stopped:
                 return
             self._finish(proof, began)

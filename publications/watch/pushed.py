@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from db.freshness import ABSENT_S, Cause, Fault, HopState
 from publications.declare.declaration import Export
+from publications.watch.beat import Beat
+from publications.watch.carriers import PushState
 from publications.watch.causes import explain_loss
 from publications.watch.hops import HopView, join_samples, measure_behind_s
 from publications.watch.proofs import UNPROVEN_S, Losses
-from publications.watch.reading import Beat, PushState
 from publications.watch.sight import Sight
 from publications.watch.slots import WalSample, forecast
 

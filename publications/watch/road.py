@@ -4,108 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pydantic import SecretStr
 
-from db.freshness import UNANSWERED_S, Arrival, Cause, Fault, Measurement, Observation, diagnose
-from publications.decide.findings import list_strange
-from publications.decide.spec import StrangeSlot
+from db.freshness import UNANSWERED_S, Observation
 from publications.declare.declaration import Declaration
 from publications.prove.pairs import derive_watched
 from publications.settings import VERIFY_PERCENT
-from publications.watch.causes import find_server_fault
 from publications.watch.fed import sight_file, view_feed
 from publications.watch.follower import Follower
 from publications.watch.history import NO_PAST, Past
 from publications.watch.hops import HopView, age_samples, view_hop
 from publications.watch.link_settings import LinkSettings
+from publications.watch.observe import (
+    find_arrival,
+    find_server_faults,
+    find_skew_s,
+    is_copying,
+    observe_heart,
+)
 from publications.watch.proofs import Losses, Mender, ProofFollower
 from publications.watch.pushed import sight_pushed, view_push
-from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW, Backlog
+from publications.watch.reading import SOURCE, SUBSCRIBER, WINDOW
 from publications.watch.sight import Sight
 from publications.watch.slots import WalSample
-from publications.watch.tailnet import TailnetFollower, TailnetState
+from publications.watch.tailnet import TailnetFollower
+from publications.watch.view import SubscriberView, View
 
 PATIENCE_S = 6.0
 """How long a first look waits for what neither answers nor fails: a slow link needs its round trips."""
-
-
 DECIDED_S = 20.0
 """By then it shows whether a subscription works, fails or does not get through, as servers are set up."""
 LOOK_AGAIN_S = 0.25
-
-
-@dataclass(frozen=True)
-class SubscriberView:
-    """One subscriber's road."""
-
-    name: str
-    observation: Observation
-    intake: HopView
-    export: HopView
-
-    @property
-    def hops(self) -> tuple[HopView, HopView]:
-        """In the data's order."""
-        return (self.intake, self.export)
-
-
-@dataclass(frozen=True)
-class View:
-    """All that one look gives."""
-
-    sights: Mapping[str, Sight]
-    subscribers: Mapping[str, SubscriberView]
-    source: str
-    window: str
-    tailnet: TailnetState | None = None
-    """What the tailnet's service says here; None where there is none."""
-
-    @property
-    def hops(self) -> list[HopView]:
-        """Each hop once: all subscribers share the intake."""
-        return list({hop.slot_name: hop for one in self.subscribers.values() for hop in one.hops}.values())
-
-    @property
-    def backlog(self) -> Backlog | None:
-        """What waits, as last counted."""
-        return self.sights[self.window].backlog
-
-    @property
-    def undeclared_slots(self) -> list[tuple[str, StrangeSlot]]:
-        """Endpoint and slot of each that keeps WAL for nobody of ours, where it can be seen."""
-        ours = {hop.slot_name for hop in self.hops}
-        return [
-            (name, slot)
-            for name, sight in self.sights.items()
-            if sight.reading
-            for slot in (
-                *(one.as_strange for one in sight.reading.slots if one.name not in ours and not one.copies),
-                *list_strange(sight.reading.strange_slots, at_source=name == self.source),
-            )
-        ]
-
-    @property
-    def as_applied(self) -> dict[str, bool]:
-        """By endpoint: whether what it publishes is what was applied; without those that are not known."""
-        window = self.sights[self.window].reading
-        published = {
-            name: reading.published
-            for name in (self.source, self.window)
-            if (reading := self.sights[name].reading)
-        }
-        applied = {name: one.fingerprint for name, one in window.applied.items()} if window else {}
-        return {name: applied.get(name) == found for name, found in published.items() if window}
-
-    def measure(self, subscriber: str, *, elapsed_s: float = 0.0) -> Measurement:
-        """Measure, so many seconds after the look."""
-        seen = self.subscribers[subscriber].observation
-        later = replace(seen, unread_s=seen.unread_s + elapsed_s, unpolled_s=elapsed_s)
-        return diagnose(later)
 
 
 class Watch:
@@ -239,10 +173,10 @@ class Watch:
         vitrine = age_samples(past.vitrine, window.past_read_s)
         export = self._view_export(name, sights, vitrine)
         seen = Observation(
-            arrival=_arrival(subscriber, past),
+            arrival=find_arrival(subscriber, past),
             unread_s=subscriber.beat_unread_s if subscriber.beat else past.unread_s + window.past_read_s,
             faults=(
-                *_find_server_faults(
+                *find_server_faults(
                     None if intake.is_fed else source,
                     window,
                     subscriber if name in self._followers else None,
@@ -250,78 +184,19 @@ class Watch:
                 *intake.faults,
                 *export.faults,
             ),
-            skew_s=_skew_s(window if intake.is_fed else source, subscriber),
+            skew_s=find_skew_s(window if intake.is_fed else source, subscriber),
             drifted=drifted or any(not hop.complete or hop.gaps_hidden for hop in (intake, export)),
             beat_lost=intake.beat_lost or export.beat_lost,
             changes_lost=bool(intake.gaps or export.gaps or intake.lost or export.lost),
-            copying=any(map(_is_copying, (intake, export))),
+            copying=any(map(is_copying, (intake, export))),
             blind=intake.unproven
             or export.unproven
             or any(sight.blind for sight in (source, window, subscriber)),
             sees_intranet=True,
         )
         if not intake.is_fed:
-            seen = _observe_heart(seen, source, window)
+            seen = observe_heart(seen, source, window)
         return SubscriberView(name, seen, intake, export)
-
-
-def _is_copying(hop: HopView) -> bool:
-    if hop.push is not None:
-        return hop.push.rows_to_copy is not None
-    return bool(hop.subscription and hop.subscription.not_ready)
-
-
-def _observe_heart(seen: Observation, source: Sight, window: Sight) -> Observation:
-    """Add what SGP's own database shows of the worker's beats."""
-    return replace(
-        seen,
-        sgp_answers=source.answers,
-        beatless_s=_beatless_s(source),
-        worker_connected=_has_worker(source),
-        worker_elsewhere=window.answers and _has_worker(window),
-        worker_waits_s=_worker_waits_s(source),
-    )
-
-
-def _arrival(sight: Sight, past: Past) -> Arrival | None:
-    if sight.beat_missing:
-        return None
-    if sight.beat is None:
-        return past.arrival
-    return Arrival(sight.beat.beat_at, sight.beat.arrived_at, sight.beat.now)
-
-
-def _beatless_s(source: Sight) -> float | None:
-    """Return the time since the last beat, by SGP's clock; or since we saw it change."""
-    if source.beat is None or source.beat.beat_at is None:
-        return None
-    by_its_clock = (source.beat.now - source.beat.beat_at).total_seconds() + source.beat_unread_s
-    return max(by_its_clock, source.beat_unchanged_s)
-
-
-def _find_server_faults(source: Sight | None, window: Sight, subscriber: Sight | None) -> list[Fault]:
-    found = (
-        find_server_fault(window, down=Cause.WINDOW_DOWN, silent=Cause.WINDOW_DOWN),
-        find_server_fault(subscriber, down=Cause.VPS_DOWN, silent=Cause.LINK_DOWN) if subscriber else None,
-        find_server_fault(source, down=Cause.SGP_DOWN, silent=Cause.SGP_DOWN) if source else None,
-    )
-    return [fault for fault in found if fault is not None]
-
-
-def _has_worker(sight: Sight) -> bool:
-    worker = sight.reading.worker if sight.reading else None
-    return worker is not None and worker.count > 0
-
-
-def _worker_waits_s(source: Sight) -> float:
-    worker = source.reading.worker if source.reading else None
-    return (worker.lock_wait_s if worker else None) or 0.0
-
-
-def _skew_s(source: Sight, subscriber: Sight) -> float:
-    if source.clock_offset_s is None or subscriber.clock_offset_s is None:
-        return 0.0
-    return source.clock_offset_s - subscriber.clock_offset_s
 
 
 def look_once(

@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from publications.watch.reading import EndpointReading, LastError
+from publications.watch.rare import LastError
+from publications.watch.reading import EndpointReading
 
 MOST_THINGS = 10_000
 MOST_LETTERS = 10_000

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from db.reasons import Unreached
+from db.unreached import Unreached
+from publications.watch.backlog import Backlog
+from publications.watch.beat import Beat
 from publications.watch.history import Past
-from publications.watch.reading import Backlog, Beat, EndpointReading, LastError
+from publications.watch.rare import LastError
+from publications.watch.reading import EndpointReading
 from publications.watch.slots import WalSample
 
 

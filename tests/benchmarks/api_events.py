@@ -25,10 +25,11 @@ import psutil
 from db import tied
 from db.engines import connect
 from db.waiting import wait_until
+from infra.devstack.layout import StackSettings
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
 from infra.devstack.seed import DEMO_LOGIN
-from infra.devstack.stack import Stack, StackSettings
+from infra.devstack.stack import Stack
 from infra.vps import read_assignments
 from tests.fix_api import make_token, make_window, percentile, run_api, run_cluster
 from tests.ports import find_free_ports
@@ -132,7 +133,7 @@ def measure_events() -> list[float]:
     heard: Queue[tuple[int, float]] = spawn.Queue()
     with run_stack() as stack:
         wait_for_quiet(stack)
-        port, token = stack.settings.ports.api, log_in(stack.api_url)
+        port, token = stack.settings.ports.api, log_in(stack.settings.api_url)
         client = spawn.Process(target=listen, args=(port, token, heard), daemon=True)
         client.start()
         heard.get(timeout=30)

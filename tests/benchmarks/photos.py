@@ -130,7 +130,7 @@ def measure_upload() -> float:
     """
     stack = start_stack()
     _start_services(stack)
-    phone = Phone(stack.api_url)
+    phone = Phone(stack.settings.api_url)
     phone.log_in()
     query = "SELECT count(*) FROM vitrine.imagens WHERE id NOT IN (SELECT imagem_id FROM vitrine.miniaturas)"
     with connect(stack.clusters["vps"].conninfo("vps")) as vps:
@@ -141,30 +141,32 @@ def measure_upload() -> float:
 
 def _start_services(stack: Stack) -> None:
     """Start the API and the ingest over one folder, and a worker that knows only the ingest."""
-    stack.miniaturas.mkdir(exist_ok=True)
+    stack.settings.miniaturas.mkdir(exist_ok=True)
     atexit.register(stack.supervisor.stop)
     key, port = "i" * 40, find_free_port()
     ingest = {
         "PONTE_INGEST_KEY": key,
         "PONTE_INGEST_PORT": str(port),
-        "PONTE_INGEST_MEDIA_DIR": str(stack.miniaturas),
+        "PONTE_INGEST_MEDIA_DIR": str(stack.settings.miniaturas),
     }
     worker = {
-        "PONTE_SECRETS_DIR": str(stack.folders.worker),
-        "PONTE_WORKER_MEDIA_ROOT": str(stack.media_root),
+        "PONTE_SECRETS_DIR": str(stack.settings.folders.worker),
+        "PONTE_WORKER_MEDIA_ROOT": str(stack.settings.media_root),
         "PONTE_WORKER_STORAGE": "vps",
         "PONTE_WORKER_VPS_URL": f"http://{HOST}:{port}",
         "PONTE_INGEST_KEY": key,
     }
-    stack.supervisor.start(stack._api())
-    stack.supervisor.start(stack._service("ingest", "vps_readapi.ingest", ingest, ready=lambda: True))
-    stack.supervisor.start(stack._service("worker", "thumbnail_worker", worker, ready=stack._heart_beats))
+    stack.supervisor.start(stack.services.api())
+    stack.supervisor.start(stack.services.make("ingest", "vps_readapi.ingest", ingest, ready=lambda: True))
+    stack.supervisor.start(
+        stack.services.make("worker", "thumbnail_worker", worker, ready=stack.services.heart_beats)
+    )
 
 
 def _upload(stack: Stack, phone: Phone, number: int) -> float:
     """Upload a 12-megapixel photo to an order's first item, and ask as its phone does until it is there."""
     name = f"pedidos/1/bench{number}.jpg"
-    (stack.media_root / name).write_bytes(draw_photo())
+    (stack.settings.media_root / name).write_bytes(draw_photo())
     with connect(stack.clusters["sgp"].conninfo("sgp")) as sgp:
         row = sgp.execute(
             "INSERT INTO pedido_imagens"

@@ -135,7 +135,7 @@ def heal_drift() -> tuple[int, int]:
 def measure_watch() -> float:
     """Return the share of one core that the watch's comparisons take of the busier server."""
     stack = fill_window()
-    dsns = read_watch_dsns(stack.declaration, {"PONTE_SECRETS_DIR": str(stack.folders.watch)})
+    dsns = read_watch_dsns(stack.declaration, {"PONTE_SECRETS_DIR": str(stack.settings.folders.watch)})
     with Watch(stack.declaration, dsns) as watch:
         watch.look_first()
         before = _read_cpu(stack)

@@ -26,10 +26,11 @@ from db.engines import Connection, connect
 from db.sync import TABLE_PATH, Batch, Upsert
 from db.webhooks import read_webhook_secret
 from infra.devstack.clusters import HOST
+from infra.devstack.layout import StackSettings
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
 from infra.devstack.secrets import keep
-from infra.devstack.stack import Stack, StackSettings
+from infra.devstack.stack import Stack
 from publications.declare.declaration import Transport
 from publications.push.changes import parse_lsn, print_lsn
 from publications.push.receiver import Receiver
@@ -110,8 +111,8 @@ def measure_rates() -> Rates:
     stack = make_stack("push")
     try:
         stack.start_road()
-        keep(stack.folders.ingest, "PONTE_INGEST_SGP_API_KEY", SGP_KEY)
-        keep(stack.folders.ingest, "PONTE_INGEST_SGP_ADDRESSES", "127.0.0.1")
+        keep(stack.settings.folders.ingest, "PONTE_INGEST_SGP_API_KEY", SGP_KEY)
+        keep(stack.settings.folders.ingest, "PONTE_INGEST_SGP_ADDRESSES", "127.0.0.1")
         stack.start_ingest()
         port = stack.settings.ports.ingest
         ours = _push_batches(stack, port)
@@ -144,7 +145,7 @@ def _push_as_sgp(port: int) -> float:
 
 def _push_batches(stack: Stack, port: int) -> float:
     """Send whole rows, as the sender's batches have them."""
-    folder = stack.folders.push
+    folder = stack.settings.folders.push
     key, secret = (
         (folder / name).read_text().strip() for name in ("ponte_push_api_key", "ponte_push_secret")
     )

@@ -18,9 +18,10 @@ from psycopg.conninfo import make_conninfo
 
 from db.engines import Connection, connect
 from db.waiting import wait_until
+from infra.devstack.layout import StackSettings
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
-from infra.devstack.stack import Stack, StackSettings
+from infra.devstack.stack import Stack
 from tests.ports import find_free_ports
 
 ROUNDS = 200
@@ -43,7 +44,7 @@ def measure_delays() -> Delays:
     """Change one order at a time; each change is waited for on both roads in turn."""
     stack = start_stack()
     names = {"sgp": "sgp", "road": "vps", "plain": "plain"}
-    _subscribe_plainly(stack)
+    subscribe_plainly(stack)
     sgp, road, plain = (
         connect(stack.clusters["sgp" if key == "sgp" else "vps"].conninfo(name))
         for key, name in names.items()
@@ -94,7 +95,7 @@ def _remove(stack: Stack, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _subscribe_plainly(stack: Stack) -> None:
+def subscribe_plainly(stack: Stack) -> None:
     """Let the VPS's server also follow SGP directly, as one would without Ponte."""
     with connect(stack.clusters["vps"].conninfo()) as conn:
         conn.execute("CREATE DATABASE plain")

@@ -46,9 +46,9 @@ def main() -> int:
 
 def soak(stack: Stack, photos: int, kills: int) -> dict[str, float]:
     """Upload, kill, wait, and count."""
-    stack.miniaturas.mkdir(exist_ok=True)
+    stack.settings.miniaturas.mkdir(exist_ok=True)
     good = upload(stack, photos)
-    stack.supervisor.start(stack._worker())
+    stack.supervisor.start(stack.services.worker())
     began = time.perf_counter()
     with connect(stack.clusters["vitrine"].conninfo("vitrine")) as vitrine:
         killed = kill_often(stack, vitrine, kills)
@@ -67,8 +67,8 @@ def upload(stack: Stack, photos: int) -> set[str]:
         name = f"pedidos/{1 + number % 400}/soak{number}.jpg"
         names.append(name)
         if content is not None:
-            (stack.media_root / name).parent.mkdir(parents=True, exist_ok=True)
-            (stack.media_root / name).write_bytes(content)
+            (stack.settings.media_root / name).parent.mkdir(parents=True, exist_ok=True)
+            (stack.settings.media_root / name).write_bytes(content)
         if not poisoned:
             good.add(name)
     with connect(stack.clusters["sgp"].conninfo("sgp")) as sgp:
@@ -99,7 +99,7 @@ def kill_often(stack: Stack, vitrine: Connection, kills: int) -> int:
         process.kill()
         process.wait()
         killed += moved
-        stack.supervisor.start(stack._worker())
+        stack.supervisor.start(stack.services.worker())
     return killed
 
 
@@ -121,12 +121,12 @@ def check(stack: Stack, good: set[str]) -> dict[str, float]:
             " LEFT JOIN vitrine.miniaturas AS m ON m.imagem_id = i.id WHERE i.path LIKE '%/soak%'"
         ).fetchall()
         keys = {row[0] for row in vitrine.execute("SELECT chave FROM vitrine.miniaturas").fetchall()}
-    served = sum(path in good and estado == "pronta" and is_whole(stack.miniaturas / chave)
+    served = sum(path in good and estado == "pronta" and is_whole(stack.settings.miniaturas / chave)
                  for path, estado, chave, _ in rows)  # fmt: skip
     explained = sum(path not in good and bool(motivo) for path, _, _, motivo in rows)
-    objects = list(stack.miniaturas.rglob("*.webp"))
-    surplus = sum(path.relative_to(stack.miniaturas).as_posix() not in keys for path in objects)
-    half = sum(1 for path in (stack.miniaturas / ".incoming").glob("*"))
+    objects = list(stack.settings.miniaturas.rglob("*.webp"))
+    surplus = sum(path.relative_to(stack.settings.miniaturas).as_posix() not in keys for path in objects)
+    half = sum(1 for path in (stack.settings.miniaturas / ".incoming").glob("*"))
     wrong = len(rows) - served - explained + surplus + (not same)
     return {"photos": len(rows), "served": served, "explained": explained, "surplus_objects": surplus,
             "half_written": half, "wrong": wrong}  # fmt: skip

@@ -21,9 +21,10 @@ from pydantic import SecretStr
 from db import lifetime
 from db.engines import connect
 from db.waiting import wait_until
+from infra.devstack.layout import StackSettings
 from infra.devstack.ports import Ports
 from infra.devstack.postgres import runtime_root
-from infra.devstack.stack import Stack, StackSettings
+from infra.devstack.stack import Stack
 from publications.settings import read_watch_dsns
 from publications.watch.road import Watch
 from tests.fix_watch import Heart
@@ -46,7 +47,7 @@ def start_road() -> tuple[Stack, Heart]:
     ports = Ports(*find_free_ports(len(fields(Ports))))
     settings = StackSettings(runtime_root(folder), ports, os.environ, parameters=PARAMETERS)
     stack = Stack(settings, say=lambda text: print(text, file=sys.stderr))
-    secret = stack.folders.worker / "ponte_worker_sgp_dsn"
+    secret = stack.settings.folders.worker / "ponte_worker_sgp_dsn"
     atexit.register(_remove, stack, folder)
     stack.start_road()
     heart = Heart(secret.read_text(encoding="utf-8").strip())
@@ -61,7 +62,7 @@ def _remove(stack: Stack, folder: Path) -> None:
 
 
 def _dsns(stack: Stack) -> dict[str, SecretStr]:
-    return read_watch_dsns(stack.declaration, {"PONTE_SECRETS_DIR": str(stack.folders.watch)})
+    return read_watch_dsns(stack.declaration, {"PONTE_SECRETS_DIR": str(stack.settings.folders.watch)})
 
 
 @cache

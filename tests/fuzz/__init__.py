@@ -1,1 +1,1 @@
-"""Hostile input in numbers: requests, texts, names and images that nobody thought of."""
+"""Hostile input in numbers: requests, texts, names, images and answers that nobody thought of."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from tests.fuzz.answers import fuzz_answers
 from tests.fuzz.images import fuzz_images
 from tests.fuzz.names import fuzz_names
 from tests.fuzz.outcome import Outcome
@@ -19,6 +20,7 @@ KINDS: dict[str, Callable[[int, float, int], Outcome]] = {
     "texts": fuzz_texts,
     "names": fuzz_names,
     "images": fuzz_images,
+    "answers": fuzz_answers,
 }
 MAX_GROWTH_MB = 64.0
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 MAX_TOLD = 5
 
@@ -24,6 +27,31 @@ class Outcome:
         """Note one that did harm."""
         if len(self.faults) < MAX_TOLD:
             self.faults.append(f"{why}: {what!r:.300}")
+
+
+class Growth:
+    """How much a process has grown since the first tenth, looked at after each turn."""
+
+    def __init__(self, outcome: Outcome, count: int, pid: int | None = None) -> None:
+        """pid: None for this process."""
+        self._outcome = outcome
+        self._warm = max(200, count // 10)
+        self._pid = pid or os.getpid()
+        self._settled_mb = 0.0
+
+    def look(self) -> None:
+        """Note it."""
+        if self._outcome.tried == self._warm:
+            self._settled_mb = read_resident_mb(self._pid)
+        if self._outcome.tried > self._warm:
+            self._outcome.growth_mb = round(read_resident_mb(self._pid) - self._settled_mb, 1)
+
+
+def read_resident_mb(pid: int) -> float:
+    """Return how much of memory a process has; 0 where the system does not tell."""
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+    return 0.0
 
 
 def run_rounds(outcome: Outcome, count: int, seconds: float, turn: Callable[[], None]) -> Outcome:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-from pathlib import Path
 
 from tests.fix_api import RunningApi, make_token, make_window, run_api, run_cluster
-from tests.fuzz.outcome import Outcome, run_rounds, spoil
+from tests.fuzz.outcome import Growth, Outcome, run_rounds, spoil
 
 PATHS = (
     "/pedidos/", "/pedidos/1", "/pedidos/?busca=agencia", "/pedidos/?limit=3&skip=1", "/pedidos/?desde=x.1",
@@ -41,13 +40,6 @@ def make_request(rng: random.Random, token: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def read_resident_mb(pid: int) -> float:
-    """Return how much of memory a process has; 0 where the system does not tell."""
-    with contextlib.suppress(OSError, IndexError):
-        return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
-    return 0.0
-
-
 class Attacker:
     """Sends one request a connection, ends its own side and takes what comes back."""
 
@@ -55,9 +47,8 @@ class Attacker:
         self.api = api
         self.outcome = outcome
         self._rng = rng
-        self._warm = max(200, count // 10)
+        self._growth = Growth(outcome, count, api.process.pid)
         self._token = make_token()
-        self._settled_mb = 0.0
 
     def take_turn(self) -> None:
         """Send one, and look."""
@@ -70,11 +61,7 @@ class Attacker:
         if self.api.process.poll() is not None:
             self.outcome.blame(request, "the API ended")
             raise RuntimeError(self.outcome.faults)
-        if self.outcome.tried == self._warm:
-            self._settled_mb = read_resident_mb(self.api.process.pid)
-        if self.outcome.tried > self._warm:
-            grown = read_resident_mb(self.api.process.pid) - self._settled_mb
-            self.outcome.growth_mb = round(grown, 1)
+        self._growth.look()
 
     def _send(self, request: bytes) -> bytes:
         answer = b""

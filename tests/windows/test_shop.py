@@ -29,6 +29,7 @@ UNITS = (
     "tests/unit/publications/feeder",
     "tests/unit/publications/declare",
     "tests/unit/publications/install/test_windows.py",
+    "tests/unit/publications/install/test_windows_files.py",
     "tests/unit/thumbnail_worker/storage",
     "tests/unit/db/test_whole.py",
 )
@@ -82,6 +83,10 @@ def sgp(fed_road: FedRoad, wine: Wine) -> Iterator[WindowsSgp]:
 def stop(tmp_path: Path) -> Path:
     """The file that stops a service."""
     return tmp_path / "stop"
+
+
+TOLD = ["--kind", "sqlite", "--media", "D:\\fotos", "--intranet", "100.64.0.5", "--vps", "100.64.0.7"]
+TOLD += ["--sgp-file", "D:\\SGP\\sgp.db"]
 
 
 def feeder_settings(fed: FedRoad) -> dict[str, str]:
@@ -215,6 +220,28 @@ def test_the_panel_says_what_the_road_is(
     assert stops(feeder, tmp_path / "stop_feeder", "ctrl-c") == "ended 0"
 
 
+def test_what_init_writes_is_there_and_a_second_time_the_same(wine: Wine) -> None:
+    ask = (
+        "import hashlib, json, pathlib, sys\n"
+        "from publications.cli import main\n"
+        "def look():\n"
+        "    files = [one for one in pathlib.Path('C:/Ponte').rglob('*') if one.is_file()]\n"
+        "    return {one.as_posix(): hashlib.sha256(one.read_bytes()).hexdigest() for one in files}\n"
+        "words = ['init', *json.loads(sys.argv[1])]\n"
+        "codes = [main(words)]\n"
+        "first = look()\n"
+        "codes.append(main(words))\n"
+        "print(json.dumps([codes, first, look() == first]))\n"
+    )
+    done = wine.run("-c", ask, json.dumps(TOLD))
+    assert done.returncode == 0, done.stderr
+    codes, files, same = json.loads(done.stdout.splitlines()[-1])
+    assert (codes, same) == ([3, 3], True), done.stderr
+    names = {name.removeprefix("C:/Ponte/") for name in files}
+    assert {"install.cmd", "uninstall.cmd", "ponte.cmd", "sgp.toml", "pg_hba.conf"} <= names
+    assert "secrets/feeder/ponte_feeder_vitrine_dsn" in names
+
+
 def test_a_program_takes_a_command_line_apart_as_it_was_put_together(wine: Wine) -> None:
     """What `ponte init` prints for Windows, read by a program of Windows' own."""
     commands = list(install(WindowsServer("sqlite", "D:\\fotos da loja\\", "100.64.0.7", "D:\\SGP\\sgp.db")))
@@ -242,7 +269,7 @@ def test_commands_end_with_their_codes_and_say_two_lines(
         (["no-such-command"], 2),
         (["plan"], 2),
         (["init", "--yes"], 2),
-        (["init", "--media", "D:\\fotos", "--vps", "100.64.0.7", "--sgp-file", "D:\\SGP\\sgp.db"], 3),
+        (["init", *TOLD, "--dry-run"], 3),
         (["uninstall"], 3),
         (["status", "--json"], 3),
     ]

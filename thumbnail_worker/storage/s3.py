@@ -23,7 +23,7 @@ from botocore.parsers import ResponseParserError
 from thumbnail_worker.errors import StorageError, StorageRefusedError
 from thumbnail_worker.storage import CONTENT_TYPE, StoredObject
 from thumbnail_worker.storage.listing import HINT, walk
-from thumbnail_worker.storage.wire import BROKEN, WHOLE_S, AnswerError, Wire
+from thumbnail_worker.storage.wire import BROKEN, WHOLE_S, Answer, AnswerError, Wire
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)
 """What S3's words for an error look like; another is the server's own text."""
+_REGION = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+_LEADING = frozenset({301, 302, 307})
 _REFUSALS = frozenset({"EntityTooLarge", "InvalidRequest"})
 # A key's content never changes, and whoever has the address may see it: the API's own answers say the same.
 CACHE_CONTROL = "public, max-age=31536000, immutable"
@@ -96,6 +98,7 @@ class S3Storage:
         try:
             answer = self._wire.ask(request.method, request.url, headers, _read_body(request))
             _check_xml(answer.body)
+            _check_way(answer)
         except (*BROKEN, AnswerError) as error:
             raise HTTPClientError(error=error) from error
         return AWSResponse(
@@ -111,6 +114,12 @@ def _check_xml(body: bytes) -> None:
     """Let nothing be read that defines words of its own, which a few bytes can make a gigabyte."""
     if b"<!DOCTYPE" in body or b"\0" in body:
         raise AnswerError("it is no XML of S3's")
+
+
+def _check_way(answer: Answer) -> None:
+    """Let nobody lead on without saying where: botocore would ask for the region, and be led on, for ever."""
+    if answer.status in _LEADING and not _REGION.fullmatch(answer.headers.get("x-amz-bucket-region", "")):
+        raise AnswerError("it leads elsewhere and does not say where")
 
 
 def _to_text(value: str | bytes) -> str:

@@ -35,9 +35,9 @@ from sqlalchemy import (
 from db.contract import EstadoMiniatura, Prioridade, Status
 from db.renditions import ORIGINAL
 from db.vps.changes import LOG_OF_CHANGES, ORDER_OF_CHANGE
-from db.vps.models import FOLDED_CLIENTE, NEWEST_FIRST, Xid8, epoca, window
+from db.vps.models import NEWEST_FIRST, Xid8, epoca, window
 from vps_readapi.pedidos.keyset import Place, select_instant, write_instant
-from vps_readapi.pedidos.search import contains, fold, match_words, read_words
+from vps_readapi.pedidos.search import fold, match_cliente, match_words, read_words
 
 _pedidos = window["pedidos"].c
 _imagens = window["imagens"].c
@@ -245,7 +245,7 @@ def _conditions(wanted: PedidoFilter) -> list[ColumnElement[bool]]:
     if wanted.status is not None:
         found.append(_has_status(wanted.status))
     if wanted.cliente:
-        found.append(contains(FOLDED_CLIENTE, fold(wanted.cliente)))
+        found += match_cliente(fold(wanted.cliente))
     if wanted.busca:
         found += match_words(read_words(wanted.busca))
     if wanted.is_pronto is not None:

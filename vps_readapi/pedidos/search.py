@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Text, all_, literal
 
-from db.vps.models import SEARCHED
+from db.vps.models import FOLDED_CLIENTE, SEARCHED
 
 MAX_WORDS = 20
 MIN_INDEXED = 3
@@ -48,6 +48,12 @@ def match_words(words: Sequence[str]) -> list[ColumnElement[bool]]:
         patterns = ["%" + _SPECIAL.sub(r"\\\g<0>", word) + "%" for word in rest]
         found.append(SEARCHED.like(all_(literal(patterns, ARRAY(Text)))))
     return found
+
+
+def match_cliente(part: str) -> list[ColumnElement[bool]]:
+    """Return the conditions under which a part, folded already, stands in whom an order is for."""
+    indexed = [contains(SEARCHED, part)] if len(part) >= MIN_INDEXED else []
+    return [*indexed, contains(FOLDED_CLIENTE, part)]
 
 
 def contains(folded: ColumnElement[Any], part: str) -> ColumnElement[bool]:

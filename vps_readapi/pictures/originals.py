@@ -41,7 +41,8 @@ class Originals:
         """url: where SGP answers, such as http://100.64.0.2:8000; connections: how many at the same time."""
         import httpx  # noqa: PLC0415  # most of an API's are without originals, and it is a fifth of their start
 
-        self._faults = (httpx.HTTPError, TimeoutError)
+        # httpx reads where a redirect leads though nobody follows it.
+        self._faults = (httpx.HTTPError, httpx.InvalidURL, TimeoutError)
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),

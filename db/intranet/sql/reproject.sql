@@ -6,23 +6,26 @@ LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   shown regclass := projection.window_of(landing::text);
   before text := coalesce(current_setting('ponte.projects', true), '');
-  gone bigint;
+  keys bigint[];
+  key bigint;
 BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', landing);
-  BEGIN
-    PERFORM set_config('ponte.projects', 'freely', true);
-    EXECUTE format('UPDATE %s SET id = id', landing);
-    PERFORM set_config('ponte.projects', before, true);
-  EXCEPTION WHEN OTHERS THEN  -- so each row by itself
-    EXECUTE format('UPDATE %s SET id = id', landing);
-  END;
-  IF shown IS NULL OR landing::text = 'ponte.heartbeat' THEN
+  IF shown IS NULL THEN
     RETURN;
   END IF;
-  FOR gone IN EXECUTE format(
-    'SELECT w.id FROM %s AS w WHERE NOT EXISTS (SELECT FROM %s AS l WHERE l.id = w.id)', shown, landing)
+  FOR keys IN EXECUTE format(
+    'SELECT array_agg(b.id ORDER BY b.id) FROM (SELECT l.id FROM %s AS l UNION SELECT w.id FROM %s AS w) AS b'
+    ' GROUP BY b.id / 1000', landing, shown)
   LOOP
-    PERFORM projection.remove(landing::text, gone);
+    BEGIN
+      PERFORM set_config('ponte.projects', 'freely', true);
+      PERFORM projection.project(landing::text, keys, '{}', keys);
+      PERFORM set_config('ponte.projects', before, true);
+    EXCEPTION WHEN OTHERS THEN  -- so each row by itself
+      FOREACH key IN ARRAY keys LOOP
+        PERFORM projection.project_again(landing::text, key);
+      END LOOP;
+    END;
   END LOOP;
 END
 $$;

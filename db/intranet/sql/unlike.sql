@@ -21,8 +21,8 @@ BEGIN
   RETURN QUERY EXECUTE format($query$
     SELECT coalesce(s.id, w.id)::bigint,
            CASE WHEN w.id IS NULL THEN 'missing' WHEN s.id IS NULL THEN 'extra' ELSE 'changed' END
-      FROM (SELECT s.* FROM %1$s AS l CROSS JOIN LATERAL projection.%2$I(l) AS s
-             WHERE ($1 IS NULL OR l.id >= $1) AND ($2 IS NULL OR l.id < $2)) AS s
+      FROM projection.%2$I((SELECT array_agg(l.id::bigint) FROM %1$s AS l
+                             WHERE ($1 IS NULL OR l.id >= $1) AND ($2 IS NULL OR l.id < $2))) AS s
       FULL JOIN (SELECT * FROM %3$s AS w
                   WHERE ($1 IS NULL OR w.id >= $1) AND ($2 IS NULL OR w.id < $2)) AS w ON s.id = w.id
      WHERE (%4$s) IS DISTINCT FROM (%5$s)

@@ -54,7 +54,8 @@ $$;
 REVOKE EXECUTE ON FUNCTION guard.bury() FROM PUBLIC;
 
 -- Write the trigger function of one window table, with its columns as they are now, and attach all
--- triggers.
+-- triggers. Who inserts waits until whoever else does has committed: then what is not there can't come to be there,
+-- and a new row is written once, where making it an update of itself would cost as much again.
 CREATE OR REPLACE FUNCTION guard.install(window_table regclass, key name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $install$
 DECLARE
@@ -64,6 +65,7 @@ DECLARE
   excluded text;    -- the same, of the row in conflict
   stored text;      -- the same, of the row that is there
   receipt text := '';
+  turn CONSTANT integer := 1347310661;  -- stands for the turn to insert, with the table
 BEGIN
   SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
          string_agg('NEW.' || quote_ident(a.attname), ', ' ORDER BY a.attnum),
@@ -79,12 +81,18 @@ BEGIN
   EXECUTE format($make$
     CREATE OR REPLACE FUNCTION guard.%1$I() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
+    DECLARE
+      written boolean := false;
     BEGIN
       IF TG_OP = 'INSERT' AND pg_trigger_depth() = 1 THEN
+        PERFORM pg_advisory_xact_lock(%10$s, TG_RELID::integer);
+        written := EXISTS (SELECT FROM %2$s AS t WHERE t.%8$I = NEW.%8$I);
         IF EXISTS (SELECT FROM guard.tombstones AS t
                     WHERE t.table_name = %9$L AND t.key = NEW.%8$I::text AND t.pushed >= NEW.versao) THEN
           RETURN NULL;
         END IF;
+      END IF;
+      IF written THEN
         INSERT INTO %2$s AS held (%3$s) VALUES (%4$s)
         ON CONFLICT (%8$I) DO UPDATE SET (%3$s) = ROW(%5$s)
         WHERE held.versao < excluded.versao
@@ -98,7 +106,7 @@ BEGIN
       %7$s
       RETURN NEW;
     END
-    $body$ $make$, short, window_table, carried, arrived, excluded, stored, receipt, key, short);
+    $body$ $make$, short, window_table, carried, arrived, excluded, stored, receipt, key, short, turn);
   EXECUTE format('CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION guard.%I()', window_table, short);
   EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER guard', window_table);

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from publications.decide.hops import key_of
 from publications.decide.refusals.situation import Situation
-from publications.decide.wanted import key_of
 from publications.declare.privacy import RefusalError
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from publications.decide.facts import EndpointFacts
+from publications.decide.filters import Filters
+from publications.decide.source import SourceTables
 from publications.decide.spec import EndpointSpec
-from publications.decide.wanted import Filters, SourceTables
 from publications.declare.declaration import Declaration
 
 

@@ -16,7 +16,8 @@ from db.endings import FAILED, INTERRUPTED, PIPE_CLOSED, USAGE, run_program
 from db.errors import PonteError, SettingsError
 from db.permissions import is_open_for_libpq, is_open_to_all
 from db.reach import read_address
-from db.reasons import explain, explain_failure, explain_port, explain_unreached
+from db.reasons import explain, explain_port
+from db.unreached import explain_failure, explain_unreached
 
 pytestmark = pytest.mark.unit
 

@@ -10,6 +10,7 @@ import pytest
 
 from db.freshness import Cause
 from db.waiting import wait_until
+from tests.fix_breaks import LOOK_S
 from tests.fix_drills import DRILLS, Drill
 from tests.fix_road import DEADLINE_S
 from tests.fix_watch import Sampler, WatchedRoad
@@ -77,6 +78,7 @@ def test_a_fault_has_its_own_cause_on_all_faces(
                 ask_panel(direct_road)["cause"] == drill.cause and says_more(drill, ask_panel(direct_road))
             ),
             DEADLINE_S,
+            poll_s=LOOK_S,
         ), (drill.cause, ask_panel(direct_road))
         for name, ask in FACES.items():
             shown = ask(direct_road)

@@ -9,7 +9,8 @@ import pytest
 
 from db.freshness import Cause
 from publications.watch.mending import SelfMender
-from publications.watch.road import View, Watch
+from publications.watch.road import Watch
+from publications.watch.view import View
 from tests.fix_breaks import FRESH, SLACK_S, TWO_BEATS_S, wait_faces
 from tests.fix_drift import heal_all, told, verify, write_by_hand
 from tests.fix_watch import WatchedRoad

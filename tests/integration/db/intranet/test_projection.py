@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from db.contract import Pedido, Status
 from db.engines import Connection
-from db.intranet.models import LANDING_COLUMNS
+from db.intranet.landing import LANDING_COLUMNS
 from infra.devstack.seed import DEFAULT_NOW, DIRT, SQLITE_ONLY_DIRT, DirtCase
 from infra.devstack.seed.dirt import build_dirty_order
 from infra.devstack.seed.dirt_items import FIRST, LAST

@@ -12,7 +12,7 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from publications.act.apply import LOCK_KEY
-from publications.decide.wanted import CARRIER_CONNECTIONS
+from publications.decide.roles import CARRIER_CONNECTIONS
 from publications.faces.machine import to_nagios
 from publications.panel import metrics
 from publications.panel.page import make_page

@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
-from db.reasons import UnreachableError
+from db.unreached import UnreachableError
 from publications.act.endpoints import Endpoints, Reading
 from publications.commands.step_words import describe
 from tests.fix_road import Road

@@ -18,10 +18,12 @@ from db.credentials import CredentialKeys
 from db.freshness import Cause
 from db.sqlfile import read_blocks
 from publications.faces.machine import to_json, to_nagios
-from publications.faces.terminal import hops_table, to_renderable
+from publications.faces.tables import hops_table
+from publications.faces.terminal import to_renderable
 from publications.panel.metrics import collect
 from publications.watch.checks import CheckKind, check_view
-from publications.watch.road import View, Watch
+from publications.watch.road import Watch
+from publications.watch.view import View
 from tests.fix_fed import FedRoad, SgpProcess
 from tests.fix_road import ROLE_PASSWORD
 from thumbnail_worker.connection import JobConnection

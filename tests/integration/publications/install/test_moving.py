@@ -12,13 +12,16 @@ import pytest
 from pydantic import SecretStr
 
 from publications.commands.step_words import describe
-from publications.declare.declaration import STARTING_PATH, read_declaration
+from publications.declare.declaration import STARTING_PATH, Declaration, read_declaration
 from publications.install.errors import InstallError
+from publications.install.leave import Leaving
+from publications.install.machine import Machine
 from publications.install.moving import Move
 from publications.install.step import carry_out
+from publications.settings import PublicationsSettings
 from tests.fix_fed import ORDERS, FedRoad, SgpProcess
 from tests.fix_road import ROLE_PASSWORD
-from tests.moving import TABLES, copy_rows
+from tests.moving import TABLES, copy_back, copy_rows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -82,8 +85,9 @@ def moved(fed: FedRoad) -> Move:
     return Move(declaration, lambda: settings)
 
 
-def test_sgp_moves_without_a_gap_on_the_phones(fed_road: FedRoad, wal_file: SgpProcess) -> None:
+def test_sgp_moves_without_a_gap_on_the_phones_and_back(fed_road: FedRoad, wal_file: SgpProcess) -> None:
     road = fed_road.road
+    fed = (road.declaration, road.settings)
     fed_road.start()
     wal_file.run("UPDATE pedidos SET observacao = 'por fim no arquivo' WHERE id = 1")
     last = "SELECT observacao FROM vitrine.pedidos WHERE id = 1"
@@ -113,6 +117,42 @@ def test_sgp_moves_without_a_gap_on_the_phones(fed_road: FedRoad, wal_file: SgpP
     assert before[0] == ORDERS
     check_it_beats(fed_road)
     assert carry_out([*move.before(), move.part(), move.after()], lambda *_: None) == 0
+    go_back(fed_road, *fed)
+
+
+def go_back(fed: FedRoad, declaration: Declaration, settings: PublicationsSettings) -> None:
+    """Have SGP in its file again, with what was written on its server meanwhile."""
+    road, last = fed.road, "SELECT observacao FROM vitrine.pedidos WHERE id = %d"
+    road.run("sgp", "UPDATE pedidos SET observacao = 'no servidor' WHERE id = 1")
+    fed.wait_for(last % 1, "no servidor", at="vps")
+    with reading(fed) as reader:
+        leave_server(fed)
+        road.declaration, road.settings = declaration, settings
+        with road.connect("sgp") as conn:
+            copy_back(conn, fed.path)
+        road.apply()
+        done = fed.feed_once("--accept")
+        assert done.returncode == 0, done.stderr
+        fed.start()
+        sgp = SgpProcess(fed.path)
+        try:
+            sgp.run("UPDATE pedidos SET observacao = 'de novo no arquivo' WHERE id = 2")
+            fed.wait_for(last % 2, "de novo no arquivo", at="vps")
+        finally:
+            sgp.kill()
+    assert (reader.fewest, reader.empty) == (ORDERS + 1, 0), "what was made on the server is in the file"
+    assert road.run("vps", last % 1) == [("no servidor",)]
+    assert [describe(step) for step in road.read().plan.steps] == []
+
+
+def leave_server(fed: FedRoad) -> None:
+    """Do what `ponte uninstall` does to both databases."""
+    clusters = fed.road.servers.clusters
+    dsns = (clusters["sgp"].conninfo("sgp"), clusters["vitrine"].conninfo("vitrine"))
+    leaving = Leaving(fed.road.declaration, Machine(), *dsns)
+    own = ("drop subscription", "take slot")
+    steps = [step for step in leaving.steps(delete_data=False) if step.says.startswith(own)]
+    assert carry_out(steps, lambda *_: None) == len(own)
 
 
 def mend_sequences(fed: FedRoad, move: Move) -> None:

@@ -16,7 +16,8 @@ from publications.faces.machine import to_json, to_nagios
 from publications.faces.terminal import to_renderable
 from publications.panel.metrics import collect
 from publications.watch.checks import check_view
-from publications.watch.road import View, Watch
+from publications.watch.road import Watch
+from publications.watch.view import View
 from tests.fix_clusters import Servers, clone_all
 from tests.fix_push import Pushed, declare_pushed, open_pushed, run_pushed
 from tests.fix_road import ROLE_PASSWORD, Road

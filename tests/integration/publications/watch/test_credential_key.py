@@ -17,8 +17,9 @@ from publications.panel import metrics
 from publications.panel.page import make_page
 from publications.panel.poller import Polled
 from publications.watch.checks import CheckKind, check_view
-from publications.watch.reading import read_has_key
-from publications.watch.road import View, look_once
+from publications.watch.rare import read_has_key
+from publications.watch.road import look_once
+from publications.watch.view import View
 from tests.fix_api import Client, RunningApi, run_api
 from tests.fix_clusters import PORTS
 from tests.fix_road import DEADLINE_S, ROLE_PASSWORD, Road

@@ -14,8 +14,10 @@ from pydantic import SecretStr
 
 from db.waiting import wait_until
 from publications.decide.spec import Room, StrangeSlot
+from publications.watch.beat import Beat
 from publications.watch.follower import Follower
-from publications.watch.reading import SUBSCRIBER, Beat, EndpointReading, LastError
+from publications.watch.rare import LastError
+from publications.watch.reading import SUBSCRIBER, EndpointReading
 from publications.watch.sanity import check_last_error, check_reading
 from tests.hostile_postgres import TALKS, run_hostile_postgres
 

@@ -15,9 +15,10 @@ from publications.faces.machine import to_json, to_nagios
 from publications.panel import metrics
 from publications.panel.page import make_page
 from publications.panel.poller import Polled
+from publications.watch.backlog import read_backlog
 from publications.watch.checks import UNFOUND, CheckKind, Level, check_view
-from publications.watch.reading import read_backlog
-from publications.watch.road import View, look_once
+from publications.watch.road import look_once
+from publications.watch.view import View
 from tests.fix_clusters import MEDIA, PORTS
 from tests.fix_photos import Shop, draw_jpeg
 from tests.fix_road import Road

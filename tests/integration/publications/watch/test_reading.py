@@ -23,13 +23,14 @@ from publications.cli import main
 from publications.commands.watch import show
 from publications.declare.declaration import STARTING_PATH
 from publications.faces.machine import to_json, to_nagios
-from publications.faces.terminal import hops_table, to_renderable
+from publications.faces.tables import hops_table
+from publications.faces.terminal import to_renderable
 from publications.panel import metrics
 from publications.panel.page import make_page
 from publications.panel.poller import Polled
 from publications.settings import read_watch_dsns
 from publications.watch.checks import CheckKind, Level, check_recording, check_view, find_worst
-from publications.watch.follower import open_link
+from publications.watch.connection import open_link
 from publications.watch.history import (
     read_day,
     read_past,
@@ -39,10 +40,11 @@ from publications.watch.history import (
     write_measurement,
 )
 from publications.watch.link_settings import LinkSettings
-from publications.watch.road import View, look_once
+from publications.watch.road import look_once
 from publications.watch.sight import Sight
 from publications.watch.slots import Forecast
 from publications.watch.tailnet import parse_status
+from publications.watch.view import View
 from tests.fix_clusters import PORTS
 from tests.fix_road import Road
 from tests.fix_watch import watch_dsns

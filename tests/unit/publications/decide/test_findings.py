@@ -6,6 +6,7 @@ import pytest
 
 from publications.decide.columns import USUAL
 from publications.decide.findings import find_findings
+from publications.decide.source import SourceColumn, SourceTables
 from publications.decide.spec import (
     EndpointSpec,
     PublicationSpec,
@@ -14,7 +15,6 @@ from publications.decide.spec import (
     SubscriptionSpec,
     Unusual,
 )
-from publications.decide.wanted import SourceColumn, SourceTables
 from publications.declare.declaration import STARTING_PATH, Declaration, Privacy, read_declaration
 from publications.declare.names import TableName
 

@@ -26,9 +26,11 @@ from publications.decide.changes.subscriptions import (
     SettleSubscription,
 )
 from publications.decide.diff import diff_endpoint
+from publications.decide.filters import Filter
+from publications.decide.hops import derive_hops
 from publications.decide.plan import Plan, make_plan
 from publications.decide.spec import EndpointSpec, PublishedTableSpec, SlotSpec
-from publications.decide.wanted import Filter, derive_hops, derive_wanted
+from publications.decide.wanted import derive_wanted
 from publications.declare.declaration import (
     STARTING_PATH,
     Declaration,

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from publications.decide.filters import Filter, Filters
+from publications.decide.hops import derive_hops, derive_options
+from publications.decide.landing import HEARTBEAT
+from publications.decide.source import SourceColumn, assume_source
 from publications.decide.spec import (
     ColumnSpec,
     GrantKind,
@@ -19,17 +23,7 @@ from publications.decide.spec import (
     SubscriptionSpec,
     TriggerSpec,
 )
-from publications.decide.wanted import (
-    HEARTBEAT,
-    Filter,
-    Filters,
-    SourceColumn,
-    assume_source,
-    derive_hops,
-    derive_kept,
-    derive_options,
-    derive_wanted,
-)
+from publications.decide.wanted import derive_kept, derive_wanted
 from publications.declare.declaration import Declaration
 from publications.declare.names import TableName
 
@@ -332,6 +326,7 @@ def test_a_file_is_carried_by_a_role_of_the_windows_that_may_land_and_no_more() 
         ),
         "projection.conflicts": ("select", "insert", "update"),
         "projection.gaps": ("select", "insert", "delete"),
+        "projection.batches": ("select", "insert", "delete"),
     }
     assert {grant for grant in wanted.grants if grant.role == "in"} == {
         GrantSpec("in", GrantKind.FUNCTION, "pg_catalog.pg_try_advisory_lock(bigint)", "execute"),

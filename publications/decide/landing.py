@@ -1,0 +1,59 @@
+"""From the declaration to the tables that apply makes: the heartbeat, and where SGP's rows land."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from db.intranet.landing import LANDING_COLUMNS
+from publications.decide.source import SourceColumn, SourceTables
+from publications.decide.spec import ColumnSpec, TableSpec, TriggerSpec
+from publications.declare.declaration import Declaration, LandedTable
+from publications.declare.names import TableName
+
+HEARTBEAT = TableName("ponte", "heartbeat")
+_HEARTBEAT_COLUMNS = (
+    ColumnSpec("id", "smallint", not_null=True),
+    ColumnSpec("beat", "bigint", not_null=True),
+    ColumnSpec("beat_at", "timestamp with time zone"),
+)
+
+
+def derive_tables(
+    declaration: Declaration, endpoint: str, source: SourceTables
+) -> dict[TableName, TableSpec]:
+    """Return what apply makes on an endpoint, by name."""
+    intake = declaration.intake
+    if endpoint == intake.source:
+        return {HEARTBEAT: replace(_table(HEARTBEAT, _HEARTBEAT_COLUMNS), filled=True)}
+    if endpoint == intake.target:
+        return {table.name: _landing(table, source) for table in intake.tables}
+    return {}
+
+
+def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
+    """Shape a landing table: SGP's names and types, enums and limited text as text, NOT NULL only the key."""
+    given = source.get(table.name, {column.name: _built_in(column) for column in _HEARTBEAT_COLUMNS})
+    wanted = dict.fromkeys((*LANDING_COLUMNS.get(str(table.name), ()), *table.columns))
+    columns = [_landing_column(column, given.get(column)) for column in wanted]
+    return _table(
+        table.name,
+        columns,
+        TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
+        TriggerSpec("project", f"projection.{table.projection}", projects=True),
+        TriggerSpec("truncate", "projection.project_truncate", event="AFTER TRUNCATE"),
+    )
+
+
+def _built_in(column: ColumnSpec) -> SourceColumn:
+    return SourceColumn(column.type, built_in=True, in_key=column.name == "id")
+
+
+def _landing_column(name: str, source: SourceColumn | None) -> ColumnSpec:
+    if source is None or not source.built_in or source.type == "character varying":
+        return ColumnSpec(name, "text")
+    return ColumnSpec(name, source.type, not_null=source.in_key)
+
+
+def _table(name: TableName, columns: Iterable[ColumnSpec], *triggers: TriggerSpec) -> TableSpec:
+    return TableSpec(name, {column.name: column for column in columns}, ("id",), frozenset(triggers))

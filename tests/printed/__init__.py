@@ -1,0 +1,1 @@
+"""What apply runs and people read for each change."""
