@@ -12,7 +12,11 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from db.outage import Outage
 from db.window import TABLES
+from publications.push.sender import Sender
+from publications.push.service import OVERFULL_PAUSE_S, try_step
+from publications.push.settings import PushSettings
 from tests.fix_clusters import Servers, clone_all
 from tests.fix_push import Pushed, declare_pushed, open_pushed, run_pushed
 from tests.push_storm import storm
@@ -135,6 +139,32 @@ def test_a_vps_that_was_put_back_or_written_by_another_is_sent_everything(pushed
     road.run("sgp", "UPDATE pedidos SET cliente = 'agora' WHERE id % 3 = 0")
     road.wait_arrival()
     pushed.wait_equal()
+
+
+def test_a_first_copy_that_is_too_much_is_said_and_not_sent_again_at_once(
+    pushed: Pushed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road, declaration = pushed.road, declare_pushed()
+    road.wait_arrival()
+    pushed.kill("push")
+    [[kept]] = road.run("vps", "SELECT pg_get_functiondef('push.most_waiting()'::regprocedure)")
+    road.run("vps", str(kept).replace("1073741824", "1000"))
+    road.run("vps", "UPDATE push.positions SET position = '0/1'")  # everything has to be sent
+    for name, value in {**pushed.push_environment(), "PONTE_PUSH_BATCH_BYTES": "10000"}.items():
+        monkeypatch.setenv(name, value)
+    settings = PushSettings.load()
+    sender = Sender(settings, declaration, declaration.pushes[0])
+    try:
+        road.wait(lambda: try_step(sender, settings, Outage()) == OVERFULL_PAUSE_S, "it is too much")
+        cause, fault, hint = say(pushed)
+        assert (cause, "507" in str(fault), "let fewer rows" in str(hint)) == ("push_rejected", True, True)
+        assert road.run("vps", "SELECT count(*) FROM push.parts") == [(0,)]
+    finally:
+        sender.close()
+        road.run("vps", str(kept))
+        pushed.start("push")
+    pushed.wait_equal()
+    road.wait(lambda: say(pushed)[0] is None, "nothing is said any more")
 
 
 @pytest.mark.parametrize("has_slot", [True, False], ids=["with its slot", "without"])
