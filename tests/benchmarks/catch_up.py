@@ -51,12 +51,13 @@ def time_copy() -> float:
         connect(stack.clusters["vps"].conninfo("vps")) as vps,
         connect(stack.clusters["vps"].conninfo("plain")) as plain,
     ):
-        for conn, name, publication in ((vitrine, INTAKE, "pub_intake_pedidos"), (plain, PLAIN, "plain")):
-            _alter(conn, name, "DROP PUBLICATION {}", publication)
+        sgp.execute("CREATE PUBLICATION nothing")  # a subscription has one at least
+        _alter(plain, PLAIN, "SET PUBLICATION {}", "nothing")
+        _alter(vitrine, INTAKE, "DROP PUBLICATION {}", "pub_intake_pedidos")
         insert_orders(sgp, COPIED)
         plain.execute("TRUNCATE pedidos")
         plainly = _time(
-            lambda: _alter(plain, PLAIN, "ADD PUBLICATION {}", "plain"), plain, "public.pedidos", COPIED
+            lambda: _alter(plain, PLAIN, "SET PUBLICATION {}", "plain"), plain, "public.pedidos", COPIED
         )
         _alter(plain, PLAIN, "DISABLE")
         copy = _time(
