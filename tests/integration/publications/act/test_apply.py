@@ -191,7 +191,7 @@ name = "ponte_auth"
 [[roles]]
 on = "other"
 name = "ponte_push"
-settings = { statement_timeout = "50s" }
+settings = { statement_timeout = "50s", session_replication_role = "replica" }
 
 [[roles]]
 on = "other"
