@@ -14,7 +14,6 @@ from publications.install.errors import InstallError
 from publications.install.folders import drop_all
 from publications.install.machine import OwnedFile, make_owned_folder, write_files
 from publications.install.step import Step
-from publications.install.window import Window
 
 HTTPS = "ponte-https.service"
 
@@ -26,6 +25,8 @@ def make_vps(bundle: Bundle) -> Iterator[Step]:
     yield check_python(machine, "api")
     yield from cluster.steps()
     if bundle.declaration:
+        from publications.install.window import Window  # noqa: PLC0415  # what migrates is in an extra of its own
+
         yield from Window(bundle, cluster.dsn()).steps()
     yield make_owned_folder(machine.miniaturas, machine.account("ingest"), 0o755)
     if not bundle.declaration:

@@ -18,7 +18,15 @@ from tests.fix_wheel import Environments
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
 USAGE = 2
-STORES = {"db.alchemy", "db.intranet.models", "db.migrate", "db.versions", "db.vps.models", "db.window"}
+STORES = {
+    "db.alchemy",
+    "db.intranet.landing",
+    "db.intranet.models",
+    "db.migrate",
+    "db.versions",
+    "db.vps.models",
+    "db.window",
+}
 """What of `db` needs SQLAlchemy, and so an extra."""
 MODULES = {
     "": {"db"},

@@ -20,7 +20,7 @@ from publications.install.moving import Move
 from publications.install.step import carry_out
 from publications.settings import PublicationsSettings
 from tests.fix_fed import ORDERS, FedRoad, SgpProcess
-from tests.fix_road import ROLE_PASSWORD
+from tests.fix_road import ROLE_PASSWORD, without_roles
 from tests.moving import TABLES, copy_back, copy_rows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -85,6 +85,18 @@ def moved(fed: FedRoad) -> Move:
     return Move(declaration, lambda: settings)
 
 
+@pytest.fixture
+def own_roles(fed_road: FedRoad) -> Iterator[None]:
+    """SGP's server as one that never saw Ponte: going back drops roles that other databases name."""
+    names = [
+        name
+        for (name,) in fed_road.road.run("sgp", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'ponte%'")
+    ]
+    with without_roles(fed_road.road, [("sgp", name) for name in names]):
+        yield
+
+
+@pytest.mark.usefixtures("own_roles")
 def test_sgp_moves_without_a_gap_on_the_phones_and_back(fed_road: FedRoad, wal_file: SgpProcess) -> None:
     road = fed_road.road
     fed = (road.declaration, road.settings)

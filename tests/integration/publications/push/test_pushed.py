@@ -172,7 +172,9 @@ def test_a_vitrine_that_was_put_back_is_sent_as_it_is_and_goes_on(pushed: Pushed
     road = pushed.road
     road.wait_arrival()
     [[given]] = road.run("vitrine", "SELECT last_value FROM projection.versao_seq")
-    [[arrived, advanced]] = road.run("vitrine", "SELECT arrived, advanced FROM push.ways")
+    noted = "SELECT arrived, advanced FROM push.ways WHERE arrived IS NOT NULL"
+    road.wait(lambda: road.run("vitrine", noted) != [], "the push notes what has arrived")
+    [[arrived, advanced]] = road.run("vitrine", noted)
     road.run("vitrine", "SELECT pg_copy_logical_replication_slot('slot_vps_push', 'of_the_backup')")
     road.run("sgp", "UPDATE pedidos SET cliente = 'depois da cópia'")
     road.run("sgp", "CREATE TABLE apagadas AS SELECT * FROM pedido_imagens WHERE id % 2 = 0")
