@@ -88,11 +88,8 @@ def moved(fed: FedRoad) -> Move:
 @pytest.fixture
 def own_roles(fed_road: FedRoad) -> Iterator[None]:
     """SGP's server as one that never saw Ponte: going back drops roles that other databases name."""
-    names = [
-        name
-        for (name,) in fed_road.road.run("sgp", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'ponte%'")
-    ]
-    with without_roles(fed_road.road, [("sgp", name) for name in names]):
+    rows = fed_road.road.run("sgp", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'ponte%'")
+    with without_roles(fed_road.road, [("sgp", str(name)) for (name,) in rows]):
         yield
 
 
