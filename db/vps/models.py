@@ -150,6 +150,9 @@ tombstones = Table(
 )
 """Rows that were deleted, up to which version, and by SGP's clock where SGP said so."""
 
+turns = Table("turns", metadata, Column("table_name", Text, primary_key=True), schema=SCHEMA)
+"""A row for each table of the window: who inserts into the table holds its row until the transaction ends."""
+
 positions = Table(
     "positions",
     metadata,

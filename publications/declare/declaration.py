@@ -68,6 +68,12 @@ class Options(_Model):
     disable_on_error: bool = False
 
 
+class ExportOptions(Options):
+    """The same of an export: who inserts on the VPS takes turns, and would wait for himself in parallel."""
+
+    streaming: Literal["off", "on"] = "off"
+
+
 class Hop(_Model):
     """One subscription and what it carries."""
 
@@ -115,6 +121,7 @@ class Intake(Hop):
 class Export(Hop):
     """The hop from the window to one subscriber."""
 
+    options: ExportOptions
     transport: Transport = "replication"
     """`push`: no subscription fetches it, and the subscriber's server needs no way to the window's."""
     operations: tuple[Operation, ...]

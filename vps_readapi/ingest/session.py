@@ -28,14 +28,20 @@ class Session:
         self._running: set[asyncio.Task[Rows]] = set()
 
     async def fetch(
-        self, query: LiteralString, given: Mapping[str, object] | None = None, *, timeout_s: float
+        self,
+        query: LiteralString,
+        given: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float,
+        again: bool = True,
     ) -> Rows:
         """Return all rows. Raise psycopg.Error, DatabaseTimeoutError.
 
+        again: whether another connection may be asked where the one that was kept turns out to be broken.
         The statement runs in a task of its own because a server that is stuck is not quick to cancel.
         """
         async with self._turn:
-            task = asyncio.create_task(self._run(query, given))
+            task = asyncio.create_task(self._run(query, given, again=again))
             self._running.add(task)
             task.add_done_callback(self._forget)
             try:
@@ -53,13 +59,13 @@ class Session:
         if self._conn is not None:
             await self._conn.close()
 
-    async def _run(self, query: LiteralString, given: Mapping[str, object] | None) -> Rows:
+    async def _run(self, query: LiteralString, given: Mapping[str, object] | None, *, again: bool) -> Rows:
         """Run it, once more where the connection had broken unnoticed: what was done is known by its id."""
         was_kept = self._conn is not None
         try:
             return await self._run_once(query, given)
         except psycopg.OperationalError:
-            if not was_kept or self._conn is not None:
+            if not again or not was_kept or self._conn is not None:
                 raise
             return await self._run_once(query, given)
 

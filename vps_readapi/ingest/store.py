@@ -66,7 +66,8 @@ class Store:
                     given = {"nonce": nonce, "digest": digest, "body": Jsonb(body)}
                     [(became, counted)] = await self._bodies.fetch(_SQL["take"], given, timeout_s=TIMEOUT_S)
                     if became in BECAME:  # also if it was taken earlier: nobody may have waited then
-                        await self._bodies.fetch(_SQL["keep"], timeout_s=TIMEOUT_S)
+                        # Not by another connection: a server that came back may have lost what was taken.
+                        await self._bodies.fetch(_SQL["keep"], timeout_s=TIMEOUT_S, again=False)
                 except psycopg.Error as error:
                     state = error.sqlstate or ""
                     if state.startswith(UNREADABLE):

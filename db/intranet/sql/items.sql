@@ -126,8 +126,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM (
       SELECT jsonb_strip_nulls(
                (t.texts - '{descricao,observacao,largura,altura,emenda,emenda_qtd}'::text[]) || jsonb_build_object(
-                 'id', CASE WHEN i.item ->> 'id' ~ '^[0-9]{1,15}$' THEN (i.item ->> 'id')::bigint
-                            ELSE pedido_id::bigint * 1000 + first_place + i.ord - 1 END,
+                 'id', CASE
+                   WHEN jsonb_typeof(i.item -> 'id') = 'number' AND abs((i.item -> 'id')::numeric) >= 1e15 THEN i.place
+                   WHEN i.item ->> 'id' ~ '^[0-9]{1,15}$' THEN (i.item ->> 'id')::bigint
+                   ELSE i.place END,
                  'indice', first_place + i.ord - 1,
                  'descricao', coalesce(t.texts ->> 'descricao', ''),
                  'especificacoes', concat_ws(E'\n',
@@ -145,7 +147,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                  'imagem_id', CASE WHEN jsonb_typeof(i.item -> 'imagem') = 'string'
                    THEN substring(left(i.item ->> 'imagem', 100) FROM '^/pedidos/imagens/([0-9]{1,9})$')::integer END
                )) AS item
-        FROM jsonb_array_elements(list) WITH ORDINALITY AS i (item, ord)
+        FROM (SELECT e.item, e.ord, pedido_id::bigint * 1000 + first_place + e.ord - 1 AS place
+                FROM jsonb_array_elements(list) WITH ORDINALITY AS e (item, ord)) AS i
        CROSS JOIN LATERAL (
          SELECT coalesce(jsonb_object_agg(v.key, projection.item_line(v.key, v.value)), '{}') AS texts
            FROM jsonb_each(i.item) AS v

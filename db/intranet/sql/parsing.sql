@@ -77,7 +77,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION projection.parse_money(value text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN value ~ '^[0-9]{1,11}[.,][0-9]{2}$' THEN replace(value, ',', '.')::numeric
+  SELECT CASE WHEN octet_length(value) <= 14 AND value ~ '^[0-9]{1,11}[.,][0-9]{2}$' THEN replace(value, ',', '.')::numeric
               ELSE projection.parse_odd_money(value) END
 $$;
 

@@ -107,6 +107,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   before text := coalesce(current_setting('ponte.projects', true), '');
 BEGIN
+  -- Whoever changes the row has shown it or will: what is read here is not older than what the window has.
+  EXECUTE format('SELECT FROM %s AS l WHERE l.id = $1 FOR UPDATE', landing::regclass) USING key;
   PERFORM set_config('ponte.projects', 'caught', true);
   PERFORM projection.project(landing, ARRAY[key], '{}', ARRAY[key]);
   PERFORM set_config('ponte.projects', before, true);
@@ -149,8 +151,8 @@ BEGIN
                                CASE WHEN same THEN ARRAY[new_key] ELSE '{}' END, array_remove(ARRAY[gone], NULL));
     RETURN;
   END IF;
-  PERFORM set_config(setting, concat(ltrim(noted, '-'), gone || 'g,', new_key || CASE WHEN same THEN 's,' ELSE 'x,' END),
-                     true);
+  PERFORM set_config(setting, concat(CASE WHEN noted <> '-' THEN noted END, gone || 'g,',
+                                     new_key || CASE WHEN same THEN 's,' ELSE 'x,' END), true);
   IF noted = '-' THEN
     INSERT INTO projection.batches (landing) VALUES (note.landing);  -- whose trigger waits for the end
   ELSIF octet_length(noted) > 4000 THEN
@@ -547,9 +549,10 @@ END
 $$;
 
 -- A landing row that is there already becomes an update, so that a table can be copied again over a full
--- one. Only the subscription writes here, and never two of its workers the same table.
+-- one. Only the subscription writes here, and never two of its workers the same table. The key is looked up in a table
+-- of any size by a plan that may have been made for an empty one.
 CREATE OR REPLACE FUNCTION projection.land() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
   there boolean;
   names text;

@@ -55,7 +55,8 @@ REVOKE EXECUTE ON FUNCTION guard.bury() FROM PUBLIC;
 
 -- Write the trigger function of one window table, with its columns as they are now, and attach all
 -- triggers. Who inserts waits until whoever else does has committed: then what is not there can't come to be there,
--- and a new row is written once, where making it an update of itself would cost as much again.
+-- and a new row is written once, where making it an update of itself would cost as much again. Keys are looked up in
+-- a table of any size by a plan that may have been made for an empty one.
 CREATE OR REPLACE FUNCTION guard.install(window_table regclass, key name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $install$
 DECLARE
@@ -65,7 +66,6 @@ DECLARE
   excluded text;    -- the same, of the row in conflict
   stored text;      -- the same, of the row that is there
   receipt text := '';
-  turn CONSTANT integer := 1347310661;  -- stands for the turn to insert, with the table
 BEGIN
   SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
          string_agg('NEW.' || quote_ident(a.attname), ', ' ORDER BY a.attnum),
@@ -80,12 +80,16 @@ BEGIN
   END IF;
   EXECUTE format($make$
     CREATE OR REPLACE FUNCTION guard.%1$I() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
+    LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off SET enable_bitmapscan = off AS $body$
     DECLARE
+      turn CONSTANT text := 'ponte.turn_' || TG_RELID;
       written boolean := false;
     BEGIN
       IF TG_OP = 'INSERT' AND pg_trigger_depth() = 1 THEN
-        PERFORM pg_advisory_xact_lock(%10$s, TG_RELID::integer);
+        IF coalesce(current_setting(turn, true), '') = '' THEN
+          PERFORM FROM guard.turns AS t WHERE t.table_name = %9$L FOR UPDATE;
+          PERFORM set_config(turn, 'taken', true);
+        END IF;
         written := EXISTS (SELECT FROM %2$s AS t WHERE t.%8$I = NEW.%8$I);
         IF EXISTS (SELECT FROM guard.tombstones AS t
                     WHERE t.table_name = %9$L AND t.key = NEW.%8$I::text AND t.pushed >= NEW.versao) THEN
@@ -106,7 +110,7 @@ BEGIN
       %7$s
       RETURN NEW;
     END
-    $body$ $make$, short, window_table, carried, arrived, excluded, stored, receipt, key, short, turn);
+    $body$ $make$, short, window_table, carried, arrived, excluded, stored, receipt, key, short);
   EXECUTE format('CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION guard.%I()', window_table, short);
   EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER guard', window_table);
@@ -133,6 +137,8 @@ BEGIN
       JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
      WHERE i.indisprimary AND c.relnamespace = 'vitrine'::regnamespace
   LOOP
+    INSERT INTO guard.turns (table_name)
+    SELECT c.relname FROM pg_class AS c WHERE c.oid = one.window_table ON CONFLICT DO NOTHING;
     PERFORM guard.install(one.window_table, one.key);
   END LOOP;
 END

@@ -169,8 +169,8 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION push.shed(text) FROM PUBLIC;
 
--- A first copy empties its tables. Deletions that are newer than all that it brings were told before a backup was put back:
--- their rows may live again.
+-- A first copy empties its tables. Deletions that are newer than all that it brings were told before a backup was put back,
+-- and those that were pushed by whoever pushed then: their rows may live again.
 CREATE OR REPLACE FUNCTION push.forget_deaths(last jsonb) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$
   WITH body AS (
@@ -179,7 +179,7 @@ LANGUAGE sql SET search_path = pg_catalog AS $$
     UNION ALL SELECT last
   ), newest AS (SELECT max((b.batch ->> 'seen')::bigint) AS versao FROM body AS b)
   DELETE FROM guard.tombstones AS t USING newest AS n
-   WHERE greatest(t.versao, t.pushed) > n.versao
+   WHERE (t.pushed IS NOT NULL OR t.versao > n.versao)
      AND t.table_name IN (SELECT e.key FROM body AS b, jsonb_each(b.batch -> 'tables') AS e WHERE e.value ? 'emptied')
 $$;
 REVOKE EXECUTE ON FUNCTION push.forget_deaths(jsonb) FROM PUBLIC;

@@ -106,3 +106,20 @@ def test_whatever_comes_in_one_transaction_the_window_shows_its_end(applying: Co
         applying, "SELECT count(*) FROM public.pedidos"
     )
     assert ask(applying, "SELECT count(*) FROM projection.dead_letters") == 0
+
+
+def test_keys_below_nought_are_keys(applying: Connection) -> None:
+    for key in (1, -5, 3):
+        applying.execute("INSERT INTO public.pedidos (id, cliente) VALUES (%s, 'x')", [key])
+    end(applying)
+    assert ask(applying, "SELECT array_agg(id ORDER BY id) FROM vitrine.pedidos") == [-5, 1, 3]
+
+
+def test_keys_are_looked_up_in_small_tables_as_in_large_ones(applying: Connection) -> None:
+    """A plan that is made for a few rows lasts as long as the transaction, however many it brings."""
+    scans = "SELECT sum(seq_scan)::int FROM pg_stat_xact_user_tables WHERE relname = 'pedidos'"
+    before = ask(applying, scans)
+    for key in range(10):
+        applying.execute("INSERT INTO public.pedidos (id, cliente) VALUES (%s, 'x')", [key])
+    end(applying)
+    assert ask(applying, scans) == before

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
 from tests.fix_road import Road
 
 FEW = 12
 """Numbers that one transaction and a beat take, with what the servers do by themselves meanwhile."""
+
+
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
 
 
 def count_numbers(road: Road, statement: str) -> tuple[int, int]:
@@ -85,3 +92,30 @@ def test_a_table_written_and_emptied_in_one_transaction_stops_nothing(road: Road
     assert road.run("vps", "SELECT DISTINCT observacao FROM vitrine.pedidos") == [("depois",)]
     assert road.run("vitrine", "SELECT count(*) FROM projection.batches") == [(0,)]
     assert road.digest("vitrine") == road.digest("vps")
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ("UPDATE public.pedidos SET cliente = 'new' WHERE id = 1", [("new",)]),
+        ("DELETE FROM public.pedidos", []),
+    ],
+)
+def test_a_letter_that_is_tried_again_waits_for_whoever_changes_the_row(
+    road: Road, change: str, left: list[tuple[object, ...]]
+) -> None:
+    """What it read before would be older than what it waits for."""
+    road.run(
+        "vitrine",
+        "INSERT INTO projection.dead_letters (landing, key, sqlstate) VALUES ('public.pedidos', 1, 'X')",
+    )
+    with road.connect("vitrine") as apply, road.connect("vitrine") as other, ThreadPoolExecutor(1) as pool:
+        pid = other.info.backend_pid
+        with apply.transaction():
+            apply.execute("SELECT set_config('ponte.projects', 'freely', true)")
+            apply.execute(change.encode())
+            apply.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            done = pool.submit(other.execute, "SELECT projection.retry_dead_letters(10)")
+            road.wait(lambda: road.run("vitrine", WAITS, pid) != [], "the retry waits")
+        done.result(60)
+    assert road.run("vitrine", "SELECT cliente FROM vitrine.pedidos WHERE id = 1") == left

@@ -106,6 +106,26 @@ def test_two_sessions_with_the_same_key(
     assert [row[:2] for row in read(arrival)] == [(1, left)]
 
 
+def test_who_may_only_log_in_can_not_hold_an_insert_up(arrival: Connection) -> None:
+    """A lock that anybody may take would stop apply for as long as he likes."""
+    body = "SELECT prosrc FROM pg_proc WHERE oid = 'guard.pedidos'::regproc"
+    [(said,)] = arrival.execute(body).fetchall()
+    assert "advisory" not in said
+    rights = "SELECT has_table_privilege('public', 'guard.turns', 'select, insert, update, delete')"
+    assert arrival.execute(rights).fetchone() == (False,)
+    held = "SELECT array_agg(table_name ORDER BY table_name) FROM guard.turns"
+    assert arrival.execute(held).fetchone() == (sorted(TABLES),)
+
+
+def test_a_new_rows_key_is_looked_up_in_a_small_table_as_in_a_large_one(arrival: Connection) -> None:
+    """A plan that is made for a few rows lasts as long as the transaction, however many it brings."""
+    scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relid = 'vitrine.pedidos'::regclass"
+    with arrival.transaction():
+        for key in range(10):
+            insert(arrival, key, 1, "first")
+        assert arrival.execute(scans).fetchone() == (0,)
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_every_window_table_is_guarded(arrival: Connection, table: str) -> None:
     key = KEYS.get(table, "id")

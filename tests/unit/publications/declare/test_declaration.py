@@ -43,6 +43,12 @@ FAULTS = {
         "intake.operations.1",
         "mend that line",
     ),
+    "an export in parallel": (
+        '[exports.options]\nsynchronous_commit = "off"\nstreaming = "off"',
+        '[exports.options]\nsynchronous_commit = "off"\nstreaming = "parallel"',
+        "exports.0.options.streaming",
+        "mend that line",
+    ),
     "a window that truncates": (
         'operations = ["insert", "update", "delete"]',
         'operations = ["insert", "truncate"]',
