@@ -22,7 +22,7 @@ LEFT_OUT = ("include/", "share/", "lib/test/", "lib/pip/", "lib/idlelib/", "lib/
 PACKAGES = (
     "alembic", "bcrypt", "boto3", "colorama", "cryptography", "fastapi", "greenlet", "httpx", "jinja2",
     "pillow", "prometheus-client", "psutil", "psycopg[binary]", "pydantic", "pydantic-settings", "pytest",
-    "pytest-timeout", "rich", "sqlalchemy", "tzdata", "uvicorn",
+    "pytest-timeout", "rich", "sqlalchemy", "standardwebhooks", "tzdata", "uvicorn", "zstandard",
 )  # fmt: skip
 """What the worker, the feeder, `ponte` and their tests need; named, as pip reads markers for this system."""
 PINS = "pins.txt"

@@ -150,6 +150,7 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew() -> None:
     def once(sock: socket.socket) -> None:
         answer()(sock)
         sock.shutdown(socket.SHUT_RDWR)
+        raise ConnectionAbortedError  # the next question may be there already: it is nobody's
 
     with answering(once, answer()) as (url, heard):
         receiver = Receiver(url, api_key="k" * 32, secret=b"s" * 32, answer_s=30)
