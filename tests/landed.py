@@ -18,7 +18,13 @@ def apply_as(conn: Connection, way: str = "changed alone") -> None:
         conn.execute("SET LOCAL session_replication_role = replica")
 
 
+def begin_anew(conn: Connection, table: str) -> None:
+    """Have the next row be projected as a transaction's first: most changes are the only one of theirs."""
+    conn.execute("SELECT set_config('ponte.noted_' || %s::regclass::oid, '', true)", [f'public."{table}"'])
+
+
 def update(conn: Connection, table: str, changes: Mapping[str, object]) -> None:
+    begin_anew(conn, table)
     conn.execute(
         sql.SQL("UPDATE {} SET {}").format(
             sql.Identifier("public", table),

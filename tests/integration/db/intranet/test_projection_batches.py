@@ -71,6 +71,32 @@ def test_a_row_that_changes_often_is_written_once(applying: Connection) -> None:
     assert ask(applying, "SELECT last_value FROM projection.versao_seq") - before <= 8
 
 
+ITEM_OF_2 = "SELECT items -> 0 ->> 'descricao' FROM vitrine.pedidos WHERE id = 2"
+
+
+def test_items_that_changed_are_shown_also_where_a_note_changed_after_them(applying: Connection) -> None:
+    fill(applying, 3)
+    end(applying)
+    applying.execute('UPDATE public.pedidos SET items = \'[{"descricao": "outro"}]\' WHERE id = 2')
+    applying.execute("UPDATE public.pedidos SET observacao = 'e uma nota' WHERE id = 2")
+    end(applying)
+    assert ask(applying, ITEM_OF_2) == "outro"
+
+
+def test_where_a_row_has_failed_its_items_are_read_again(applying: Connection) -> None:
+    """What the window shows of them may be older than what was there before the change."""
+    fill(applying, 3)
+    end(applying)
+    applying.execute("UPDATE vitrine.pedidos SET items = '[]' WHERE id = 2")
+    applying.execute(
+        "INSERT INTO projection.dead_letters (landing, key, sqlstate) VALUES ('public.pedidos', 2, 'X')"
+    )
+    applying.execute("UPDATE public.pedidos SET observacao = 'uma nota' WHERE id = 2")
+    end(applying)
+    assert ask(applying, ITEM_OF_2) == "Item 2"
+    assert ask(applying, "SELECT count(*) FROM projection.dead_letters") == 0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_comes_in_one_transaction_the_window_shows_its_end(applying: Connection, seed: int) -> None:
     rng = random.Random(seed)

@@ -31,6 +31,7 @@ def test_a_letter_says_which_error_came_last_and_how_often(landing: Connection) 
         landing.execute("SELECT projection.bury('public.pedidos'::regclass, %s, %s)", [KEY, state])
     row = landing.execute("SELECT landing, key, sqlstate, attempts FROM projection.dead_letters").fetchall()
     assert row == [("public.pedidos", KEY, "22001", 2)]
+    landing.execute("SELECT projection.bury('public.pedido_imagens'::regclass, %s, 'X')", [KEY])
     for landed, key, left in (
         ("public.pedido_imagens", KEY, 1),
         ("public.pedidos", KEY + 1, 1),

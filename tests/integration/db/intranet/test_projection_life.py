@@ -19,6 +19,7 @@ from tests.integration.db.intranet.test_projection import (
     project,
     read,
 )
+from tests.landed import begin_anew
 
 
 def test_only_what_the_window_shows_gives_a_new_versao(landing: Connection) -> None:
@@ -63,6 +64,7 @@ def test_an_order_changed_step_by_step_is_as_if_read_at_once(landing: Connection
             sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in changed
         )
         given = {name: rng.choice(values[name]) for name in changed}
+        begin_anew(landing, "pedidos")
         landing.execute(sql.SQL("UPDATE public.pedidos SET {}").format(assignments), given)
         stepwise = read(landing)
         landing.execute("UPDATE public.pedidos SET id = id")
