@@ -137,3 +137,10 @@ def test_what_the_workshop_must_know_is_said_line_by_line(landing: Connection) -
         "id": 7001, "indice": 1, "descricao": "", "observacoes": "", "especificacoes": "3,10 m",
     }  # fmt: skip
     assert avisos == []
+
+
+def test_a_list_with_an_item_that_is_a_text_counts_its_places_from_nought(landing: Connection) -> None:
+    given = '["um texto", {"descricao": "b", "id": "1234567890123456"}, {"id": "123456789012345"}]'
+    row = landing.execute("SELECT items FROM projection.project_items(%s, 7)", [given]).fetchone()
+    assert row is not None
+    assert [(item["indice"], item["id"]) for item in row[0]] == [(0, 7000), (1, 7001), (2, 123456789012345)]
