@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION projection.is_guarded() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   CASE current_setting('ponte.projects', true)
-    WHEN 'freely', 'caught' THEN RETURN false;
+    WHEN 'freely' THEN RETURN false;
     WHEN 'guarded' THEN RETURN true;
     ELSE
   END CASE;
@@ -104,14 +104,10 @@ $$;
 -- The same of one row, which is buried where that fails.
 CREATE OR REPLACE FUNCTION projection.project_again(landing text, key bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
-DECLARE
-  before text := coalesce(current_setting('ponte.projects', true), '');
 BEGIN
   -- Whoever changes the row has shown it or will: what is read here is not older than what the window has.
   EXECUTE format('SELECT FROM %s AS l WHERE l.id = $1 FOR UPDATE', landing::regclass) USING key;
-  PERFORM set_config('ponte.projects', 'caught', true);
   PERFORM projection.project(landing, ARRAY[key], '{}', ARRAY[key]);
-  PERFORM set_config('ponte.projects', before, true);
 EXCEPTION WHEN OTHERS THEN
   PERFORM projection.bury(landing::regclass, key, SQLSTATE);
 END
