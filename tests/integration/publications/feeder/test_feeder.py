@@ -169,6 +169,13 @@ def test_a_row_that_landing_refuses_holds_up_no_other(fed_road: FedRoad, wal_fil
     assert fed_road.ask("SELECT count(*)::int FROM projection.dead_letters") == 0
 
 
+def wait_writing(fed_road: FedRoad, after_s: float, *, note: str) -> None:
+    """Wait until it has written so long; a landing that was quicker shows its note."""
+    fed_road.road.wait(
+        lambda: fed_road.ask(WRITES, after_s) > 0 or note in show_window(fed_road).values(), "it writes"
+    )
+
+
 def test_killed_in_the_middle_again_and_again_it_loses_and_doubles_nothing(
     fed_road: FedRoad, wal_file: SgpProcess
 ) -> None:
@@ -180,10 +187,7 @@ def test_killed_in_the_middle_again_and_again_it_loses_and_doubles_nothing(
         feeder = fed_road.start()
         wal_file.run("UPDATE pedidos SET observacao = ?", [f"kill {number}"])
         wal_file.run("DELETE FROM pedidos WHERE id = ?", [100 + number])
-        landed, after_s = f"kill {number}", rng.uniform(0.0, 0.15)
-        fed_road.road.wait(
-            lambda: fed_road.ask(WRITES, after_s) > 0 or landed in show_window(fed_road).values(), "it writes"
-        )
+        wait_writing(fed_road, rng.uniform(0.0, 0.15), note=f"kill {number}")
         feeder.kill()
         feeder.wait(20)
         notes = {note for key, note in show_window(fed_road).items() if key >= 100}
