@@ -19,6 +19,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, OID
@@ -76,6 +77,16 @@ batches = Table(
     prefixes=["UNLOGGED"],
 )
 """Transactions that have noted rows of a landing table; each row is gone before its transaction ends."""
+
+cleaned = Table(
+    "cleaned",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Uuid, nullable=False),
+    schema=SCHEMA,
+    prefixes=["UNLOGGED"],
+)
+"""Which texts of items were cleaned already; without a row each is cleaned once more."""
 
 fingerprints = Table(
     "fingerprints",

@@ -116,55 +116,61 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   GROUP BY n.place
 $$;
 
--- A list of objects as the window holds it, and the bytes of the largest. What leaves under its own name is named
--- here: the PWA prints every key that it does not know, so this is a list of what goes, not of what stays. An item has
--- its own id where a phone's number can hold it.
-CREATE OR REPLACE FUNCTION projection.project_list(list jsonb, pedido_id integer, first_place integer)
-RETURNS TABLE (items jsonb, largest integer)
+-- A list of objects, each as landing keeps it: of what SGP wrote only what the window shows, or is made of, each value
+-- as text. What leaves is named here: the PWA prints every key that it does not know, so this is a list of what goes, not
+-- of what stays. An item has its own id where a phone's number can hold it.
+CREATE OR REPLACE FUNCTION projection.clean_list(list jsonb) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT jsonb_agg(made.item), max(pg_column_size(made.item))
-    FROM (
-      SELECT jsonb_strip_nulls(
-               (t.texts - '{descricao,observacao,largura,altura,emenda,emenda_qtd}'::text[]) || jsonb_build_object(
-                 'id', CASE
-                   WHEN jsonb_typeof(i.item -> 'id') = 'number' AND abs((i.item -> 'id')::numeric) >= 1e15 THEN i.place
-                   WHEN i.item ->> 'id' ~ '^[0-9]{1,15}$' THEN (i.item ->> 'id')::bigint
-                   ELSE i.place END,
-                 'indice', first_place + i.ord - 1,
-                 'descricao', coalesce(t.texts ->> 'descricao', ''),
-                 'especificacoes', concat_ws(E'\n',
-                   nullif(concat_ws(' x ', projection.item_metres(t.texts ->> 'largura'),
-                                    projection.item_metres(t.texts ->> 'altura')), '') || ' m',
-                   t.texts ->> 'tecido',
-                   'Acabamento: ' || nullif(concat_ws(', ',
-                     CASE WHEN i.item -> 'acabamento' -> 'overloque' = 'true' THEN 'overloque' END,
-                     CASE WHEN i.item -> 'acabamento' -> 'elastico' = 'true' THEN 'elástico' END,
-                     CASE WHEN i.item -> 'acabamento' -> 'ilhos' = 'true' THEN 'ilhós' END), ''),
-                   CASE WHEN t.texts ->> 'emenda' !~* '^sem' THEN
-                     'Emenda: ' || (t.texts ->> 'emenda') || coalesce(' (' || (t.texts ->> 'emenda_qtd') || ')', '')
-                   END),
-                 'observacoes', coalesce(t.texts ->> 'observacao', ''),
-                 'imagem_id', CASE WHEN jsonb_typeof(i.item -> 'imagem') = 'string'
-                   THEN substring(left(i.item ->> 'imagem', 100) FROM '^/pedidos/imagens/([0-9]{1,9})$')::integer END
-               )) AS item
-        FROM (SELECT e.item, e.ord, pedido_id::bigint * 1000 + first_place + e.ord - 1 AS place
-                FROM jsonb_array_elements(list) WITH ORDINALITY AS e (item, ord)) AS i
-       CROSS JOIN LATERAL (
-         SELECT coalesce(jsonb_object_agg(v.key, projection.item_line(v.key, v.value)), '{}') AS texts
-           FROM jsonb_each(i.item) AS v
-          WHERE v.key IN (
-            'descricao', 'observacao', 'largura', 'altura', 'emenda', 'emenda_qtd',  -- not under their names
-            'tipo_producao', 'vendedor', 'designer', 'tecido', 'tipo_acabamento', 'composicao_tecidos',
-            'quantidade_ilhos', 'espaco_ilhos', 'quantidade_cordinha', 'espaco_cordinha', 'quantidade_paineis',
-            'quantidade_totem', 'quantidade_lona', 'quantidade_adesivo', 'terceirizado', 'ziper', 'cordinha_extra',
-            'alcinha', 'toalha_pronta', 'rip_maquina', 'data_impressao', 'perfil_cor', 'tecido_fornecedor',
-            'status_arte')) AS t
-      OFFSET 0  -- made once, though it is used twice
-    ) AS made
+  SELECT jsonb_agg((
+           SELECT coalesce(jsonb_object_agg_strict(v.key, CASE v.key
+                    WHEN 'id' THEN
+                      CASE WHEN jsonb_typeof(v.value) = 'number' AND abs(v.value::numeric) >= 1e15 THEN NULL
+                           ELSE substring(v.value #>> '{}' FROM '^[0-9]{1,15}$') END
+                    WHEN 'imagem' THEN
+                      CASE WHEN jsonb_typeof(v.value) = 'string'
+                           THEN substring(left(v.value #>> '{}', 100) FROM '^/pedidos/imagens/([0-9]{1,9})$') END
+                    WHEN 'acabamento' THEN nullif(concat_ws(', ',
+                      CASE WHEN v.value -> 'overloque' = 'true' THEN 'overloque' END,
+                      CASE WHEN v.value -> 'elastico' = 'true' THEN 'elástico' END,
+                      CASE WHEN v.value -> 'ilhos' = 'true' THEN 'ilhós' END), '')
+                    ELSE projection.item_line(v.key, v.value) END), '{}')
+             FROM jsonb_each(e.item) AS v
+            WHERE v.key IN (
+              'id', 'imagem', 'acabamento', 'descricao', 'observacao', 'largura', 'altura', 'emenda', 'emenda_qtd',
+              'tipo_producao', 'vendedor', 'designer', 'tecido', 'tipo_acabamento', 'composicao_tecidos',
+              'quantidade_ilhos', 'espaco_ilhos', 'quantidade_cordinha', 'espaco_cordinha', 'quantidade_paineis',
+              'quantidade_totem', 'quantidade_lona', 'quantidade_adesivo', 'terceirizado', 'ziper', 'cordinha_extra',
+              'alcinha', 'toalha_pronta', 'rip_maquina', 'data_impressao', 'perfil_cor', 'tecido_fornecedor',
+              'status_arte')))
+    FROM jsonb_array_elements(list) AS e (item)
 $$;
 
--- One item; NULL for an element that is no item at all.
-CREATE OR REPLACE FUNCTION projection.project_item(item jsonb, pedido_id integer, place integer) RETURNS jsonb
+-- The list that the window shows, of the one that landing keeps. `indice` stands in an item that is not where it was.
+CREATE OR REPLACE FUNCTION projection.show_list(cleaned jsonb, pedido_id integer) RETURNS TABLE (items jsonb)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT jsonb_agg(
+           (i.item - '{imagem,acabamento,descricao,observacao,largura,altura,emenda,emenda_qtd}'::text[])
+           || JSON_OBJECT(
+             'id': coalesce((i.item ->> 'id')::bigint,
+                            pedido_id::bigint * 1000 + coalesce((i.item ->> 'indice')::integer, i.ord - 1)),
+             'indice': coalesce((i.item ->> 'indice')::integer, i.ord - 1),
+             'descricao': coalesce(i.item ->> 'descricao', ''),
+             'especificacoes': concat_ws(E'\n',
+               nullif(concat_ws(' x ', projection.item_metres(i.item ->> 'largura'),
+                                projection.item_metres(i.item ->> 'altura')), '') || ' m',
+               i.item ->> 'tecido',
+               'Acabamento: ' || (i.item ->> 'acabamento'),
+               CASE WHEN i.item ->> 'emenda' !~* '^sem' THEN
+                 'Emenda: ' || (i.item ->> 'emenda') || coalesce(' (' || (i.item ->> 'emenda_qtd') || ')', '')
+               END),
+             'observacoes': coalesce(i.item ->> 'observacao', ''),
+             'imagem_id': (i.item ->> 'imagem')::integer
+             ABSENT ON NULL RETURNING jsonb))
+    FROM jsonb_array_elements(cleaned) WITH ORDINALITY AS i (item, ord)
+$$;
+
+-- One item as landing keeps it; NULL for an element that is no item at all.
+CREATE OR REPLACE FUNCTION projection.clean_item(item jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
 BEGIN
   IF jsonb_typeof(item) = 'string' THEN
@@ -175,7 +181,7 @@ BEGIN
   ELSIF jsonb_typeof(item) <> 'object' THEN
     RETURN NULL;
   END IF;
-  RETURN (SELECT l.items -> 0 FROM projection.project_list(jsonb_build_array(item), pedido_id, place) AS l);
+  RETURN projection.clean_list(jsonb_build_array(item)) -> 0;
 END
 $$;
 
@@ -195,15 +201,6 @@ CREATE OR REPLACE FUNCTION projection.is_list(list jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT jsonb_array_length(list) BETWEEN 1 AND 1000
          AND NOT jsonb_path_exists(list, 'strict $[*] ? (@.type() != "object")')
-$$;
-
--- Tell whether something of a list was cut off.
-CREATE OR REPLACE FUNCTION projection.is_cut_list(items jsonb, largest integer) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-BEGIN
-  RETURN largest > 4096 AND EXISTS (
-    SELECT FROM jsonb_array_elements(items) AS i WHERE projection.is_cut_item(i.value));
-END
 $$;
 
 -- The elements of a list whose text is broken, or is none. `place` counts from 0; an element that can't be read comes
@@ -253,43 +250,99 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
   RETURN pg_column_size(item) > 4096 AND EXISTS (
     SELECT FROM jsonb_each_text(item) AS v
-     WHERE length(v.value) >= CASE WHEN v.key IN ('descricao', 'observacoes') THEN 262144 ELSE 4096 END
+     WHERE length(v.value) >= CASE WHEN v.key IN ('descricao', 'observacao') THEN 262144 ELSE 4096 END
        AND v.value LIKE '%…%');
+END
+$$;
+
+-- What an order's items are kept as on landing, whatever SGP wrote: GS, four digits that tell one text from
+-- another, a letter for each word about it (i: an item could not be read, d: there were too many, c: something was cut
+-- off), and the clean list. Whoever reads the whole cluster reads no more of them than the window shows and is made of;
+-- four digits are enough to compare with SGP, and not to find out by trying what was left out (docs/adr/0040).
+CREATE OR REPLACE FUNCTION projection.land_items(raw text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT AS $$
+DECLARE
+  digits text := left(md5(convert_to(raw, 'UTF8')), 4);
+  parsed jsonb := projection.read_plain(raw);
+BEGIN
+  RETURN chr(29) || digits
+    || CASE WHEN projection.is_list(parsed) THEN projection.word_list(projection.clean_list(parsed))
+            ELSE projection.clean_items(raw) END;
+END
+$$;
+
+-- Before a row of orders lands. SGP sends its items with each change of it: a text that was cleaned already is known by
+-- its digest. What `land` makes an update of is clean.
+CREATE OR REPLACE FUNCTION projection.clean() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  written uuid;
+BEGIN
+  IF NEW.items IS NULL OR pg_trigger_depth() > 1 THEN
+    RETURN NEW;
+  END IF;
+  IF TG_OP = 'UPDATE' AND (NEW.items = OLD.items OR NEW.items = projection.landed(OLD.items)) THEN
+    RETURN NEW;
+  END IF;
+  written := md5(convert_to(NEW.items, 'UTF8'));
+  IF TG_OP = 'UPDATE' AND starts_with(OLD.items, chr(29) || left(written::text, 4))
+     AND EXISTS (SELECT FROM projection.cleaned AS c WHERE c.id = NEW.id AND c.digest = written) THEN
+    NEW.items := OLD.items;
+    RETURN NEW;
+  END IF;
+  NEW.items := projection.land_items(NEW.items);
+  INSERT INTO projection.cleaned AS c VALUES (NEW.id, written)
+  ON CONFLICT ON CONSTRAINT cleaned_pkey DO UPDATE SET digest = excluded.digest;
+  RETURN NEW;
+END
+$$;
+
+-- The same of what landed before it was kept so.
+CREATE OR REPLACE FUNCTION projection.landed(items text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN left(items, 1) = chr(29) THEN items || '' ELSE projection.land_items(items || '') END
+$$;
+
+-- A clean list, and the word that something of it was cut off.
+CREATE OR REPLACE FUNCTION projection.word_list(cleaned jsonb) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+  IF pg_column_size(cleaned) > 4096 AND EXISTS (
+    SELECT FROM jsonb_array_elements(cleaned) AS i WHERE projection.is_cut_item(i.value)) THEN
+    RETURN 'c' || cleaned::text;
+  END IF;
+  RETURN cleaned::text;
 END
 $$;
 
 -- The clean list and the words about it: at most 1,000 items, and 1 MB of them. What would be too much is
 -- left off, and what comes after it may still have room.
-CREATE OR REPLACE FUNCTION projection.project_items(raw text, pedido_id integer, OUT items jsonb, OUT avisos text[])
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION projection.clean_items(raw text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
   parsed jsonb;
   places integer[];  -- where the elements stood, in a list that was broken
+  place integer;
   item jsonb;
   kept jsonb[] := '{}';  -- grows in place; a jsonb list is written anew for each item
   held bigint := 0;
+  size integer;
   unread boolean := false;
   left_off boolean := false;
   is_cut boolean := false;
 BEGIN
-  avisos := '{}';
-  items := '[]';
-  IF octet_length(raw) <= 33554432 THEN
-    raw := raw || '';  -- read once from where it is stored
-    WHILE left(raw, 1) = E'\ufeff' LOOP
-      raw := substr(raw, 2);
-    END LOOP;
-  END IF;
   IF projection.is_many(raw) THEN
-    avisos := '{itens_demais}';
-    RETURN;
+    RETURN 'd[]';
   END IF;
+  WHILE left(raw, 1) = E'\ufeff' LOOP
+    raw := substr(raw, 2);
+  END LOOP;
   IF projection.is_blank(raw) THEN
-    RETURN;
+    RETURN '[]';
   END IF;
   parsed := projection.try_jsonb(raw);
   IF jsonb_typeof(parsed) = 'null' THEN
-    RETURN;
+    RETURN '[]';
   END IF;
   IF jsonb_typeof(parsed) = 'object' THEN
     parsed := jsonb_build_array(parsed);
@@ -297,28 +350,52 @@ BEGIN
   IF jsonb_typeof(parsed) IS DISTINCT FROM 'array' THEN
     SELECT jsonb_agg(b.element), array_agg(b.place) INTO parsed, places FROM projection.read_broken(raw) AS b;
   ELSIF octet_length(raw) <= 131072 AND projection.is_list(parsed) THEN  -- not too much whatever is in it
-    SELECT l.items, projection.is_cut_list(l.items, l.largest) INTO items, is_cut
-      FROM projection.project_list(parsed, pedido_id, 0) AS l;
-    avisos := CASE WHEN is_cut THEN '{texto_cortado}' ELSE '{}' END;
-    RETURN;
+    RETURN projection.word_list(projection.clean_list(parsed));
   END IF;
   raw := NULL;  -- it may be large
   FOR ord IN 0 .. coalesce(jsonb_array_length(parsed), 0) - 1 LOOP
     left_off := left_off OR cardinality(kept) >= 1000 OR ord >= 10000;
     EXIT WHEN cardinality(kept) >= 1000 OR ord >= 10000;
-    item := projection.project_item(parsed -> ord, pedido_id, coalesce(places[ord + 1], ord));
+    item := projection.clean_item(parsed -> ord);
     IF item IS NULL THEN
       unread := true;
-    ELSIF held + pg_column_size(item) > 1048576 THEN
+      CONTINUE;
+    END IF;
+    size := (SELECT pg_column_size(s.items -> 0) FROM projection.show_list(jsonb_build_array(item), 0) AS s);
+    IF held + size > 1048576 THEN
       left_off := true;
     ELSE
+      place := coalesce(places[ord + 1], ord);
+      IF place <> cardinality(kept) THEN
+        item := item || jsonb_build_object('indice', place);
+      END IF;
       kept := kept || item;
-      held := held + pg_column_size(item);
+      held := held + size;
       is_cut := is_cut OR projection.is_cut_item(item);
     END IF;
   END LOOP;
-  items := to_jsonb(kept);
-  avisos := array_remove(ARRAY[CASE WHEN unread THEN 'item_ilegivel' END, CASE WHEN left_off THEN 'itens_demais' END,
-                               CASE WHEN is_cut THEN 'texto_cortado' END], NULL);
+  RETURN concat(CASE WHEN unread THEN 'i' END, CASE WHEN left_off THEN 'd' END, CASE WHEN is_cut THEN 'c' END,
+                to_jsonb(kept));
+END
+$$;
+
+-- The words in `avisos` for the letters that stand before a list on landing.
+CREATE OR REPLACE FUNCTION projection.say_words(letters text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN coalesce(letters, '') = '' THEN '{}'::text[] ELSE
+    array_remove(ARRAY[CASE WHEN strpos(letters, 'i') > 0 THEN 'item_ilegivel' END,
+                       CASE WHEN strpos(letters, 'd') > 0 THEN 'itens_demais' END,
+                       CASE WHEN strpos(letters, 'c') > 0 THEN 'texto_cortado' END], NULL) END
+$$;
+
+-- What an order's items are shown as, whatever SGP wrote: the two steps in one.
+CREATE OR REPLACE FUNCTION projection.project_items(raw text, pedido_id integer, OUT items jsonb, OUT avisos text[])
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  landed text := projection.landed(raw);
+  list integer := strpos(landed, '[');
+BEGIN
+  items := coalesce((SELECT s.items FROM projection.show_list(substr(landed, list)::jsonb, pedido_id) AS s), '[]');
+  avisos := projection.say_words(substr(landed, 6, list - 6));
 END
 $$;
