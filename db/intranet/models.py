@@ -118,8 +118,9 @@ fed_rows = Table(
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, nullable=False),
     schema=SCHEMA,
+    prefixes=["UNLOGGED"],
 )
-"""What of SGP's file has landed; written with it, so that neither is ever without the other."""
+"""What of SGP's file has landed, written with it; a row that has none, as after a crash, is written anew."""
 
 feed = Table(
     "feed",

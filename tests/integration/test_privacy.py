@@ -136,6 +136,20 @@ def test_landing_keeps_nothing_of_an_item_that_the_window_is_not_made_of(busy_ro
     assert "data:" not in kept.lower()
 
 
+def test_what_a_base_backup_holds_is_listed(busy_road: Road) -> None:
+    told = Path("docs/adr/0001-vitrine.md").read_text(encoding="utf-8")
+    tables = (
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p', 'm') AND relpersistence = 'p'"
+    )
+    held = busy_road.run(
+        "vitrine",
+        f"{tables} AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')",
+    )
+    names = {name if "." in str(name) else f"public.{name}" for (name,) in held}
+    assert len(names) > 20
+    assert {name for name in names if f"`{name}`" not in told} == set()
+
+
 def check_vps_files(busy_road: Road) -> None:
     """Nothing that the landing tables may hold is there either."""
     busy_road.run("vps", "CHECKPOINT")

@@ -1,7 +1,6 @@
-"""Know by digests which texts of items were cleaned already.
+"""Know by digests which texts were cleaned already, and keep no digest where a receiver's backup has it.
 
-They are unlogged: so no backup that a receiver takes has them, and a crash costs no more than that each is
-cleaned once more.
+What is unlogged is in none, and a crash costs no more than that each row is cleaned, or fed, once more.
 """
 
 from db.migrate import run_script
@@ -15,7 +14,9 @@ CREATE UNLOGGED TABLE projection.cleaned (
   digest uuid NOT NULL
 );
 """
+FED = "ALTER TABLE projection.fed_rows SET UNLOGGED"
 
 
 def upgrade() -> None:
     run_script(CLEANED)
+    run_script(FED)
