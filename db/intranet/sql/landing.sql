@@ -129,7 +129,9 @@ BEGIN
   IF NEW.items IS NULL OR pg_trigger_depth() > 1 THEN
     RETURN NEW;
   END IF;
-  IF TG_OP = 'UPDATE' AND (NEW.items = OLD.items OR NEW.items = projection.landed(OLD.items)) THEN
+  -- What landed before it was kept so is cleaned with the row's next change, of whatever column.
+  IF TG_OP = 'UPDATE' AND (NEW.items = OLD.items AND left(OLD.items, 1) = chr(29)
+                           OR NEW.items = projection.landed(OLD.items)) THEN
     RETURN NEW;
   END IF;
   written := md5(convert_to(NEW.items, 'UTF8'));

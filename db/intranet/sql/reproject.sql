@@ -1,3 +1,15 @@
+-- Clean what landed while nothing cleaned it (docs/adr/0040).
+CREATE OR REPLACE FUNCTION projection.clean_landed(landing regclass, keys bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  IF landing::text = 'public.pedidos' THEN
+    UPDATE public.pedidos AS l SET items = projection.landed(l.items)
+     WHERE l.id = ANY (keys) AND left(l.items, 1) <> chr(29);
+  END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION projection.clean_landed(regclass, bigint[]) FROM public;
+
 -- Project all that a landing table holds once more: for rows that came and went while its trigger was gone.
 -- Apply on that table waits meanwhile, so nothing falls between what is read here and what arrives after. What
 -- the window shows already is not written again; the heartbeat is never taken out, as its trigger never does.
@@ -19,16 +31,16 @@ BEGIN
   LOOP
     BEGIN
       PERFORM set_config('ponte.projects', 'freely', true);
-      IF landing::text = 'public.pedidos' THEN  -- what landed while nothing cleaned it
-        UPDATE public.pedidos AS l SET items = projection.landed(l.items)
-         WHERE l.id = ANY (keys) AND left(l.items, 1) <> chr(29);
-      END IF;
+      PERFORM projection.clean_landed(landing, keys);
       PERFORM projection.project(landing::text, keys, '{}', keys);
       PERFORM set_config('ponte.projects', before, true);
-    EXCEPTION WHEN OTHERS THEN  -- so each row by itself
+    EXCEPTION WHEN OTHERS THEN  -- so each row by itself; what can't be shown is cleaned all the same
+      PERFORM set_config('ponte.projects', 'guarded', true);
+      PERFORM projection.clean_landed(landing, keys);
       FOREACH key IN ARRAY keys LOOP
         PERFORM projection.project_again(landing::text, key);
       END LOOP;
+      PERFORM set_config('ponte.projects', before, true);
     END;
   END LOOP;
 END

@@ -138,6 +138,33 @@ def test_what_landed_while_nothing_cleaned_it_is_shown_and_cleaned_by_projecting
     assert ask(landing, UNLIKE) == 0
 
 
+def land_uncleaned(conn: Connection, *keys: int) -> str:
+    """Have orders on landing as an earlier version left them; return their text."""
+    raw = f'[{FIRST}, {{"valor_unitario": "segredo"}}]'
+    conn.execute("ALTER TABLE public.pedidos DISABLE TRIGGER clean")
+    for key in keys:
+        land(conn, build_row("items_empty", id=key, items=raw))
+    conn.execute("ALTER TABLE public.pedidos ENABLE ALWAYS TRIGGER clean")
+    return raw
+
+
+def test_an_order_that_cannot_be_shown_leaves_none_uncleaned(landing: Connection) -> None:
+    raw = land_uncleaned(landing, KEY, KEY + 1)
+    landing.execute(f"ALTER TABLE vitrine.pedidos ADD CONSTRAINT bad CHECK (id <> {KEY}) NOT VALID")
+    landing.execute("SELECT projection.reproject('public.pedidos')")
+    assert ask(landing, "SELECT array_agg(d.key) FROM projection.dead_letters AS d") == [KEY]
+    kept = landing.execute("SELECT left(items, 5) FROM public.pedidos").fetchall()
+    assert kept == [(GS + digits(raw),)] * 2
+
+
+def test_an_uncleaned_order_is_cleaned_with_its_next_change(landing: Connection) -> None:
+    raw = land_uncleaned(landing, KEY)
+    before = read(landing)
+    landing.execute("UPDATE public.pedidos SET items = %s, observacao = 'a' WHERE id = %s", [raw, KEY])
+    assert str(keep(landing)).startswith(GS + digits(raw))
+    assert read(landing)["items"] == before["items"]
+
+
 def test_a_text_that_was_cleaned_is_known_and_its_like_is_not_taken_for_it(landing: Connection) -> None:
     """SGP sends all items with each change: four digits are not enough to take one text for another."""
     texts = (json.dumps([{"descricao": str(number)}]) for number in range(2**20))
