@@ -28,12 +28,21 @@ PIECES = [
         b"9" * 20_000,
         b",1" * 20_000,
     ),
-    *(b" - SP", b"||", "\u202e\x1b".encode(), b"1.234,56", b"2026-02-30", "…".encode() * 4096),
+    *(
+        b"\x1d",
+        b"\x1d0000[{",
+        b" - SP",
+        b"||",
+        "\u202e\x1b".encode(),
+        b"1.234,56",
+        b"2026-02-30",
+        "…".encode() * 4096,
+    ),
 ]
 PROJECTED = """
 SELECT i.items, projection.parse_status(%(t)s), projection.parse_date(%(t)s), projection.parse_money(%(t)s),
        projection.split_city(%(t)s), projection.cut_note(%(t)s)
-  FROM projection.project_items(%(t)s, 7) AS i
+  FROM projection.project_items(projection.land_items(%(t)s), 7) AS i
 """
 FOLDED = "SELECT guard.search_text(%(t)s, %(t)s, %(t)s, %(t)s)"
 STATEMENT_S = 10
