@@ -165,6 +165,22 @@ def test_an_uncleaned_order_is_cleaned_with_its_next_change(landing: Connection)
     assert read(landing)["items"] == before["items"]
 
 
+def test_a_text_that_cannot_be_cleaned_costs_its_order_its_items_and_stops_nobody(
+    landing: Connection,
+) -> None:
+    """No such text is known: so cleaning is made to fail, for a reason that nobody thought of."""
+    raw = json.dumps([{"descricao": "a", "valor_unitario": "segredo"}])
+    landing.execute("ALTER FUNCTION projection.read_plain RENAME TO read_later")
+    try:
+        land(landing, build_row("items_empty", items=raw))
+        assert keep(landing) == GS + "----i[]"
+        assert (read(landing)["items"], read(landing)["avisos"]) == ([], ["item_ilegivel"])
+    finally:
+        landing.execute("ALTER FUNCTION projection.read_later RENAME TO read_plain")
+    landing.execute("UPDATE public.pedidos SET items = %s, observacao = 'a' WHERE id = %s", [raw, KEY])
+    assert keep(landing) == GS + digits(raw) + '[{"descricao": "a"}]'
+
+
 def test_a_text_that_was_cleaned_is_known_and_its_like_is_not_taken_for_it(landing: Connection) -> None:
     """SGP sends all items with each change: four digits are not enough to take one text for another."""
     texts = (json.dumps([{"descricao": str(number)}]) for number in range(2**20))
