@@ -50,8 +50,6 @@ class PreparedReads:
                 connection = self._idle.pop()
                 try:
                     return await self._ask(connection, pedido_ids)
-                except psycopg.errors.QueryCanceled:
-                    raise
                 except (psycopg.OperationalError, psycopg.errors.FeatureNotSupported):
                     pass  # it was lost, or a column has another type now than when the statement was prepared
             return await self._ask(await self._open(), pedido_ids)

@@ -17,7 +17,7 @@ SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
 SET jit = off
 """
-"""For the connection of the two statements: planned anew for each change, as PostgreSQL would have it, the
+"""For connections of prepared statements: planned anew for each change, as PostgreSQL would have it, the
 first takes 0.5 ms of its 0.7; and a plan made once must not take the log for small. Before 18 a
 scan that is ruled out costs so much in the planner's eyes that it would be compiled, at 0.1 s a time.
 """
