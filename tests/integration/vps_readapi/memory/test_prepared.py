@@ -157,7 +157,7 @@ def test_a_column_that_changed_its_type_is_read_by_the_same_connections(windows:
             return [*found, (await reads.read([1]))[0].cidade_cliente]
 
     with windows.open(pedidos=2) as dsn, connect(dsn) as conn:
-        change = "ALTER TABLE vitrine.pedidos ALTER COLUMN forma_envio TYPE varchar(20)"
+        change = "ALTER TABLE vitrine.pedidos ALTER COLUMN sublimacao_maquina TYPE varchar(20)"
         found = run(read(dsn, lambda: conn.execute(change)))
     assert found == ["Vila Velha", "Vila Velha"]
 
