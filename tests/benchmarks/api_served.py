@@ -7,7 +7,8 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cache
 from multiprocessing.queues import Queue
 from statistics import median
@@ -20,9 +21,11 @@ from tests.benchmarks.api_events import CHANGES, CHANGES_PER_S, Listener, log_in
 LOOKED_AT = 50
 """So many orders take turns: each is asked for whenever it has changed."""
 WARM_UP = 2 * LOOKED_AT
+MARK = "bench "
+"""What the notes of orders begin with here; a number follows."""
 
-Served = tuple[str, float]
-"""The note of an order as the API answered it, and when; the first has none: the stream is open."""
+Served = tuple[int, int, float]
+"""An order, the number of the change that an answer showed, and when; order 0: the stream is open."""
 
 
 class Reader:
@@ -36,9 +39,10 @@ class Reader:
     def read(self, heard: tuple[int, float]) -> None:
         """Ask for one order."""
         self._connection.request("GET", f"/pedidos/{heard[0]}", headers=self._fields)
-        answer = self._connection.getresponse()
-        pedido = json.loads(answer.read())
-        self._served.put((pedido["observacao"], time.perf_counter()))
+        note = json.loads(self._connection.getresponse().read())["observacao"]
+        now = time.perf_counter()
+        if note and note.startswith(MARK):
+            self._served.put((heard[0], int(note.removeprefix(MARK)), now))
 
 
 def follow(port: int, token: str, served: Queue[Served]) -> None:
@@ -47,7 +51,7 @@ def follow(port: int, token: str, served: Queue[Served]) -> None:
     listener = Listener(port, token, Reader(port, token, served).read)
     listener.start()
     listener.open.wait()
-    served.put(("", time.perf_counter()))
+    served.put((0, 0, time.perf_counter()))
     listener.join()
 
 
@@ -62,28 +66,34 @@ def measure_served() -> list[float]:
         client = spawn.Process(target=follow, args=(port, token, served), daemon=True)
         client.start()
         served.get(timeout=30)
-        committed = dict(_change_orders(stack))
-        answered: dict[str, float] = {}
-        while not committed.keys() <= answered.keys():
-            note, at = served.get(timeout=30)
-            answered.setdefault(note, at)
+        changes = list(_change_orders(stack))
+        answers: defaultdict[int, list[Served]] = defaultdict(list)
+        while any(_find_answer(answers[pedido_id], number) is None for pedido_id, number, _ in changes):
+            answer = served.get(timeout=30)
+            answers[answer[0]].append(answer)
         client.terminate()
         client.join()
-    return [(answered[note] - at) * 1000 for note, at in committed.items()][WARM_UP:]
+    found = [(_find_answer(answers[pedido_id], number), at) for pedido_id, number, at in changes]
+    return [(answered - at) * 1000 for answered, at in found[WARM_UP:] if answered is not None]
+
+
+def _find_answer(answers: Sequence[Served], number: int) -> float | None:
+    """Return when the first answer came that showed a change or a later one of the same order."""
+    return next((at for _, shown, at in answers if shown >= number), None)
 
 
 def _change_orders(stack: Stack) -> Iterator[Served]:
-    """Change orders at a steady pace; yield each one's new note with the time after its commit."""
+    """Change orders at a steady pace; yield each with its change's number and the time after the commit."""
     with connect(stack.clusters["sgp"].conninfo("sgp")) as sgp:
         query = "SELECT id FROM pedidos ORDER BY id LIMIT %s"
         ids = [row[0] for row in sgp.execute(query, [LOOKED_AT]).fetchall()]
         due = time.perf_counter()
         for number in range(CHANGES + WARM_UP):
+            pedido_id = ids[number % len(ids)]
             due += 1 / CHANGES_PER_S
             time.sleep(max(0.0, due - time.perf_counter()))
-            note = f"bench {number}"
-            sgp.execute("UPDATE pedidos SET observacao = %s WHERE id = %s", [note, ids[number % len(ids)]])
-            yield note, time.perf_counter()
+            sgp.execute("UPDATE pedidos SET observacao = %s WHERE id = %s", [f"{MARK}{number}", pedido_id])
+            yield pedido_id, number, time.perf_counter()
 
 
 def commit_to_served_ms_median() -> float:
