@@ -37,6 +37,7 @@ class ShortWayProtocol(BoundedProtocol):
         self._reading: asyncio.Task[Body | None] | None = None
         self._held_back = b""
         self._is_known = False
+        self._is_counted = False
         self._stopping = False
 
     @property
@@ -58,6 +59,7 @@ class ShortWayProtocol(BoundedProtocol):
             if wanted is not None and not self.flow.write_paused:
                 self._is_known = self._has_asked = True
                 self._pending = (wanted, data)
+                self._is_counted = self._foresee(wanted)
                 self._memory.feed.confirm(self._answer)
                 return
         super().data_received(data)
@@ -66,6 +68,20 @@ class ShortWayProtocol(BoundedProtocol):
         """Note who shows a session; go on with the request."""
         self._is_known = self._is_known or self._requests.shows_session(self.headers)
         super().on_headers_complete()
+
+    def _foresee(self, wanted: Wanted) -> bool:
+        """Have an order read while it is asked what changed; tell whether it is, and was counted."""
+        memory = self._memory
+        if wanted.target == LIST or memory.holds(wanted.target):
+            return False
+        if memory.admit(wanted) is None or not self._may_read(wanted):
+            return False
+        memory.foresee(wanted.target)
+        return True
+
+    def _may_read(self, wanted: Wanted) -> bool:
+        """Count an order that must be read; who has asked for too much is told so on the long way."""
+        return wanted.target != LIST and not self._limits.take(str(wanted.token.claims.user_id))
 
     def _answer(self, known: bool) -> None:
         """Answer once it is known what changed, or see to it that somebody does."""
@@ -76,16 +92,13 @@ class ShortWayProtocol(BoundedProtocol):
         person = memory.admit(wanted) if known and not self.transport.is_closing() else None
         body = memory.recall(wanted, person.hidden) if person is not None else None
         if body is not None and body.is_ready(body.choose(wanted.coding)) and self._take_turn(wanted, body):
-            memory.answers.kept += 1
+            memory.answers.kept += not self._is_counted
+            memory.answers.read += self._is_counted
             self._finish(wanted, body)
-        elif person is not None and body is None and wanted.target != LIST and self._may_read(wanted):
+        elif person is not None and body is None and (self._is_counted or self._may_read(wanted)):
             self._read(wanted, person.hidden)
         else:
-            self._hand_on({CONFIRMED: known})
-
-    def _may_read(self, wanted: Wanted) -> bool:
-        """Count it; who has had too much is told so on the long way."""
-        return not self._limits.take(str(wanted.token.claims.user_id))
+            self._hand_on({CONFIRMED: known, IS_COUNTED: self._is_counted})
 
     def _read(self, wanted: Wanted, hidden: int) -> None:
         """Wait for an order that must be read; what is no success is answered on the long way."""

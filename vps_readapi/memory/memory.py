@@ -117,6 +117,14 @@ class Memory:
         body.was_asked = True
         return body.view(hidden) if hidden else body
 
+    def holds(self, pedido_id: int) -> bool:
+        """Tell whether an order is kept, as far as is known."""
+        return pedido_id in self._bodies
+
+    def foresee(self, pedido_id: int) -> None:
+        """Begin to read an order that will be asked for."""
+        self._readings.begin(pedido_id)
+
     async def read(self, wanted: Wanted, hidden: int) -> Body | None:
         """Return what answers it, loading it if need be; None if it can't be kept, or there is none."""
         kept = self.recall(wanted, hidden) is not None

@@ -12,11 +12,12 @@ from sqlalchemy import make_url
 
 from db.alchemy import URL
 from vps_readapi.database import FETCH_TIMEOUT_S, Bounded
+from vps_readapi.memory.readings import READERS
 from vps_readapi.memory.sql import SET_UP_CONNECTION
 from vps_readapi.pedidos.queries import find_whole
 
-CONNECTIONS = 2
-"""One for single orders and one for the list, which is read in larger pieces."""
+CONNECTIONS = READERS + 1
+"""The list's is one more: it is read in larger pieces."""
 
 Connection = psycopg.AsyncConnection[Any]
 

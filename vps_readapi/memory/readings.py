@@ -16,6 +16,8 @@ Keep = Callable[[int, Body], None]
 
 MAX_TOGETHER = 32
 """Orders that are read with one statement."""
+READERS = 2
+"""Statements under way at a time: the database works on one while the other's orders are rendered."""
 
 
 @dataclass(eq=False)
@@ -39,7 +41,7 @@ class Readings:
         self._keep = keep
         self._under_way: dict[int, Reading] = {}
         self._queue: list[Reading] = []
-        self._reader: asyncio.Task[None] | None = None
+        self._readers: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
@@ -62,8 +64,10 @@ class Readings:
             reading = Reading(pedido_id, asyncio.get_running_loop().create_future())
             self._under_way[pedido_id] = reading
             self._queue.append(reading)
-            if self._reader is None or self._reader.done():
-                self._reader = asyncio.create_task(self._read_queue())
+            if len(self._readers) < READERS:
+                reader = asyncio.create_task(self._read_queue())
+                self._readers.add(reader)
+                reader.add_done_callback(self._readers.discard)
         return reading
 
     def note(self, pedido_id: int, transactions: Collection[int]) -> None:

@@ -74,7 +74,7 @@ class Wire(asyncio.Transport):
 class Connection(ShortWayProtocol):
     """One of a process that has room."""
 
-    crowd = Crowd(10, 10, is_exempt=lambda _: False)
+    crowd = Crowd(1000, 1000, is_exempt=lambda _: False)
 
 
 class Shop:
@@ -84,6 +84,9 @@ class Shop:
         self.loaded: list[int] = []
         self.let_go = asyncio.Event()
         self.long_way = 0
+        self.is_silent = False
+        """Whether it does not say by itself what changed, and leaves it to who `asked`."""
+        self.asked: list[Callable[[bool], None]] = []
         self.limits = Limits(per_second=0.001, burst=burst)
         self._fails = fails
 
@@ -101,7 +104,7 @@ class Shop:
         self.memory.feed.confirm = self._confirm  # type: ignore[method-assign]
         self.see(5)
         config = Config(
-            EveryAnswer(MemoryLayer(self._count)), lifespan="off", access_log=False, log_config=None
+            EveryAnswer(MemoryLayer(self._serve)), lifespan="off", access_log=False, log_config=None
         )
         config.load()
         state = {
@@ -127,17 +130,24 @@ class Shop:
         return {one: Body(b'{"id":7}') for one in pedido_ids if one == 7}
 
     def _confirm(self, done: Callable[[bool], None]) -> None:
-        asyncio.get_running_loop().call_soon(done, True)
+        if self.is_silent:
+            self.asked.append(done)
+        else:
+            asyncio.get_running_loop().call_soon(done, True)
 
-    async def _count(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
+    async def _serve(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Be the application behind the memory."""
         self.long_way += 1
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+        await send({"type": "http.response.body"})
 
     async def ask(self, *pedido_ids: int) -> None:
         """Ask for orders, in one packet each; return once the first is being read."""
         for one in pedido_ids:
             self.connection.data_received((GET % one).encode())
-        while pedido_ids[0] not in self.loaded:  # noqa: ASYNC110  # some turns of the loop
+        while self.connection._reading is None:  # noqa: ASYNC110  # some turns of the loop
             await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it waits now
 
     async def answers(self, number: int = 1) -> list[bytes]:
         """Let the database go; return the status lines once there are so many."""
@@ -227,5 +237,73 @@ def test_who_has_gone_is_written_nothing() -> None:
         while shop.connection._pending is not None:  # noqa: ASYNC110  # some turns of the loop
             await asyncio.sleep(0)
         assert shop.wire.written == b""
+
+    run(ask())
+
+
+def test_an_order_is_read_while_it_is_asked_what_changed_and_counts_as_read() -> None:
+    async def ask() -> None:
+        shop = Shop(burst=2)
+        shop.is_silent = True
+        shop.let_go.set()
+        shop.connection.data_received((GET % 7).encode())
+        while not shop.memory.holds(7):  # noqa: ASYNC110  # some turns of the loop
+            await asyncio.sleep(0)
+        assert shop.wire.written == b"", "it was answered before it was known what changed"
+        shop.asked.pop()(True)
+        assert await shop.answers() == [b"200 OK"]
+        assert (shop.loaded, shop.memory.answers) == ([7], Answers(read=1))
+        assert (shop.limits.take("1"), shop.limits.take("1") > 0) == (0, True)
+
+    run(ask())
+
+
+def test_what_is_read_early_is_not_given_to_whose_session_has_ended_meanwhile() -> None:
+    async def ask() -> None:
+        shop = Shop()
+        shop.is_silent = True
+        shop.connection.data_received((GET % 7).encode())
+        shop.memory.people.replace(None)
+        shop.asked.pop()(True)
+        assert [one[:3] for one in await shop.answers()] == [b"418"]
+
+    run(ask())
+
+
+def test_nothing_is_read_for_whose_session_had_ended_before() -> None:
+    async def ask() -> None:
+        shop = Shop()
+        shop.memory.people.replace(None)
+        shop.connection.data_received((GET % 7).encode())
+        assert [one[:3] for one in await shop.answers()] == [b"418"]
+        assert shop.loaded == []
+
+    run(ask())
+
+
+def test_what_nothing_is_known_of_takes_the_long_way_and_is_counted_once() -> None:
+    async def ask() -> None:
+        shop = Shop(burst=2)
+        shop.is_silent = True
+        shop.connection.data_received((GET % 7).encode())
+        shop.asked.pop()(False)
+        assert [one[:3] for one in await shop.answers()] == [b"418"]
+        assert (shop.limits.take("1"), shop.limits.take("1") > 0) == (0, True)
+
+    run(ask())
+
+
+def test_an_order_that_turns_out_to_have_changed_is_waited_for_too() -> None:
+    async def ask() -> None:
+        shop = Shop(burst=3)
+        await shop.ask(7)
+        await shop.answers()
+        shop.is_silent = True
+        shop.connection.data_received((GET % 7).encode())
+        shop.see(6, 7)
+        shop.asked.pop()(True)
+        assert await shop.answers(2) == [b"200 OK"] * 2
+        assert (shop.loaded, shop.long_way) == ([7, 7], 0)
+        assert [shop.limits.take("1") > 0 for _ in range(2)] == [False, True]
 
     run(ask())
