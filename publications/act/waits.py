@@ -65,12 +65,17 @@ def wait_for_hop(
     while left := [Copying(*one, sizes.get(one[0], 0)) for one in read_copying(target, hop.subscription)]:
         report(left)
         # A copy that fails and begins again counts the same rows each time: only more than ever is progress.
-        score = (-len(left), sum(one.rows for one in left), read_moved(target, hop.subscription))
+        score = progress_of(left, read_moved(target, hop.subscription))
         if not best or any(now > before for now, before in zip(score, best, strict=True)):
             best, moved = tuple(map(max, zip(score, best or score, strict=True))), time.monotonic()
         if time.monotonic() - moved > STALL_S or time.monotonic() - began > (timeout_s or float("inf")):
             raise _explain_stall(endpoints, hop, left, time.monotonic() - moved)
         time.sleep(POLL_S)
+
+
+def progress_of(left: Left, moved: int) -> tuple[int, ...]:
+    """Return numbers of which one grows while anything comes: over a full table no row counts as copied."""
+    return -len(left), sum(one.rows for one in left), sum(one.size for one in left), moved
 
 
 def _explain_stall(endpoints: Endpoints, hop: Hop, left: Left, silent_s: float) -> CopyTimeoutError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from publications.act.waits import Copying
+from publications.act.waits import Copying, progress_of
 from publications.commands.copy_pace import CopyPace
 
 
@@ -26,3 +26,13 @@ def test_a_table_that_is_done_counts_and_one_that_begins_anew_does_not_count_twi
 
 def test_where_the_source_does_not_know_nothing_is_guessed() -> None:
     assert CopyPace(began_s=0).tell([copying("a", 50)], 1) == "50 rows, 0.0 MB, 50 rows/s"
+
+
+def test_a_copy_over_a_full_table_is_told_by_its_bytes() -> None:
+    """The server counts no row that a trigger made an update of."""
+    assert CopyPace(began_s=0).tell([copying("a", 0, 4_000_000, 100_000)], 2) == "4.0 MB, 2.0 MB/s"
+
+
+def test_bytes_are_progress_where_no_row_counts() -> None:
+    before, now = (progress_of([copying("a", 0, size)], 7) for size in (100, 200))
+    assert any(later > earlier for earlier, later in zip(before, now, strict=True))
