@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from db.extras import need
+from db.loading import loading
 
-with need("api"):
+with need("api"), loading():
     from vps_readapi.programs import run_service
     from vps_readapi.server import serve
     from vps_readapi.settings import ApiSettings

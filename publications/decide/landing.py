@@ -9,9 +9,8 @@ from db.intranet.landing import LANDING_COLUMNS
 from publications.decide.source import SourceColumn, SourceTables
 from publications.decide.spec import ColumnSpec, TableSpec, TriggerSpec
 from publications.declare.declaration import Declaration, LandedTable
-from publications.declare.names import TableName
+from publications.declare.names import HEARTBEAT, TableName
 
-HEARTBEAT = TableName("ponte", "heartbeat")
 _HEARTBEAT_COLUMNS = (
     ColumnSpec("id", "smallint", not_null=True),
     ColumnSpec("beat", "bigint", not_null=True),

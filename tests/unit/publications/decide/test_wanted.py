@@ -8,7 +8,6 @@ import pytest
 
 from publications.decide.filters import Filter, Filters
 from publications.decide.hops import derive_hops, derive_options
-from publications.decide.landing import HEARTBEAT
 from publications.decide.source import SourceColumn, assume_source
 from publications.decide.spec import (
     ColumnSpec,
@@ -25,7 +24,7 @@ from publications.decide.spec import (
 )
 from publications.decide.wanted import derive_kept, derive_wanted
 from publications.declare.declaration import Declaration
-from publications.declare.names import TableName
+from publications.declare.names import HEARTBEAT, TableName
 
 EVERYTHING = ("insert", "update", "delete")
 USERS, BEAT = TableName("public", "user"), TableName("ponte", "heartbeat")
