@@ -8,7 +8,8 @@ import pytest
 
 from publications.decide.filters import Filter, Filters
 from publications.decide.hops import derive_hops, derive_options
-from publications.decide.source import SourceColumn, assume_source
+from publications.decide.landing import assume_source
+from publications.decide.source import SourceColumn
 from publications.decide.spec import (
     ColumnSpec,
     GrantKind,
