@@ -16,7 +16,7 @@ from db.loading import loading
 with loading():
     from db import lifetime
     from db.logs import start_logging
-    from vps_readapi.server import serve_here
+    from vps_readapi.serving import serve_here
     from vps_readapi.settings import ApiSettings
 
 

@@ -17,7 +17,8 @@ LOADED = {
     "publications.commands.push": {"alembic", "sqlalchemy"},
     "publications.commands.watch": {"alembic", "sqlalchemy"},
     "thumbnail_worker.photos.renderer": {"psycopg", "pydantic", "sqlalchemy"},
-    "vps_readapi.server": {"alembic", "httpx"},
+    "vps_readapi.server": {"fastapi", "sqlalchemy"},
+    "vps_readapi.serving": {"alembic", "httpx"},
 }
 
 
