@@ -58,8 +58,8 @@ class History(StrEnum):
 
 ROUTINES: Mapping[History, Sequence[str]] = {
     History.INTRANET: (
-        "versions", "parsing", "items", "projection", "unlike", "reproject", "revocations", "photos", "watch",
-        "push",
+        "versions", "parsing", "items", "broken", "landing", "projection", "unlike", "reproject",
+        "revocations", "photos", "watch", "push",
     ),
     History.VPS: ("guard", "changes", "search", "sessions", "gaps", "push_rows", "push"),
 }  # fmt: skip

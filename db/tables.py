@@ -1,4 +1,4 @@
-"""The window's tables by their names: who carries rows loads no definitions of columns for them."""
+"""What the window's and the landing tables are called; who carries rows loads no more of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ KEYS = {"credenciais": "user_id", "miniaturas": "imagem_id", "revogacoes": "dige
 
 RECEIVED_COLUMNS = frozenset({"cursor", "received_at"})
 """The columns that only the VPS has: the guard fills them in."""
+
+CLEANING: dict[str, str] = {"public.pedidos": "projection.clean"}
+"""What is called before a row lands, where not all that SGP sends of it may be kept."""
+CLEANED_COLUMNS: dict[str, frozenset[str]] = {"public.pedidos": frozenset({"items"})}
+"""Of what it does not keep all."""
 
 
 def find_key(table: str) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, OID
@@ -77,6 +78,16 @@ batches = Table(
 )
 """Transactions that have noted rows of a landing table; each row is gone before its transaction ends."""
 
+cleaned = Table(
+    "cleaned",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Uuid, nullable=False),
+    schema=SCHEMA,
+    prefixes=["UNLOGGED"],
+)
+"""Which texts of items were cleaned already; without a row each is cleaned once more."""
+
 fingerprints = Table(
     "fingerprints",
     metadata,
@@ -107,8 +118,9 @@ fed_rows = Table(
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, nullable=False),
     schema=SCHEMA,
+    prefixes=["UNLOGGED"],
 )
-"""What of SGP's file has landed; written with it, so that neither is ever without the other."""
+"""What of SGP's file has landed, written with it; a row that has none, as after a crash, is written anew."""
 
 feed = Table(
     "feed",

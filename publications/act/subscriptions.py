@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
@@ -54,6 +56,11 @@ def _subscription(row: TupleRow) -> SubscriptionSpec:
 def read_copying(conn: Connection, subscription: str) -> list[tuple[str, str, int, int]]:
     """Return the tables that are not in step yet: name, state, rows and bytes that the copy has read."""
     return conn.execute(_SQL["copying"], [subscription]).fetchall()
+
+
+def read_sizes(conn: Connection, tables: Sequence[str]) -> dict[str, int]:
+    """Return about how many rows each of these tables has, of those whose statistics say so."""
+    return dict(conn.execute(_SQL["sizes"], [list(tables)]).fetchall())
 
 
 def read_moved(conn: Connection, subscription: str) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from db.engines import Connection
 from db.errors import PonteError
 from db.waiting import wait_until
 from publications.act.endpoints import Endpoints
 from publications.act.holders import find_holders
-from publications.act.subscriptions import read_copying, read_moved
+from publications.act.subscriptions import read_copying, read_moved, read_sizes
 from publications.ddl.acts import AwaitArrival
 from publications.declare.declaration import Hop
 
@@ -19,8 +20,21 @@ STALL_S = 120
 ARRIVAL_TIMEOUT_S = 60
 POLL_S = 0.05
 
-Left = list[tuple[str, str, int, int]]
-"""Tables that are not in step yet: name, state, rows and bytes that their copies have read."""
+
+class Copying(NamedTuple):
+    """A table that is not in step yet."""
+
+    table: str
+    state: str
+    rows: int
+    """Those that its copy has read."""
+    size: int
+    """Their bytes."""
+    expected: int
+    """About as many rows as there are to read; 0 where the source does not know."""
+
+
+Left = list[Copying]
 CopyReport = Callable[[Left], None]
 
 
@@ -46,10 +60,12 @@ def wait_for_hop(
     target = endpoints.connections[hop.target]
     began = moved = time.monotonic()
     best: tuple[int, ...] = ()
-    while left := read_copying(target, hop.subscription):
+    tables = [one[0] for one in read_copying(target, hop.subscription)]
+    sizes = read_sizes(endpoints.connections[hop.source], tables) if tables else {}
+    while left := [Copying(*one, sizes.get(one[0], 0)) for one in read_copying(target, hop.subscription)]:
         report(left)
         # A copy that fails and begins again counts the same rows each time: only more than ever is progress.
-        score = (-len(left), sum(row[2] for row in left), read_moved(target, hop.subscription))
+        score = (-len(left), sum(one.rows for one in left), read_moved(target, hop.subscription))
         if not best or any(now > before for now, before in zip(score, best, strict=True)):
             best, moved = tuple(map(max, zip(score, best or score, strict=True))), time.monotonic()
         if time.monotonic() - moved > STALL_S or time.monotonic() - began > (timeout_s or float("inf")):
@@ -59,7 +75,7 @@ def wait_for_hop(
 
 def _explain_stall(endpoints: Endpoints, hop: Hop, left: Left, silent_s: float) -> CopyTimeoutError:
     fact = (
-        f"{len(left)} tables of {hop.subscription} on {hop.target} are not copied, first {left[0][0]},"
+        f"{len(left)} tables of {hop.subscription} on {hop.target} are not copied, first {left[0].table},"
         f" and nothing came for {silent_s:.0f} s"
     )
     for endpoint, writers in ((hop.source, True), (hop.target, False)):

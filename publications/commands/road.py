@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -16,7 +17,9 @@ from publications.act.apply import apply, settle, wait_for_copies
 from publications.act.endpoints import Endpoints, find_histories
 from publications.act.release import release
 from publications.act.resync import resync
+from publications.act.waits import Left
 from publications.commands import FAILED, OK, PENDING, talk
+from publications.commands.copy_pace import CopyPace
 from publications.commands.given import find_given, read_given
 from publications.commands.plan_text import to_json, to_script, to_text
 from publications.commands.step_words import describe
@@ -136,10 +139,10 @@ def _show_copies(endpoints: Endpoints) -> None:
     total = sum(len(hop.tables) for hop in endpoints.declaration.hops)
     with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
         task = progress.add_task("copying tables", total=total, read="")
+        pace = CopyPace(time.monotonic())
 
-        def report(left: list[tuple[str, str, int, int]]) -> None:
-            rows, size = sum(row[2] for row in left), sum(row[3] for row in left)
-            progress.update(task, completed=total - len(left), read=f"{rows} rows, {size / 1e6:.1f} MB")
+        def report(left: Left) -> None:
+            progress.update(task, completed=total - len(left), read=pace.tell(left, time.monotonic()))
 
         wait_for_copies(endpoints, report=report)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from db.intranet.landing import LANDING_COLUMNS, LANDING_TYPES
+from db.tables import CLEANING
 from publications.decide.source import SourceColumn, SourceTables
 from publications.decide.spec import ColumnSpec, TableSpec, TriggerSpec
 from publications.declare.declaration import Declaration, LandedTable
@@ -45,9 +46,11 @@ def _landing(table: LandedTable, source: SourceTables) -> TableSpec:
     given = source.get(table.name, {column.name: _built_in(column) for column in _HEARTBEAT_COLUMNS})
     wanted = dict.fromkeys((*LANDING_COLUMNS.get(str(table.name), ()), *table.columns))
     columns = [_landing_column(column, given.get(column)) for column in wanted]
+    cleans = CLEANING.get(str(table.name))
     return _table(
         table.name,
         columns,
+        *([TriggerSpec("clean", cleans, event="BEFORE INSERT OR UPDATE", projects=True)] if cleans else []),
         TriggerSpec("land", "projection.land", event="BEFORE INSERT"),
         TriggerSpec("project", f"projection.{table.projection}", projects=True),
         TriggerSpec("truncate", "projection.project_truncate", event="AFTER TRUNCATE"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from db.tables import CLEANED_COLUMNS
 from publications.decide.filters import Filters, find_where
 from publications.decide.grants import SEALED, VERSION
 from publications.decide.hops import key_of
@@ -27,6 +28,8 @@ class TablePair:
     """Those that are sent, the key first."""
     where: str | None = None
     """Which of the source's rows are sent."""
+    cleaned: frozenset[str] = frozenset()
+    """Columns of which the target keeps a clean form, and of the text that was sent a few digits."""
 
     @property
     def versioned(self) -> bool:
@@ -107,4 +110,7 @@ def _pair(hop: Intake | Export, table: PublishedTable, filters: Filters) -> Tabl
     columns = (key, *(column for column in table.columns if column != key))
     subscription = hop.subscription if hop.kept_by == hop.slot else ""
     where = find_where(table, filters)
-    return TablePair(hop.source, hop.target, subscription, hop.kept_by, table.name, key, columns, where)
+    cleaned = CLEANED_COLUMNS.get(str(table.name), frozenset()) if isinstance(hop, Intake) else frozenset()
+    return TablePair(
+        hop.source, hop.target, subscription, hop.kept_by, table.name, key, columns, where, cleaned
+    )

@@ -38,15 +38,15 @@ class RowState:
 
 
 class TableSide:
-    """One end. filtered: only the rows that are sent. one_encoding: both ends keep text in the same one."""
+    """One end, the source or the target. one_encoding: both ends keep text in the same one."""
 
-    def __init__(self, conn: Connection, pair: TablePair, *, filtered: bool, one_encoding: bool) -> None:
-        where = pair.where if filtered else None
+    def __init__(self, conn: Connection, pair: TablePair, *, is_source: bool, one_encoding: bool) -> None:
+        where = pair.where if is_source else None
         self.conn = conn
         self._pair = pair
         self._key = sql.Identifier(pair.key)
         self._table = name_of(pair.table)
-        self._mix = _compose_mix(pair.columns, one_encoding=one_encoding)
+        self._mix = _compose_mix(pair, one_encoding=one_encoding, is_source=is_source)
         self._version = (
             sql.Identifier(VERSION)
             if pair.versioned
@@ -145,11 +145,23 @@ def read_encoding(conn: Connection) -> str:
     return conn.info.parameter_status("server_encoding") or ""
 
 
-def _compose_mix(columns: Sequence[str], *, one_encoding: bool) -> sql.Composed:
-    row = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+def _compose_mix(pair: TablePair, *, is_source: bool, one_encoding: bool) -> sql.Composed:
+    compose = _fingerprint if is_source else _landed_fingerprint
+    columns = [compose(one) if one in pair.cleaned else sql.Identifier(one) for one in pair.columns]
+    row = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(columns))
     if one_encoding:
         return sql.SQL("hashtextextended({}, 0)").format(row)
     return sql.SQL("('x' || left(md5(convert_to({}, 'UTF8')), 16))::bit(64)::bigint").format(row)
+
+
+def _fingerprint(column: str) -> sql.Composed:
+    """Return what landing keeps of a text to tell it from others, of the text."""
+    return sql.SQL("chr(29) || left(md5(convert_to({}, 'UTF8')), 4)").format(sql.Identifier(column))
+
+
+def _landed_fingerprint(column: str) -> sql.Composed:
+    """Return the same of what landing keeps; of what it keeps whole still, of that."""
+    return sql.SQL("left(projection.landed({}), 5)").format(sql.Identifier(column))
 
 
 def name_of(table: TableName) -> sql.Identifier:

@@ -91,8 +91,8 @@ def make_walk(pair: TablePair, source: Connection, target: Connection, *, fence_
     one_encoding = read_encoding(source) == read_encoding(target)
     return PairWalk(
         pair,
-        TableSide(source, pair, filtered=True, one_encoding=one_encoding),
-        TableSide(target, pair, filtered=False, one_encoding=one_encoding),
+        TableSide(source, pair, is_source=True, one_encoding=one_encoding),
+        TableSide(target, pair, is_source=False, one_encoding=one_encoding),
         SlotFence(source, pair.slot),
         fence_s,
     )

@@ -211,6 +211,13 @@ SELECT n.nspname || '.' || c.relname, r.srsubstate::text,
  WHERE s.subname = %s AND r.srsubstate <> 'r'
  ORDER BY 1;
 
+-- name: sizes
+-- about how many rows tables have, of those that were looked at
+SELECT n.nspname || '.' || c.relname, c.reltuples::bigint
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname || '.' || c.relname = ANY (%s) AND c.reltuples > 0;
+
 -- name: moved
 -- up to where in the publisher's WAL the workers that copy a subscription's tables have received
 SELECT coalesce(max(pg_wal_lsn_diff(w.received_lsn, '0/0')), 0)::bigint

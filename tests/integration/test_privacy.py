@@ -6,6 +6,7 @@ import random
 import re
 import threading
 from collections.abc import Iterator
+from hashlib import md5
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 
 from db.credentials import CredentialKeys
 from infra.devstack.seed import CANARIES, ITEM_CANARIES, insert_order
+from infra.devstack.seed.canaries import make_canary
 from tests.fix_clusters import PASSWORD
 from tests.fix_push import declare_pushed, run_pushed, switch_to
 from tests.fix_road import ROLE_PASSWORD, Road
@@ -28,6 +30,10 @@ EXPORT_ROLE = "ponte_export_vps"
 CANARY = re.compile(rb"CANARIO-[0-9A-Za-z_.-]+?-[0-9a-f]{12}")
 MARK = "SINAL-que-pode-sair"
 CREDENTIAL_KEY = "chave-das-credenciais-0123456789"
+
+
+SHORT = f'[{{"descricao": "Faixa", "valor_unitario": "{make_canary("short")}"}}]'
+"""Too short to be compressed, so that a search in files sees it."""
 
 
 def credential(road: Road, **extra: str) -> str:
@@ -90,6 +96,7 @@ def busy_road(mended_road: Road) -> Road:
     job.run(threading.Event())
     job.close()
     road.run("sgp", "UPDATE pedidos SET observacao = %s WHERE id < 10", MARK)
+    road.run("sgp", "UPDATE pedidos SET items = %s WHERE id = 9", SHORT)
     road.run(
         "sgp",
         "UPDATE pedidos SET obs_pagamento = obs_pagamento || '!', tipo_pagamento = 'x' || tipo_pagamento",
@@ -104,15 +111,43 @@ def busy_road(mended_road: Road) -> Road:
 def test_a_base_backup_with_the_vps_credential_holds_no_secret(busy_road: Road) -> None:
     content = read_base_backup(credential(busy_road))
     assert MARK.encode() in content, "the backup does not hold what it should"
-    assert find_canaries(content) & set(CANARIES.values()) == set()
+    assert find_canaries(content) == set(), "also of what is written inside items"
+    [[digest]] = busy_road.run("vitrine", "SELECT digest FROM projection.cleaned WHERE id = 9")
+    assert digest.bytes == md5(SHORT.encode(), usedforsecurity=False).digest()  # type: ignore[attr-defined]
+    assert digest.bytes not in content, "whoever has it finds out by trying what was left out"  # type: ignore[attr-defined]
     assert [what for what, secret in find_secrets(busy_road).items() if secret in content] == []
     # The same look at SGP's own cluster finds nearly all of them: the search is able to fail.
     own = read_base_backup(busy_road.servers.clusters["sgp"].conninfo("sgp"))
     assert find_canaries(own) >= set(CANARIES.values())
+    assert make_canary("short") in find_canaries(own)
     found = [what for what, secret in find_secrets(busy_road).items() if secret in own]
     assert any("hash" in what for what in found)
     assert any("verifier" in what for what in found)
     check_vps_files(busy_road)
+
+
+def test_landing_keeps_nothing_of_an_item_that_the_window_is_not_made_of(busy_road: Road) -> None:
+    """What is compressed is not seen in files, so each row is read."""
+    sent = "\n".join(text for (text,) in busy_road.run("sgp", "SELECT items FROM pedidos") if text)  # type: ignore[misc]
+    assert find_canaries(sent.encode()) >= set(ITEM_CANARIES.values()), "nothing that could be left out"
+    kept = "\n".join(text for (text,) in busy_road.run("vitrine", "SELECT items FROM pedidos") if text)  # type: ignore[misc]
+    assert kept.count("descricao") > 10
+    assert find_canaries(kept.encode()) == set()
+    assert "data:" not in kept.lower()
+
+
+def test_what_a_base_backup_holds_is_listed(busy_road: Road) -> None:
+    told = Path("docs/adr/0001-vitrine.md").read_text(encoding="utf-8")
+    tables = (
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p', 'm') AND relpersistence = 'p'"
+    )
+    held = busy_road.run(
+        "vitrine",
+        f"{tables} AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')",
+    )
+    names = {name if "." in str(name) else f"public.{name}" for (name,) in held}
+    assert len(names) > 20
+    assert {name for name in names if f"`{name}`" not in told} == set()
 
 
 def check_vps_files(busy_road: Road) -> None:

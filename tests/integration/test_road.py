@@ -76,7 +76,9 @@ FORBIDDEN = (
 
 def test_the_whitelist_is_one(road: Road) -> None:
     item = dict.fromkeys([*ITEM_EXTRA_KEYS, *FORBIDDEN, "nova_chave"], "x")
-    [[kept]] = road.run("vitrine", "SELECT projection.project_item(%s, 7, 0)", json.dumps(item))
+    [[kept]] = road.run(
+        "vitrine", "SELECT items -> 0 FROM projection.project_items(%s, 7)", json.dumps([item])
+    )
     own = {"id", "indice", "descricao", "especificacoes", "observacoes"}
     assert set(kept) == own | set(ITEM_EXTRA_KEYS)  # type: ignore[call-overload]
 

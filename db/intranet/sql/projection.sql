@@ -227,8 +227,8 @@ BEGIN
          coalesce(l.sublimacao, false), coalesce(l.costura, false), coalesce(l.expedicao, false),
          coalesce(l.pronto, false), projection.cut_line(l.sublimacao_maquina),
          projection.cut_line(l.sublimacao_data_impressao),
-         CASE WHEN h.id IS NOT NULL THEN h.items #> '{}' ELSE coalesce(q.items, o.items) END, projection.to_utc(l.data_criacao),
-         projection.to_utc(l.ultima_atualizacao),
+         CASE WHEN h.id IS NOT NULL THEN h.items #> '{}' ELSE coalesce(q.items, '[]') END,
+         projection.to_utc(l.data_criacao), projection.to_utc(l.ultima_atualizacao),
          array_remove(ARRAY[
            CASE WHEN v.status IS NULL THEN 'status_desconhecido' END,
            projection.unread('data_entrada', l.data_entrada, v.data_entrada),
@@ -248,22 +248,14 @@ BEGIN
             projection.parse_date(l.data_entrada) AS data_entrada, projection.parse_date(l.data_entrega) AS data_entrega,
             projection.parse_money(l.valor_total) AS valor_total, projection.parse_money(l.valor_frete) AS valor_frete,
             projection.parse_money(l.valor_itens) AS valor_itens OFFSET 0) AS v
-    LEFT JOIN vitrine.pedidos AS h ON h.id = l.id AND l.id = ANY (same) AND 'texto_cortado' <> ALL (h.avisos)
+    LEFT JOIN vitrine.pedidos AS h
+      ON h.id = l.id AND l.id = ANY (same) AND coalesce(left(l.items, 1), chr(29)) = chr(29)
    CROSS JOIN LATERAL (
-     SELECT projection.read_plain(CASE WHEN h.id IS NULL AND octet_length(l.items) < 8000 THEN l.items || '' END)
-              AS list OFFSET 0) AS p
-   CROSS JOIN LATERAL projection.project_list(
-     CASE WHEN projection.is_list(p.list) THEN p.list END, l.id, 0) AS q
-    LEFT JOIN LATERAL (
-      SELECT odd.* FROM (SELECT l.items WHERE h.id IS NULL AND q.items IS NULL OFFSET 0) AS unread
-       CROSS JOIN LATERAL projection.project_items(unread.items, l.id) AS odd) AS o ON true
+     SELECT CASE WHEN h.id IS NULL THEN projection.landed(l.items) END AS list OFFSET 0) AS p
    CROSS JOIN LATERAL (
-     SELECT CASE WHEN h.id IS NOT NULL THEN
-                   CASE WHEN 'item_ilegivel' = ANY (h.avisos) THEN '{item_ilegivel}'::text[] ELSE '{}' END
-                   || CASE WHEN 'itens_demais' = ANY (h.avisos) THEN '{itens_demais}'::text[] ELSE '{}' END
-                 WHEN q.items IS NULL THEN o.avisos
-                 WHEN projection.is_cut_list(q.items, q.largest) THEN '{texto_cortado}'
-                 ELSE '{}' END AS avisos OFFSET 0) AS i;
+     SELECT projection.say_words(split_part(substr(coalesce(p.list, left(l.items, 16)), 6, 4), '[', 1)) AS avisos
+     OFFSET 0) AS i
+   CROSS JOIN LATERAL projection.show_list(substr(p.list, strpos(p.list, '['))::jsonb, l.id) AS q;
 END
 $$;
 

@@ -148,7 +148,7 @@ BREAKS: tuple[Callable[[Road], None], ...] = (
 
 
 def read_plainly(road: Road) -> Iterator[tuple[list[object], list[object]]]:
-    """Read all rows of both ends, as no code of Ponte's would."""
+    """Read all rows of both ends, as no code of Ponte's would; of items what landing keeps of SGP's text."""
     for hop in road.declaration.hops:
         for table in hop.tables:
             if table.name.name == "heartbeat":
@@ -156,7 +156,10 @@ def read_plainly(road: Road) -> Iterator[tuple[list[object], list[object]]]:
             schema, name = table.name.schema, table.name.name
             columns = ", ".join(f'"{column}"::text' for column in table.columns)
             query = f'SELECT {columns} FROM {schema}."{name}" ORDER BY 1'  # noqa: S608
-            yield list(road.run(hop.source, query)), list(road.run(hop.target, query))
+            lands = hop.source == "sgp" and name == "pedidos"
+            there = query.replace('"items"', "left(items, 5)") if lands else query
+            here = query.replace('"items"', "(chr(29) || left(md5(items), 4))") if lands else query
+            yield list(road.run(hop.source, here)), list(road.run(hop.target, there))
 
 
 @pytest.mark.timeout(300 + 30 * ROUNDS)

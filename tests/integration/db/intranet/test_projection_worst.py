@@ -25,7 +25,7 @@ from tests.integration.db.intranet.test_projection import KEY, ask, build_row, l
 MB = 2**20
 ROW_MB = 3
 """No row of the window is larger."""
-OWN_MB, TIMES = 160, 10
+OWN_MB, TIMES = 160, 12
 """What a server takes at most: so much, and so often the row."""
 
 HOSTILE: dict[str, tuple[str, Callable[[], str], set[str]]] = {
