@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import Row, Select
@@ -18,6 +18,7 @@ from db.outage import Outage
 
 FETCH_TIMEOUT_S = 10.0
 
+T = TypeVar("T")
 Rows = Sequence[Row[Any]]
 
 
@@ -60,20 +61,19 @@ def log_database_error(error: Exception) -> None:
         )
 
 
-class Database:
-    """Runs SELECTs through an engine; what they may do is the role's rights."""
+class Bounded:
+    """Waits for the database's answers, but for none too long."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._running: set[asyncio.Task[Rows]] = set()
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
 
-    async def fetch(self, statement: Select[Any], *, timeout_s: float = FETCH_TIMEOUT_S) -> Rows:
-        """Return all rows. Raise DatabaseTimeoutError, or SQLAlchemyError for what the database says.
+    async def wait(self, asking: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        """Return what it returns. Raise DatabaseTimeoutError, or what it raises.
 
-        The statement runs in a task of its own because cancelling it is not quick: with a server that is
-        stuck, psycopg takes 10 s more. Whoever asked gets his answer without waiting for that.
+        It runs in a task of its own because cancelling it is not quick: with a server that is stuck, psycopg
+        takes 10 s more. Whoever asked gets his answer without waiting for that.
         """
-        task = asyncio.create_task(self._run(statement))
+        task = asyncio.create_task(asking)
         self._running.add(task)
         task.add_done_callback(self._forget)
         try:
@@ -83,6 +83,23 @@ class Database:
         if not task.done():
             raise DatabaseTimeoutError
         return task.result()
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: an abandoned task's error is not logged with its parameters
+
+
+class Database:
+    """Runs SELECTs through an engine; what they may do is the role's rights."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._bounded = Bounded()
+
+    async def fetch(self, statement: Select[Any], *, timeout_s: float = FETCH_TIMEOUT_S) -> Rows:
+        """Return all rows. Raise DatabaseTimeoutError, or SQLAlchemyError for what the database says."""
+        return await self._bounded.wait(self._run(statement), timeout_s)
 
     async def fetch_first(
         self, statement: Select[Any], *, timeout_s: float = FETCH_TIMEOUT_S
@@ -94,8 +111,3 @@ class Database:
         async with self._engine.connect() as connection:
             rows: Rows = (await connection.execute(statement)).all()
             return rows
-
-    def _forget(self, task: asyncio.Task[Rows]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at: an abandoned task's error is not logged with its parameters

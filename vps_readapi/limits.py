@@ -10,6 +10,8 @@ from typing import Any
 
 from vps_readapi.errors import DETAILS, ProblemError
 
+IS_COUNTED = "is_counted"
+"""Of a request's own state: whether it was counted already."""
 MAX_CALLERS = 4096
 ROWS_PER_REQUEST = 100
 """So many orders, read and rendered, count as one request more."""
@@ -30,9 +32,9 @@ class Limits:
 
         state: the request's own, of its scope; it tells whether the request was counted already.
         """
-        if state.get("is_counted"):
+        if state.get(IS_COUNTED):
             return
-        state["is_counted"] = True
+        state[IS_COUNTED] = True
         wait_s = self.take(str(user_id))
         if wait_s:
             raise ProblemError(429, DETAILS[429], {"Retry-After": str(ceil(wait_s))})

@@ -31,6 +31,10 @@ MEMORY_ANSWERS = MetricSpec(
     "reads of one order or of the list, by whether the answer was kept, had to be read, or is absent",
     ("how",),
 )
+READ_AHEAD = MetricSpec(
+    "ponte_api_read_ahead_total",
+    "changed orders that were read again before anybody asked for them again",
+)
 STREAMS = MetricSpec("ponte_api_open_streams", "event streams")
 
 ALL: tuple[MetricSpec, ...] = (
@@ -42,6 +46,7 @@ ALL: tuple[MetricSpec, ...] = (
     LIST_BYTES,
     REQUEST_BYTES,
     MEMORY_ANSWERS,
+    READ_AHEAD,
     STREAMS,
     REQUESTS,
     CONNECTIONS,
@@ -73,6 +78,7 @@ class ApiCollector(Collector):
         yield LIST_BYTES.family([((), self._memory.list_bytes)])
         yield REQUEST_BYTES.family([((), self._requests.held_bytes)])
         yield MEMORY_ANSWERS.family(((how,), count) for how, count in asdict(self._memory.answers).items())
+        yield READ_AHEAD.family([((), self._memory.read_ahead)])
         yield STREAMS.family([((), self._events.open)])
 
 

@@ -33,6 +33,7 @@ from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.loading import Loader
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.people import People
+from vps_readapi.memory.prepared import PreparedReads
 from vps_readapi.metrics import serve_metrics
 from vps_readapi.pedidos.visibility import VisibilityPolicy
 from vps_readapi.pictures.links import MediaLinks, Remote
@@ -88,7 +89,8 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
         remote=_find_remote(settings),
         live=bool(settings.sgp_url),
     )
-    loader = Loader(database, media)
+    reads = PreparedReads(settings.dsn.get_secret_value())
+    loader = Loader(database, reads, media)
     memory = _make_memory(settings, loader, policy)
     events = Events(memory, database, max_streams=settings.max_streams, max_of_user=settings.max_user_streams)
     requests = Requests(verifier, cors_origins=settings.cors_origins)
@@ -126,6 +128,7 @@ async def open_services(settings: ApiSettings) -> AsyncIterator[Services]:
                     version=version("sgp-ponte"),
                 )
     finally:
+        await reads.close()
         await engine.dispose()
 
 

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vps_readapi.errors import ProblemError, render_error
 from vps_readapi.front.answer import is_unchanged
-from vps_readapi.front.once import is_confirmed
+from vps_readapi.front.once import READ, is_confirmed
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.wanted import LIST, Wanted
@@ -61,9 +61,10 @@ async def _find(scope: Scope) -> tuple[Wanted | None, Body | None]:
     person = memory.admit(wanted) if wanted is not None and await is_confirmed(state, memory) else None
     if wanted is None or person is None:
         return None, None
-    if memory.recall(wanted, person.hidden) is None:
+    read = state.get(READ)
+    if read is None and memory.recall(wanted, person.hidden) is None:
         state["limits"].count(state, wanted.token.claims.user_id)
-    body = await memory.read(wanted, person.hidden)
+    body = await (read.done if read else memory.read(wanted, person.hidden))
     if body is None and wanted.target != LIST:
         raise ProblemError(404, MISSING)
     return wanted, body

@@ -1,18 +1,21 @@
 """The short way: a request that was read before is answered without being read again.
 
-Whole requests that arrive while a connection is at rest are looked up by their bytes; what memory can't
-answer takes the long way, through the server's parser and the application, as if nothing had been tried.
+Whole requests that arrive while a connection is at rest are looked up by their bytes, and an order that is
+not in memory is waited for. What has no such answer takes the long way, through the server's parser and the
+application, which begin with what was found out here.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 from vps_readapi.front.answer import is_unchanged, write_answer
 from vps_readapi.front.bounded import BoundedProtocol
-from vps_readapi.front.once import CONFIRMED
+from vps_readapi.front.once import CONFIRMED, READ, Read
 from vps_readapi.front.request import Requests
 from vps_readapi.front.turns import Turns
+from vps_readapi.limits import IS_COUNTED, Limits
 from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.memory import Memory
 from vps_readapi.memory.wanted import LIST, Wanted
@@ -29,9 +32,12 @@ class ShortWayProtocol(BoundedProtocol):
         self._memory = cast("Memory", self.app_state["memory"])
         self._requests = cast("Requests", self.app_state["requests"])
         self._turns = cast("Turns", self.app_state["turns"])
+        self._limits = cast("Limits", self.app_state["limits"])
         self._pending: tuple[Wanted, bytes] | None = None
+        self._reading: asyncio.Task[Body | None] | None = None
         self._held_back = b""
         self._is_known = False
+        self._is_counted = False
         self._stopping = False
 
     @property
@@ -53,6 +59,7 @@ class ShortWayProtocol(BoundedProtocol):
             if wanted is not None and not self.flow.write_paused:
                 self._is_known = self._has_asked = True
                 self._pending = (wanted, data)
+                self._is_counted = self._foresee(wanted)
                 self._memory.feed.confirm(self._answer)
                 return
         super().data_received(data)
@@ -62,26 +69,79 @@ class ShortWayProtocol(BoundedProtocol):
         self._is_known = self._is_known or self._requests.shows_session(self.headers)
         super().on_headers_complete()
 
+    def _foresee(self, wanted: Wanted) -> bool:
+        """Have an order read while it is asked what changed; tell whether it is, and was counted."""
+        memory = self._memory
+        if wanted.target == LIST or memory.holds(wanted.target):
+            return False
+        if memory.admit(wanted) is None or not self._may_read(wanted):
+            return False
+        memory.foresee(wanted.target)
+        return True
+
+    def _may_read(self, wanted: Wanted) -> bool:
+        """Count an order that must be read; who has asked for too much is told so on the long way."""
+        return wanted.target != LIST and not self._limits.take(str(wanted.token.claims.user_id))
+
     def _answer(self, known: bool) -> None:
+        """Answer once it is known what changed, or see to it that somebody does."""
         if self._pending is None:
             return
-        wanted, data = self._pending
+        wanted, _ = self._pending
+        memory = self._memory
+        person = memory.admit(wanted) if known and not self.transport.is_closing() else None
+        body = memory.recall(wanted, person.hidden) if person is not None else None
+        if body is not None and body.is_ready(body.choose(wanted.coding)) and self._take_turn(wanted, body):
+            memory.answers.kept += not self._is_counted
+            memory.answers.read += self._is_counted
+            self._finish(wanted, body)
+        elif person is not None and body is None and (self._is_counted or self._may_read(wanted)):
+            self._read(wanted, person.hidden)
+        else:
+            self._hand_on({CONFIRMED: known, IS_COUNTED: self._is_counted})
+
+    def _read(self, wanted: Wanted, hidden: int) -> None:
+        """Wait for an order that must be read; what is no success is answered on the long way."""
+        cursor = self._memory.clock.cursor
+
+        def answer(done: asyncio.Future[Body | None]) -> None:
+            self._reading = None
+            if done.cancelled():  # the process ends
+                return
+            body = None if done.exception() else done.result()
+            if body is not None and body is self._memory.recall(wanted, hidden):  # as new as the clock says
+                self._finish(wanted, body)
+            else:
+                self._hand_on({CONFIRMED: True, IS_COUNTED: True, READ: Read(done, cursor)})
+
+        self._reading = self.loop.create_task(self._memory.read(wanted, hidden))
+        self._reading.add_done_callback(answer)
+
+    def _finish(self, wanted: Wanted, body: Body) -> None:
+        """Answer what is pending."""
         self._pending = None
         if self.transport.is_closing():
             return
-        memory = self._memory
-        person = memory.admit(wanted) if known else None
-        body = memory.recall(wanted, person.hidden) if person is not None else None
-        if body is not None and body.is_ready(body.choose(wanted.coding)) and self._take_turn(wanted, body):
-            self.server_state.total_requests += 1
-            memory.answers.kept += 1
-            write_answer(self.transport.write, wanted, body, memory.clock.block())
-            if self._stopping:
-                self.transport.close()
-        else:
-            each, self.app_state = self.app_state, {**self.app_state, CONFIRMED: known}
-            super().data_received(data)  # where this request need not be confirmed again
-            self.app_state = each
+        self.server_state.total_requests += 1
+        write_answer(self.transport.write, wanted, body, self._memory.clock.block())
+        if self._stopping:
+            self.transport.close()
+        self._take_held_back()
+
+    def _hand_on(self, found: dict[str, object]) -> None:
+        """Have what is pending take the long way, with what was found out of it."""
+        _, data = self._pending or (None, b"")
+        self._pending = None
+        if self.transport.is_closing():
+            return
+        each, self.app_state = self.app_state, {**self.app_state, **found}
+        super().data_received(data)
+        self.app_state = each
+        if self._stopping:
+            super().shutdown()
+        self._take_held_back()
+
+    def _take_held_back(self) -> None:
         if self._held_back:
             held_back, self._held_back = self._held_back, b""
             self.flow.resume_reading()

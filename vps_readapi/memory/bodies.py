@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 import brotli
 import zstandard
 
+from vps_readapi.memory.notice import is_visible
 from vps_readapi.pedidos.visibility import NOTHING, hide
 
 IDENTITY, GZIP, BROTLI, ZSTD = range(4)
@@ -41,10 +42,27 @@ _PACKERS: tuple[Callable[[bytes], bytes], ...] = (bytes, _gzip, _brotli, _zstd)
 class Body:
     """One answer's content in all its codings, with the lines of its head that never change."""
 
-    __slots__ = ("_coded", "_heads", "_views", "etag", "identity", "key", "size", "watch")
+    __slots__ = (
+        "_coded",
+        "_heads",
+        "_views",
+        "etag",
+        "identity",
+        "key",
+        "seen",
+        "size",
+        "was_asked",
+        "watch",
+    )
 
-    def __init__(self, identity: bytes, *, key: tuple[int, ...] = (), etag: bytes | None = None) -> None:
+    def __init__(
+        self, identity: bytes, *, key: tuple[int, ...] = (), etag: bytes | None = None, seen: str = ""
+    ) -> None:
         self.identity = identity
+        self.seen = seen
+        """The snapshot that it was read in; empty where that isn't known."""
+        self.was_asked = False
+        """Whether somebody has asked for it since it was read."""
         self.key = key
         """Sorts orders as the list has them."""
         self.etag = etag or make_etag(identity)
@@ -60,6 +78,10 @@ class Body:
     def is_large(self) -> bool:
         """Whether sending it is worth a thought."""
         return len(self.identity) >= LARGE_BYTES
+
+    def shows(self, transactions: Iterable[int]) -> bool:
+        """Tell whether it was read when some transactions, which have ended well, were visible already."""
+        return all(is_visible(one, self.seen) for one in transactions)
 
     def view(self, hidden: int) -> Body:
         """Return an order's body without what is hidden, made when first asked for."""

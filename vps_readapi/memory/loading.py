@@ -12,9 +12,10 @@ from sqlalchemy import Row
 
 from vps_readapi.database import Database
 from vps_readapi.memory.bodies import Body
+from vps_readapi.memory.prepared import PreparedReads
 from vps_readapi.pedidos.keyset import find_place
 from vps_readapi.pedidos.match_photos import OrderPhoto
-from vps_readapi.pedidos.queries import find_pedidos, list_ids, list_photos
+from vps_readapi.pedidos.queries import list_ids, list_photos
 from vps_readapi.pedidos.rendering import encode_pedido
 from vps_readapi.pedidos.visibility import hide
 from vps_readapi.pictures.links import MediaLinks
@@ -28,19 +29,19 @@ class Loader:
     """Reads orders with their photos, and renders them."""
 
     database: Database
+    reads: PreparedReads
     media: MediaLinks
 
     async def load(self, pedido_ids: Sequence[int]) -> dict[int, Body]:
         """Return the bodies of those that exist."""
-        rows = await self.database.fetch(find_pedidos(pedido_ids))
         bodies: dict[int, Body] = {}
-        photos = await self.read_photos([row.id for row in rows])
-        for place, row in enumerate(rows):
+        for place, row in enumerate(await self.reads.read(pedido_ids)):
             if place % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
-            content = encode_pedido(row._asdict(), photos.get(row.id, ()), self.media.link)
+            photos = [OrderPhoto(*one) for one in row.photos or ()]
+            content = encode_pedido(row._asdict(), photos, self.media.link)
             if content is not None:
-                bodies[row.id] = Body(content, key=find_place(row).sort_key)
+                bodies[row.id] = Body(content, key=find_place(row).sort_key, seen=row.seen)
         return bodies
 
     async def encode(self, rows: Sequence[Row[Any]], *, hidden: int) -> list[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,25 +20,14 @@ from vps_readapi.memory.clock import FreshnessClock
 from vps_readapi.memory.feed import Feed
 from vps_readapi.memory.listing import ForgottenError, Listing, TooManyError
 from vps_readapi.memory.people import People, Person
+from vps_readapi.memory.readings import MAX_TOGETHER, Load, Readings
 from vps_readapi.memory.sql import Changes, Clock
 from vps_readapi.memory.wanted import LIST, Wanted
 
-Load = Callable[[Sequence[int]], Awaitable[dict[int, Body]]]
 Observer = Callable[[Changes], None]
 
-MAX_TOGETHER = 32
-"""Orders that are read with one statement."""
 MAX_TRIES = 5
 """How often the list is read again because something changed meanwhile; then its rows may differ in age."""
-
-
-@dataclass(eq=False)
-class _Loading:
-    """An order that waits to be read, or is; `stale` once a change of it became visible since."""
-
-    pedido_id: int
-    done: asyncio.Future[Body | None]
-    stale: bool = False
 
 
 @dataclass
@@ -68,6 +57,8 @@ class Memory:
         self.people = people
         self.clock = FreshnessClock()
         self.answers = Answers()
+        self.read_ahead = 0
+        """How many orders were read again before anybody asked for them again."""
         self.observers: list[Observer] = []
         self.early_observers: list[Callable[[Collection[int]], None]] = []
         """Called with orders that have changed, before it is known what else has."""
@@ -78,9 +69,7 @@ class Memory:
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
         self._bodies: OrderedDict[int, Body] = OrderedDict()
-        self._loading: dict[int, _Loading] = {}
-        self._queue: list[_Loading] = []
-        self._reader: asyncio.Task[None] | None = None
+        self._readings = Readings(load, self._keep)
         self.feed = Feed(
             conninfo,
             apply=self._apply,
@@ -123,7 +112,18 @@ class Memory:
         if wanted.target == LIST:
             return self._listing.bodies.get(hidden)
         body = self._bodies.get(wanted.target)
-        return body.view(hidden) if body is not None and hidden else body
+        if body is None:
+            return None
+        body.was_asked = True
+        return body.view(hidden) if hidden else body
+
+    def holds(self, pedido_id: int) -> bool:
+        """Tell whether an order is kept, as far as is known."""
+        return pedido_id in self._bodies
+
+    def foresee(self, pedido_id: int) -> None:
+        """Begin to read an order that will be asked for."""
+        self._readings.begin(pedido_id)
 
     async def read(self, wanted: Wanted, hidden: int) -> Body | None:
         """Return what answers it, loading it if need be; None if it can't be kept, or there is none."""
@@ -154,38 +154,10 @@ class Memory:
         if body is not None:
             self._bodies.move_to_end(pedido_id)
             return body
-        loading = self._loading.get(pedido_id)
-        if loading is None or loading.stale:
-            loading = _Loading(pedido_id, asyncio.get_running_loop().create_future())
-            self._loading[pedido_id] = loading
-            self._queue.append(loading)
-            if self._reader is None or self._reader.done():
-                self._reader = asyncio.create_task(self._read_queue())
-        return await asyncio.shield(loading.done)
-
-    async def _read_queue(self) -> None:
-        """Read what waits, many at a time: what comes meanwhile is the next time's."""
-        while self._queue:
-            taken, self._queue = self._queue[:MAX_TOGETHER], self._queue[MAX_TOGETHER:]
-            try:
-                bodies = await self._load([one.pedido_id for one in taken])
-            except Exception as error:  # noqa: BLE001  # each who waits is told
-                for one in taken:
-                    self._finish(one, error)
-            else:
-                for one in taken:
-                    self._finish(one, bodies.get(one.pedido_id))
-
-    def _finish(self, loading: _Loading, found: Body | Exception | None) -> None:
-        if self._loading.get(loading.pedido_id) is loading:
-            del self._loading[loading.pedido_id]
-        if isinstance(found, Exception):
-            loading.done.set_exception(found)
-            loading.done.exception()  # looked at: perhaps nobody waits any more
-            return
-        if found is not None and not loading.stale:
-            self._keep(loading.pedido_id, found)
-        loading.done.set_result(found)
+        body = await self._readings.read(pedido_id)
+        if body is not None:
+            body.was_asked = True
+        return body
 
     async def _read_list(self, hidden: int) -> Body:
         """Return the whole list: one state of the database, not older than the last confirmation."""
@@ -210,16 +182,44 @@ class Memory:
         if changes.pedidos is None:
             self._forget_orders()
         else:
-            for pedido_id in changes.pedidos:
-                self._drop(pedido_id)
+            self._take_changes(changes.pedidos, changes.transactions)
             if changes.pedidos:
                 self._listing.mark(changes.pedidos)
         for observe in self.observers:
             observe(changes)
 
+    def _take_changes(self, pedidos: Collection[int], transactions: Mapping[int, Sequence[int]]) -> None:
+        """Let go of bodies that don't show what changed; have those read again that somebody looks at."""
+        outdated = [one for one in pedidos if not self._shows(one, transactions.get(one, ()))]
+        self._read_ahead(outdated)
+        for pedido_id in outdated:
+            self._drop(pedido_id)
+        for pedido_id in pedidos:
+            self._readings.note(pedido_id, transactions.get(pedido_id, ()))
+
+    def _shows(self, pedido_id: int, transactions: Sequence[int]) -> bool:
+        """Tell whether an order is kept as some transactions, if they are known, have left it."""
+        body = self._bodies.get(pedido_id)
+        return body is not None and bool(transactions) and body.shows(transactions)
+
+    def _read_ahead(self, pedidos: Collection[int]) -> None:
+        """Have orders read again that somebody has asked for since they were read, unless they are many.
+
+        Who looks at an order asks for it again when he hears of its change: once for each look.
+        """
+        if len(pedidos) > MAX_TOGETHER:
+            return
+        for pedido_id in pedidos:
+            body = self._bodies.get(pedido_id)
+            if body is not None and body.was_asked and self._readings.waiting < MAX_TOGETHER:
+                body.was_asked = False
+                self._readings.begin(pedido_id)
+                self.read_ahead += 1
+
     def _name(self, pedidos: Collection[int]) -> None:
         for observe in self.early_observers:
             observe(pedidos)
+        self._read_ahead(pedidos)
 
     def _cursor(self) -> str:
         return f"{self.epoch}.{self.feed.xmin}" if self.feed.snapshot else ""
@@ -240,8 +240,7 @@ class Memory:
         self._forget_orders()
 
     def _forget_orders(self) -> None:
-        for loading in self._loading.values():
-            loading.stale = True
+        self._readings.forget()
         for body in self._bodies.values():
             body.watch = None
         self._bodies.clear()
@@ -252,9 +251,6 @@ class Memory:
         body = self._bodies.pop(pedido_id, None)
         if body is not None:
             self._let_go(body)
-        loading = self._loading.get(pedido_id)
-        if loading is not None:
-            loading.stale = True
 
     def _keep(self, pedido_id: int, body: Body) -> None:
         self._drop(pedido_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import LiteralString
 
@@ -16,7 +17,7 @@ SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
 SET jit = off
 """
-"""For the connection of the two statements: planned anew for each change, as PostgreSQL would have it, the
+"""For connections of prepared statements: planned anew for each change, as PostgreSQL would have it, the
 first takes 0.5 ms of its 0.7; and a plan made once must not take the log for small. Before 18 a
 scan that is ruled out costs so much in the planner's eyes that it would be compiled, at 0.1 s a time.
 """
@@ -107,6 +108,8 @@ class Changes:
     clock: Clock
     untold: tuple[int, ...] = ()
     """Those of `pedidos` that nobody has been told of yet, or not of every change."""
+    transactions: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """By which transactions each of `pedidos` changed; missing where that isn't known."""
 
     @classmethod
     def read(cls, row: Mapping[str, object], told: Collection[Told] = ()) -> Changes:
@@ -115,6 +118,7 @@ class Changes:
         return cls(
             pedidos=None if pares is None else _distinct(pares),
             untold=_distinct(pares - set(told)) if pares else (),
+            transactions=_group(pares or ()),
             sumiram=_ids(row["sumiram"]),
             sessoes=bool(row["sessoes"]),
             clock=Clock(_instant(row["beat_at"]), _instant(row["received_at"]), _instant(row["clock"])),
@@ -140,6 +144,13 @@ def _pairs(found: object) -> set[Told]:
 
 def _distinct(pairs: Collection[Told]) -> tuple[int, ...]:
     return tuple(sorted({pedido_id for pedido_id, _ in pairs}))
+
+
+def _group(pairs: Collection[Told]) -> Mapping[int, Sequence[int]]:
+    transactions: defaultdict[int, list[int]] = defaultdict(list)
+    for pedido_id, xid in pairs:
+        transactions[pedido_id].append(xid)
+    return transactions
 
 
 def _instant(epoch: object) -> datetime | None:

@@ -190,21 +190,29 @@ def list_photos(pedido_ids: Iterable[int]) -> Select[Any]:
 
     A photo that has no verdict yet can be shown as it is; one that was found bad can't.
     """
-    chave = case(
-        (_miniaturas.estado == EstadoMiniatura.PRONTA.value, _miniaturas.chave),
-        (_miniaturas.imagem_id.is_(None), func.concat(_imagens.id, f"/{ORIGINAL}")),
-    )
     wanted = bindparam("pedido_ids", list(pedido_ids), type_=ARRAY(Integer))
     return (
-        select(
-            _imagens.id,
-            _imagens.pedido_id,
-            _imagens.item_index,
-            _imagens.item_identificador,
-            chave.label("chave"),
-        )
-        .select_from(window["imagens"].outerjoin(window["miniaturas"], _miniaturas.imagem_id == _imagens.id))
+        select(_imagens.pedido_id, *_PHOTO_COLUMNS)
+        .select_from(_PHOTOS)
         .where(_imagens.pedido_id == any_(wanted))
+    )
+
+
+def find_whole() -> Select[Any]:
+    """Select some orders, each with its photos as JSON, and what else is visible with them.
+
+    `pedido_ids` are to be bound. Orders and photos are of one moment: `seen` is its snapshot.
+    """
+    photos = (
+        select(func.json_agg(func.json_build_array(*_PHOTO_COLUMNS)))
+        .select_from(_PHOTOS)
+        .where(_imagens.pedido_id == _pedidos.id)
+        .scalar_subquery()
+    )
+    seen = cast(func.pg_current_snapshot(), Text)
+    wanted = bindparam("pedido_ids", type_=ARRAY(Integer))
+    return select(*_PEDIDO_COLUMNS, photos.label("photos"), seen.label("seen")).where(
+        _pedidos.id == any_(wanted)
     )
 
 
@@ -238,6 +246,19 @@ _PEDIDO_COLUMNS = (
     *(readable(column) for column in _pedidos if column.name != "cursor"),
     select_instant(_pedidos.data_criacao),
 )
+
+
+_PHOTOS = window["imagens"].outerjoin(window["miniaturas"], _miniaturas.imagem_id == _imagens.id)
+_PHOTO_COLUMNS = (
+    _imagens.id,
+    _imagens.item_index,
+    _imagens.item_identificador,
+    case(
+        (_miniaturas.estado == EstadoMiniatura.PRONTA.value, _miniaturas.chave),
+        (_miniaturas.imagem_id.is_(None), func.concat(_imagens.id, f"/{ORIGINAL}")),
+    ).label("chave"),
+)
+"""As `OrderPhoto` has them."""
 
 
 def _conditions(wanted: PedidoFilter) -> list[ColumnElement[bool]]:

@@ -14,6 +14,7 @@ from vps_readapi.memory.bodies import Body
 from vps_readapi.memory.feed import Feed
 from vps_readapi.memory.listing import Listing
 from vps_readapi.memory.memory import Answers, Memory
+from vps_readapi.memory.readings import Readings
 from vps_readapi.memory.wanted import Wanted
 from vps_readapi.pedidos.visibility import NOTHING
 
@@ -46,7 +47,7 @@ def read_list(*, forgotten: int, pedidos: int = 2) -> bytes | None:
         memory = Memory.__new__(Memory)
         memory.answers = Answers()
         memory.feed = cast("Feed", SimpleNamespace(confirmed=confirmed))
-        memory._loading = {}
+        memory._readings = Readings(load, lambda *_: None)
         memory._bodies = OrderedDict()
         memory._listing = Listing(read_ids, max_orders=9)
         memory._load = load

@@ -14,8 +14,9 @@ import pytest
 from vps_readapi.auth.tokens import Claims, Verified
 from vps_readapi.memory.bodies import GZIP, LARGE_BYTES, OWN_BYTES, ZSTD, Body
 from vps_readapi.memory.listing import Listing
-from vps_readapi.memory.memory import MAX_TOGETHER, Answers, Memory
+from vps_readapi.memory.memory import Answers, Memory
 from vps_readapi.memory.people import People
+from vps_readapi.memory.readings import MAX_TOGETHER
 from vps_readapi.memory.sql import Changes, Clock
 from vps_readapi.memory.wanted import LIST, Wanted
 from vps_readapi.pedidos.visibility import MONEY, NOTHING, VisibilityPolicy
@@ -204,7 +205,7 @@ def test_those_who_wait_are_told_of_a_failure_and_the_next_is_read_again() -> No
         async with asking(memory, 1, 2) as tasks:
             told: list[object] = list(await asyncio.gather(*tasks, return_exceptions=True))
         body = await memory.read(wanted(1), NOTHING)
-        return [*map(type, told), body is not None, memory._loading]
+        return [*map(type, told), body is not None, memory._readings._under_way]
 
     assert run(ask()) == [OSError, OSError, True, {}]
 
