@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 PROJECT = "sgp-ponte"
 OURS = ("db", "publications", "vps_readapi", "thumbnail_worker", "infra")
@@ -24,3 +25,9 @@ def need(extra: str) -> Iterator[None]:
             f"the Python package '{package}' is not installed\nHINT: pip install '{PROJECT}[{extra}]'\n"
         )
         raise SystemExit(USAGE) from None
+
+
+def look_for(package: str) -> None:
+    """Raise ModuleNotFoundError where a package is not installed; it is not loaded."""
+    if find_spec(package) is None:
+        raise ModuleNotFoundError(f"No module named '{package}'", name=package)

@@ -30,20 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
-SCHEMA = "vitrine"
-TABLES = ("pedidos", "imagens", "usuarios", "credenciais", "miniaturas", "heartbeat", "revogacoes")
-KEYS = {"credenciais": "user_id", "miniaturas": "imagem_id", "revogacoes": "digest"}
-"""The key column of the tables in which it is not `id`."""
-
-RECEIVED_COLUMNS = frozenset({"cursor", "received_at"})
-"""The columns that only the VPS has: the guard fills them in."""
+from db.tables import SCHEMA
 
 Type = TypeEngine[Any] | type[TypeEngine[Any]]
-
-
-def find_key(table: str) -> str:
-    """Return the key's column of a table of the window."""
-    return KEYS.get(table, "id")
 
 
 def define_window(metadata: MetaData, *, received: bool) -> dict[str, Table]:

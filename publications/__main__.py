@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 
 from db.extras import need
+from db.loading import loading
 
 
 def main() -> int:
     """Run one command, whose modules are loaded as they are needed, and return its exit code."""
     with need("ops"):
-        from publications.cli import main as run  # noqa: PLC0415
+        with loading():
+            from publications.cli import main as run  # noqa: PLC0415
 
         return run()
 

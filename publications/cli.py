@@ -121,7 +121,7 @@ def _add_transport(commands: argparse._SubParsersAction[Parser], after: Parser) 
     )
     one.add_argument("transport", choices=["replication", "push"], help="who is to")
     one.add_argument("subscriber", nargs="?", help="such as vps; needed where there are several")
-    one.set_defaults(run=_later("push", "set_transport"))
+    one.set_defaults(run=_later("transport", "set_transport"))
 
 
 def _add_watch(commands: argparse._SubParsersAction[Parser], after: Parser) -> None:

@@ -21,7 +21,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from db import lifetime
-from db.window import TABLES
+from db.tables import TABLES
 from infra.devstack.clusters import HOST
 from infra.devstack.link import Link
 from publications.act.transport import switch

@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from db.endings import FAILED, OK, Parser, run_program
 from db.extras import need
-from db.logs import start_logging
+from db.loading import loading
 
-with need("worker"):
+with need("worker"), loading():
+    from db.endings import FAILED, OK, Parser, run_program
+    from db.logs import start_logging
     from thumbnail_worker.commands import backfill, reconcile, status
     from thumbnail_worker.events import LOGGER
     from thumbnail_worker.reconcile.heal import GRACE_S

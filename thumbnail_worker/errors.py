@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from db.contract import Motivo
 from db.errors import PonteError
+from db.motivo import Motivo
 
 BY_LIMIT = frozenset(
     {Motivo.GRANDE_DEMAIS, Motivo.PIXELS_DEMAIS, Motivo.TEMPO_ESGOTADO, Motivo.DECODIFICADOR_CAIU}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from db.extras import need
+from db.extras import look_for, need
+from db.loading import loading
 
-with need("api"):
+with need("api"), loading():
+    look_for("fastapi")  # what serves is loaded by each process that does
     from vps_readapi.programs import run_service
     from vps_readapi.server import serve
     from vps_readapi.settings import ApiSettings

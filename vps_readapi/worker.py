@@ -11,10 +11,13 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 
-from db import lifetime
-from db.logs import start_logging
-from vps_readapi.server import serve_here
-from vps_readapi.settings import ApiSettings
+from db.loading import loading
+
+with loading():
+    from db import lifetime
+    from db.logs import start_logging
+    from vps_readapi.serving import serve_here
+    from vps_readapi.settings import ApiSettings
 
 
 def main() -> int:

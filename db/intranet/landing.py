@@ -44,8 +44,3 @@ LANDING_TYPES: dict[str, dict[str, str]] = {
     "public.revoked_tokens": {"id": "integer"},
 }
 """The columns that are no text where SGP runs on PostgreSQL: SQLite has no types that would tell."""
-
-CLEANING: dict[str, str] = {"public.pedidos": "projection.clean"}
-"""What is called before a row lands, where not all that SGP sends of it may be kept."""
-CLEANED_COLUMNS: dict[str, frozenset[str]] = {"public.pedidos": frozenset({"items"})}
-"""Of what it does not keep all."""

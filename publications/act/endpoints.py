@@ -27,16 +27,16 @@ from publications.decide.facts import EndpointFacts, assume_facts
 from publications.decide.filters import Filter, Filters
 from publications.decide.findings import FindingError, find_findings
 from publications.decide.hops import derive_hops
-from publications.decide.landing import HEARTBEAT
+from publications.decide.landing import assume_source
 from publications.decide.misfit import find_misfit
 from publications.decide.plan import Plan, make_plan
 from publications.decide.refusals.every import find_refusals
 from publications.decide.refusals.situation import Situation
-from publications.decide.source import SourceTables, assume_source
+from publications.decide.source import SourceTables
 from publications.decide.spec import EndpointSpec, HopSpec
 from publications.decide.wanted import derive_kept, derive_wanted
 from publications.declare.declaration import Declaration
-from publications.declare.names import TableName
+from publications.declare.names import HEARTBEAT, TableName
 from publications.declare.privacy import RefusalError
 from publications.prove.pace import WHOLE, Pace
 from publications.prove.pairs import derive_pairs

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from publications.decide.filters import Filters
 from publications.decide.hops import key_of
-from publications.decide.landing import HEARTBEAT
 from publications.decide.spec import GrantKind, GrantSpec
 from publications.declare.declaration import Declaration, Grant, Intake
-from publications.declare.names import TableName
+from publications.declare.names import HEARTBEAT, TableName
 
 VERSION = "versao"
 SEALED = frozenset({"credenciais", "revogacoes"})

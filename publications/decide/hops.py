@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.window import find_key
+from db.tables import find_key
 from publications.decide.filters import Filters, find_where
 from publications.decide.spec import HopSpec
 from publications.declare.declaration import Declaration, Options

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from db.intranet.landing import CLEANING, LANDING_COLUMNS
+from db.intranet.landing import LANDING_COLUMNS, LANDING_TYPES
+from db.tables import CLEANING
 from publications.decide.source import SourceColumn, SourceTables
 from publications.decide.spec import ColumnSpec, TableSpec, TriggerSpec
 from publications.declare.declaration import Declaration, LandedTable
-from publications.declare.names import TableName
+from publications.declare.names import HEARTBEAT, TableName
 
-HEARTBEAT = TableName("ponte", "heartbeat")
 _HEARTBEAT_COLUMNS = (
     ColumnSpec("id", "smallint", not_null=True),
     ColumnSpec("beat", "bigint", not_null=True),
@@ -29,6 +29,16 @@ def derive_tables(
     if endpoint == intake.target:
         return {table.name: _landing(table, source) for table in intake.tables}
     return {}
+
+
+def assume_source(columns: Mapping[TableName, Iterable[str]]) -> SourceTables:
+    """Give the columns of SGP's file the types that SGP's own tables have on PostgreSQL."""
+    return {table: {name: _typed_column(table, name) for name in names} for table, names in columns.items()}
+
+
+def _typed_column(table: TableName, column: str) -> SourceColumn:
+    known = LANDING_TYPES.get(str(table), {})
+    return SourceColumn(known.get(column, "text"), built_in=True, in_key=column == "id")
 
 
 def _landing(table: LandedTable, source: SourceTables) -> TableSpec:

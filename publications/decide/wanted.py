@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from db.window import RECEIVED_COLUMNS
+from db.tables import RECEIVED_COLUMNS
 from publications.decide.filters import Filters, find_where
 from publications.decide.grants import derive_grants
 from publications.decide.hops import derive_options, key_of

@@ -32,3 +32,7 @@ class TableName:
         return handler.generate_schema(
             Annotated[str, Declared, AfterValidator(cls.parse), PlainSerializer(str)]
         )
+
+
+HEARTBEAT = TableName("ponte", "heartbeat")
+"""The table in SGP that is Ponte's own."""

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from db.endings import OK, Parser, run_program
-from db.errors import SettingsError
-from db.logs import start_logging
-from publications.declare.declaration import VARIABLE, Declaration, find_declaration, read_declaration
-from publications.feeder.service import Feeder, log, run_service, tell_library
-from publications.feeder.settings import FeederSettings
+from db.loading import loading
+
+with loading():
+    from db.endings import OK, Parser, run_program
+    from db.errors import SettingsError
+    from db.logs import start_logging
+    from publications.declare.declaration import VARIABLE, Declaration, find_declaration, read_declaration
+    from publications.feeder.service import Feeder, log, run_service, tell_library
+    from publications.feeder.settings import FeederSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:

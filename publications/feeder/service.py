@@ -26,8 +26,8 @@ from db.sgp_file import (
     read_signature,
 )
 from db.unreached import explain_failure
-from publications.decide.landing import HEARTBEAT
 from publications.declare.declaration import Declaration, LandedTable
+from publications.declare.names import HEARTBEAT
 from publications.feeder.landing import Landing, Written
 from publications.feeder.look import Difference, Look, look
 from publications.feeder.settings import FeederSettings

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from db.contract import Motivo
 from db.freshness import Cause, Fault, FreshnessState, HopState, Measurement
+from db.motivo import Motivo
 from publications.panel.causes import CAUSES, DETAILS, LOSSES
 from publications.watch.checks import Check, CheckKind
 from publications.watch.hops import HopView

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from db.intranet.landing import CLEANED_COLUMNS
+from db.tables import CLEANED_COLUMNS
 from publications.decide.filters import Filters, find_where
 from publications.decide.grants import SEALED, VERSION
 from publications.decide.hops import key_of
-from publications.decide.landing import HEARTBEAT
 from publications.declare.declaration import Declaration, Export, Intake, PublishedTable
-from publications.declare.names import TableName
+from publications.declare.names import HEARTBEAT, TableName
 
 
 @dataclass(frozen=True)

@@ -134,8 +134,10 @@ def count_rows(conn: Connection, table: TableName, key: str, within: KeyRange) -
 
 def make_canonical(conn: Connection) -> None:
     """Have a session word rows as all others do."""
-    for name, value in _CANONICAL.items():
-        conn.execute("SELECT set_config(%s, %s, false)", [name, value])
+    conn.execute(
+        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS t(name, value)",
+        [list(_CANONICAL), list(_CANONICAL.values())],
+    )
 
 
 def read_encoding(conn: Connection) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from db.sync import Change, Delete, Truncate, Upsert
-from db.window import find_key
+from db.tables import find_key
 from publications.push import pgoutput
 from publications.push.pgoutput import Begin, Commit, Event, Relation, Unchanged
 from publications.push.published import Published

@@ -32,7 +32,7 @@ from thumbnail_worker.errors import StorageError
 from thumbnail_worker.storage.s3 import S3Storage
 from thumbnail_worker.storage.vps import VpsStorage
 from vps_readapi.errors import ProblemError
-from vps_readapi.live.upstream import UNANSWERED, UnusableError, Upstream
+from vps_readapi.live.upstream import UnusableError, Upstream
 from vps_readapi.pictures.original_cache import OriginalCache
 from vps_readapi.pictures.originals import Originals
 
@@ -186,7 +186,7 @@ def open_readers(url: str, folder: Path) -> Iterator[Sequence[Reader]]:
             ("the push's position", lambda: receiver.ask_position("msg_1"), (PushError,)),
             ("the push's batch", lambda: receiver.push("msg_1", b"{}"), (PushError,)),
             ("the original", fetch, (ProblemError,)),
-            ("the live question", ask_sgp, (*UNANSWERED, UnusableError, ProblemError)),
+            ("the live question", ask_sgp, (*upstream.unanswered, UnusableError, ProblemError)),
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from db.metrics import MetricSpec
 from db.settings import PonteSettings
-from db.window import TABLES
+from db.tables import TABLES
 from infra.devstack import errors, ports
 from publications.declare import declaration
 from publications.feeder.settings import FeederSettings
@@ -87,7 +87,7 @@ def test_what_the_recipes_name_is_there() -> None:
     assert targets
     assert [one for one in targets if f"\n{one}:" not in makefile] == []
     for path, name in (
-        ("db/window.py", "TABLES"), ("db/window.py", "KEYS"), ("db/intranet/landing.py", "_READ_BESIDE"),
+        ("db/tables.py", "TABLES"), ("db/tables.py", "KEYS"), ("db/intranet/landing.py", "_READ_BESIDE"),
         ("db/intranet/sql/projection.sql", "window_of"), ("thumbnail_worker/jobs/job.py", "class Job"),
         ("db/metrics.py", "class MetricSpec"),
     ):  # fmt: skip

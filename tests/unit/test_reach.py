@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vps_readapi import server
+from vps_readapi import serving
 from vps_readapi.front import bounded, short_way
 
 pytestmark = pytest.mark.unit
@@ -171,8 +171,8 @@ def test_what_the_hot_protocol_takes_from_uvicorns_is_listed() -> None:
 
 
 def test_what_the_server_takes_from_uvicorns_is_listed() -> None:
-    taken = find_taken(server, uvicorn.Server)
-    text = inspect.getsource(server)
+    taken = find_taken(serving, uvicorn.Server)
+    text = inspect.getsource(serving)
     taken |= {name for name in re.findall(r"\bserver\.(\w+)", text) if name in find_names(uvicorn.Server)}
     assert taken == SERVER
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from time import monotonic
 from typing import TypeVar
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.errors import StorageError, StorageRefusedError
 from thumbnail_worker.photos.messages import (
     Made,

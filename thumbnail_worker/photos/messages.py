@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.errors import MediaRootError, PhotoError
 from thumbnail_worker.photos.originals import Media
 from thumbnail_worker.photos.render import Rendered, render

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from db.contract import Motivo
 from db.metrics import MetricSpec
+from db.motivo import Motivo
 from thumbnail_worker.photos.queue import Tally
 
 MADE = MetricSpec("ponte_worker_photos_made_total", "Photos whose first rendition was announced")

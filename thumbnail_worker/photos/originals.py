@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.errors import MediaRootError, PhotoError
 
 # What Windows opens as a device, in any folder and with any suffix.

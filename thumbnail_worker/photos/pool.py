@@ -14,7 +14,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from db import lifetime
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.photos.messages import OriginalState, PhotoLimits, Rejected, Reply, Task, Unreadable
 
 _START_S = 60.0

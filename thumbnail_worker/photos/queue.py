@@ -9,7 +9,7 @@ from datetime import datetime
 from psycopg import Cursor
 from psycopg.rows import TupleRow
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from db.sqlfile import read_blocks
 from thumbnail_worker.connection import JobConnection
 from thumbnail_worker.errors import BY_LIMIT

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms, ImageOps
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.errors import PhotoError
 
 QUALITY = 80

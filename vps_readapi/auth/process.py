@@ -13,11 +13,14 @@ import signal
 import socket
 import sys
 
-from db.logs import start_logging
-from vps_readapi.auth.checker import Checker, open_checker
-from vps_readapi.auth.messages import LINE_BYTES, Reply, read_question, read_settings, write_reply
-from vps_readapi.database import DATABASE_ERRORS, is_away, log_database_error
-from vps_readapi.loops import find_loop
+from db.loading import loading
+
+with loading():
+    from db.logs import start_logging
+    from vps_readapi.auth.checker import Checker, open_checker
+    from vps_readapi.auth.messages import LINE_BYTES, Reply, read_question, read_settings, write_reply
+    from vps_readapi.database import DATABASE_ERRORS, is_away, log_database_error
+    from vps_readapi.loops import find_loop
 
 A_LITTLE = 5
 """Steps behind the API. Beside two busy processes a core a check takes 2.3 s; at the lowest priority 42 s."""

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from db.extras import need
-from db.listening import listen
+from db.loading import loading
 
-with need("api"):
+with need("api"), loading():
     import uvicorn
 
+    from db.listening import listen
     from vps_readapi.front.bounded import BoundedProtocol
     from vps_readapi.front.crowd import Crowd
     from vps_readapi.ingest.app import create_ingest

@@ -14,7 +14,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from db.sync import Batch, Delete, SgpPedido, Truncate, Upsert
-from db.window import define_window, find_key
+from db.tables import find_key
+from db.window import define_window
 from vps_readapi.ingest.printing import print_value
 from vps_readapi.ingest.refusals import Reason, RefusalError
 from vps_readapi.ingest.sgp import read_partial

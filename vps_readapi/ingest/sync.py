@@ -19,7 +19,7 @@ from starlette.routing import Route
 from db.logs import log_event
 from db.outage import Outage
 from db.sync import CHANGES_PATH, POSITION_PATH, TABLE_PATH, Applied, Batch, Counts, FullRow, SgpPedido
-from db.window import find_key
+from db.tables import find_key
 from vps_readapi.ingest import metrics
 from vps_readapi.ingest.body import read_sent, unpack
 from vps_readapi.ingest.door import Door

@@ -18,7 +18,7 @@ from vps_readapi.live.breaker import Breaker
 from vps_readapi.live.identity import Identity
 from vps_readapi.live.kept import KeptAnswers
 from vps_readapi.live.questions import Group, Question
-from vps_readapi.live.upstream import UNANSWERED, SgpRefusedError, UnusableError, Upstream
+from vps_readapi.live.upstream import SgpRefusedError, UnusableError, Upstream
 
 MAX_FLIGHTS = 64
 """Different questions under way or waiting for their turn; whoever comes after them is told at once."""
@@ -150,7 +150,7 @@ class Asking:
         token = self._identity.write_token(claims)
         try:
             body = await self._upstream.get(question.target, token, missing=question.spec.missing)
-        except UNANSWERED as error:
+        except self._upstream.unanswered as error:
             self._note_failure(breaker, question, type(error).__name__)
             raise AwayError from error
         except asyncio.CancelledError:  # the time ran out

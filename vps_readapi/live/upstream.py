@@ -7,16 +7,16 @@ cookies, reads a proxy from the environment or unpacks a body without a bound.
 from __future__ import annotations
 
 import zlib
-
-import httpx
+from typing import TYPE_CHECKING
 
 from vps_readapi.errors import ProblemError
+
+if TYPE_CHECKING:
+    import httpx
 
 _GZIP = 31
 """zlib's number for it."""
 _OK = 200
-UNANSWERED = (httpx.HTTPError, httpx.InvalidURL)
-"""What is raised when no answer comes, or what came is no HTTP."""
 
 
 class UnusableError(Exception):
@@ -29,6 +29,11 @@ class Upstream:
     def __init__(
         self, url: str, *, connect_s: float, timeout_s: float, max_bytes: int, connections: int
     ) -> None:
+        import httpx  # noqa: PLC0415  # an API without live questions starts without it
+
+        self.unanswered = (httpx.HTTPError, httpx.InvalidURL)
+        """What is raised when no answer comes, or what came is no HTTP."""
+        self._make_request = httpx.Request
         self._base = httpx.URL(url)
         self._max_bytes = max_bytes
         timeout = httpx.Timeout(timeout_s, connect=min(connect_s, timeout_s))
@@ -39,7 +44,7 @@ class Upstream:
     async def get(self, target: str, token: str | None, *, missing: str) -> bytes:
         """Return the body of SGP's answer, which says that it is JSON.
 
-        Raise UNANSWERED, UnusableError, or ProblemError: what SGP says about the question itself.
+        Raise `unanswered`, UnusableError, or ProblemError: what SGP says about the question itself.
         """
         answer = await self._transport.handle_async_request(self._write(target, token))
         try:
@@ -57,7 +62,7 @@ class Upstream:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = self._base.copy_with(raw_path=target.encode("ascii"))
-        return httpx.Request("GET", url, headers=headers, extensions=self._extensions)
+        return self._make_request("GET", url, headers=headers, extensions=self._extensions)
 
 
 class SgpRefusedError(ProblemError):

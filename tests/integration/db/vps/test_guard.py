@@ -12,9 +12,9 @@ import pytest
 from psycopg import sql
 
 from db.engines import Connection
+from db.tables import KEYS, TABLES
 from db.vps.models import window
 from db.waiting import wait_until
-from db.window import KEYS, TABLES
 from tests.fix_clusters import Servers
 from tests.fix_road import Road
 

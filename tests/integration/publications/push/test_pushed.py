@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from db.outage import Outage
-from db.window import TABLES
+from db.tables import TABLES
 from publications.push.sender import Sender
 from publications.push.service import OVERFULL_PAUSE_S, try_step
 from publications.push.settings import PushSettings

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from tests.fix_clusters import MEDIA
 from tests.fix_photos import Shop, draw_jpeg
 from tests.fix_road import Road

@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from db.waiting import wait_until
 from infra.devstack.seed.odd_images import ODD_IMAGES
 from tests.fix_clusters import MEDIA

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from db.contract import Motivo
 from db.engines import Connection
+from db.motivo import Motivo
 from db.sqlfile import read_blocks
 from tests.fix_clusters import Servers
 from thumbnail_worker.connection import JobConnection

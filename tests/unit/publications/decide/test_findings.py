@@ -12,6 +12,7 @@ from publications.decide.spec import (
     PublicationSpec,
     PublishedTableSpec,
     SlotSpec,
+    StrangeSlot,
     SubscriptionSpec,
     Unusual,
 )
@@ -178,3 +179,38 @@ def test_what_no_alter_brings_back_is_told_of_ours_alone(
         if told
         else []
     )
+
+
+STRANGE = tuple(
+    StrangeSlot(f"{kind}_{'on' if active else 'off'}", kind, active)
+    for kind in ("physical", "logical")
+    for active in (True, False)
+)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ("sgp", [("physical", "physical_off", "inactive")]),
+        (
+            "vitrine",
+            [
+                ("physical", "physical_on", "active"),
+                ("physical", "physical_off", "inactive"),
+                ("logical", "logical_on", "active"),
+                ("logical", "logical_off", "inactive"),
+            ],
+        ),
+    ],
+)
+def test_a_slot_that_nothing_here_reads_is_told_and_of_sgps_what_no_standby_reads(
+    declaration: Declaration, endpoint: str, told: list[tuple[str, str, str]]
+) -> None:
+    assert find(declaration, EndpointSpec(endpoint, strange_slots=STRANGE)) == [
+        (
+            f"{endpoint} has a {kind} slot that is not Ponte's, and keeps WAL: {name} ({state})",
+            "if nobody needs it: end its reader, if it has one, and"
+            f" SELECT pg_drop_replication_slot('{name}')",
+        )
+        for kind, name, state in told
+    ]

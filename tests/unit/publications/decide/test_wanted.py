@@ -8,8 +8,8 @@ import pytest
 
 from publications.decide.filters import Filter, Filters
 from publications.decide.hops import derive_hops, derive_options
-from publications.decide.landing import HEARTBEAT
-from publications.decide.source import SourceColumn, assume_source
+from publications.decide.landing import assume_source
+from publications.decide.source import SourceColumn
 from publications.decide.spec import (
     ColumnSpec,
     GrantKind,
@@ -24,8 +24,8 @@ from publications.decide.spec import (
     TriggerSpec,
 )
 from publications.decide.wanted import derive_kept, derive_wanted
-from publications.declare.declaration import Declaration
-from publications.declare.names import TableName
+from publications.declare.declaration import Declaration, LandedTable
+from publications.declare.names import HEARTBEAT, TableName
 
 EVERYTHING = ("insert", "update", "delete")
 USERS, BEAT = TableName("public", "user"), TableName("ponte", "heartbeat")
@@ -266,6 +266,21 @@ def test_a_landing_table_takes_whatever_sgp_may_hold() -> None:
     assert beat.columns["beat"] == ColumnSpec("beat", "bigint"), "not null is the key's alone"
 
 
+def test_what_of_an_order_may_not_be_kept_is_cleaned_before_it_lands() -> None:
+    pedidos = {
+        **published(TableName("public", "pedidos"), "pub_pedidos", "id", "items"),
+        "projection": "project_pedidos",
+    }
+    declared = declare(OPEN)
+    intake = declared.intake.model_copy(
+        update={"tables": (*declared.intake.tables, LandedTable.model_validate(pedidos))}
+    )
+    tables = derive(declared.model_copy(update={"intake": intake}), "vitrine").tables
+    [clean] = [one for one in tables[TableName("public", "pedidos")].triggers if one.name == "clean"]
+    assert (clean.function, clean.event) == ("projection.clean", "BEFORE INSERT OR UPDATE")
+    assert (clean.always, clean.projects) == (True, True)
+
+
 def test_on_landing_only_what_is_public_may_hold_something() -> None:
     assert derive_kept(declare(OPEN), "vitrine") == {
         USERS: {"id", "username"},
@@ -343,6 +358,27 @@ def test_a_file_is_carried_by_a_role_of_the_windows_that_may_land_and_no_more() 
     elsewhere = derive(fed(), "vps1")
     assert "in" not in elsewhere.roles
     assert not [grant for grant in elsewhere.grants if grant.role == "in"]
+
+
+def test_who_pushes_may_call_what_its_slot_needs_and_read_how_a_role_is_known() -> None:
+    pushed = declare(export(1, published(PEDIDOS, "pub_p", "id"), transport="push"))
+    rest = {
+        (grant.kind, grant.target, grant.privilege, grant.column)
+        for grant in derive(pushed, "vitrine").grants
+        if grant.role == "out1" and grant.target not in {str(PEDIDOS), PEDIDOS.schema}
+    }
+    called = {grant for grant in rest if grant[0] is GrantKind.FUNCTION}
+    assert {privilege for _, _, privilege, _ in called} == {"execute"}
+    assert {"push.peek(text, pg_lsn, integer)", "push.advance(text, pg_lsn, pg_lsn)"} < {
+        name for _, name, _, _ in called
+    }
+    assert all(name.startswith("push.") for _, name, _, _ in called)
+    assert rest - called == {
+        (GrantKind.SCHEMA, "push", "usage", ""),
+        (GrantKind.SCHEMA, "projection", "usage", ""),
+        (GrantKind.TABLE, "projection.fingerprints", "select", "endpoint"),
+        (GrantKind.TABLE, "projection.fingerprints", "select", "applied"),
+    }
 
 
 def test_a_files_columns_have_the_types_of_sgps_own_tables() -> None:

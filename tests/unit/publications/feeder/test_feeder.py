@@ -16,8 +16,8 @@ from db.sgp_file import (
     read_columns,
     read_signature,
 )
-from publications.decide.landing import HEARTBEAT
 from publications.declare.declaration import STARTING_PATH, read_declaration
+from publications.declare.names import HEARTBEAT
 from publications.feeder.look import Unchanged, look, read_key
 from publications.feeder.values import UnreadValueError, read_value
 from tests.sgp_writer import SCHEMA

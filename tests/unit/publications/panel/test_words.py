@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.contract import Motivo
 from db.freshness import Cause, Fault, Freshness, FreshnessState, HopState, Measurement
+from db.motivo import Motivo
 from publications.faces.causes import DETAILS as ENGLISH_DETAILS
 from publications.faces.causes import FACTS, describe_faults
 from publications.faces.causes import LOSSES as ENGLISH_LOSSES

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from db.contract import Motivo
 from db.freshness import Cause, FreshnessState
 from db.metrics import MetricSpec
+from db.motivo import Motivo
 from publications.cli import _parser
 from publications.panel import metrics as watch
 from publications.settings import WatchSettings

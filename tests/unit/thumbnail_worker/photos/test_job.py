@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from tests.unit.thumbnail_worker.photos.test_maker import DIGEST, READ, claim
 from thumbnail_worker.errors import PhotosStoppedError
 from thumbnail_worker.photos import job as miniaturas

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.errors import StorageError, StorageRefusedError
 from thumbnail_worker.photos.maker import Delayed, Outcome, Part, PhotoMaker, Stored
 from thumbnail_worker.photos.messages import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.errors import MediaRootError, PhotoError
 from thumbnail_worker.photos.originals import Media
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from tests.fix_photos import draw_jpeg
 from thumbnail_worker.photos.messages import Made, PhotoLimits, Rejected, RootAway, Task, Unchanged
 from thumbnail_worker.photos.pool import RenderDiedError, RenderPool

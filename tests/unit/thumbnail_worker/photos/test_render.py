@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from db.contract import Motivo
+from db.motivo import Motivo
 from thumbnail_worker.errors import PhotoError
 from thumbnail_worker.photos.render import Rendered, arm_pixel_guard, render
 

@@ -244,3 +244,17 @@ def test_a_list_is_large_from_one_byte_more_on() -> None:
     rows = [Body(b"x" * (LARGE_BYTES - 1)), Body(b"y")]
     assert listing._count_bytes(rows) == LARGE_BYTES
     assert listing._count_bytes([*rows, Body(b"z")]) == LARGE_BYTES + 1
+
+
+def test_what_is_kept_is_measured_with_rows_and_lists() -> None:
+    async def measure() -> tuple[int, int, int, int]:
+        shop = Shop(1, 2)
+        empty = shop.listing.measure()
+        await shop.refresh()
+        rows = shop.listing.measure()
+        joined = await shop.listing.join(NOTHING)
+        return empty, rows, shop.listing.measure(), joined.size
+
+    empty, rows, whole, joined = run(measure())
+    one = Body(b'{"id":1,"v":0,"valor_total":"5.00"}', key=(-1,)).size
+    assert (empty, rows, whole) == (0, 2 * one, 2 * one + joined)
