@@ -66,9 +66,9 @@ MENDED, LEFT = (
         (catalog, column)
         for catalog, some in USUAL.items()
         for column, one in some.items()
-        if fits(one.reset)
+        if (one.reset is not None) is by_statement
     )
-    for fits in (lambda reset: reset is not None, lambda reset: reset is None)
+    for by_statement in (True, False)
 )
 
 
