@@ -43,6 +43,9 @@ BEGIN
       PERFORM set_config('ponte.projects', before, true);
     END;
   END LOOP;
+  IF landing::text = 'public.pedidos' THEN
+    ANALYZE public.pedidos (items);  -- whose statistics quote what was there
+  END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION projection.reproject(regclass) FROM public;

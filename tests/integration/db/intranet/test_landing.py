@@ -128,6 +128,15 @@ def test_what_landed_while_nothing_cleaned_it_is_shown_and_cleaned_by_projecting
     land(landing, build_row("items_empty", items=raw))
     assert keep(landing) == raw
     assert len(read(landing)["items"]) == 2
+    landing.execute(
+        "INSERT INTO public.pedidos (id, items)"
+        " SELECT -n, items FROM public.pedidos, generate_series(1, 9) AS n"
+    )
+    landing.execute("ANALYZE public.pedidos")
+    quoted = (
+        "SELECT count(*) FROM pg_stats AS s WHERE tablename = 'pedidos' AND strpos(s::text, 'segredo') > 0"
+    )
+    assert ask(landing, quoted) == 1
     landing.execute("ALTER TABLE public.pedidos ENABLE ALWAYS TRIGGER clean")
     landing.execute("UPDATE public.pedidos SET observacao = 'uma nota' WHERE id = %s", [KEY])
     before = read(landing)
@@ -136,6 +145,7 @@ def test_what_landed_while_nothing_cleaned_it_is_shown_and_cleaned_by_projecting
     assert str(keep(landing)).startswith(GS + digits(raw))
     assert read(landing)["items"] == before["items"]
     assert ask(landing, UNLIKE) == 0
+    assert ask(landing, quoted) == 0
 
 
 def land_uncleaned(conn: Connection, *keys: int) -> str:
