@@ -91,7 +91,7 @@ def kill_servers(road: Road, shop: Shop, rng: random.Random) -> None:
 
 
 def read_rows(road: Road, name: str) -> list[tuple[object, ...]]:
-    """Read the published columns of SGP's orders at either end, as text; of items what tells one from others."""
+    """Read the published columns of SGP's orders at either end, as text; of items what tells them apart."""
     told = {"sgp": "chr(29) || left(md5(items), 4)", "vitrine": "left(items, 5)"}[name]
     columns = ", ".join(
         told if column == "items" else f"{column}::text" for column in LANDING_COLUMNS["public.pedidos"]
