@@ -180,11 +180,6 @@ def list_changes(since: int) -> Select[Any]:
     )
 
 
-def find_pedido(pedido_id: int) -> Select[Any]:
-    """Select one order; the id must fit its column."""
-    return select(*_PEDIDO_COLUMNS).where(_pedidos.id == pedido_id)
-
-
 def list_photos(pedido_ids: Iterable[int]) -> Select[Any]:
     """Select the photos of some orders; `chave` is NULL where there is nothing to show.
 
@@ -210,10 +205,8 @@ def find_whole() -> Select[Any]:
         .scalar_subquery()
     )
     seen = cast(func.pg_current_snapshot(), Text)
-    wanted = bindparam("pedido_ids", type_=ARRAY(Integer))
-    return select(*_PEDIDO_COLUMNS, photos.label("photos"), seen.label("seen")).where(
-        _pedidos.id == any_(wanted)
-    )
+    whole = select(*_PEDIDO_COLUMNS, photos.label("photos"), seen.label("seen"))
+    return whole.where(_pedidos.id == any_(bindparam("pedido_ids", type_=ARRAY(Integer))))
 
 
 def find_chave(imagem_id: int) -> Select[Any]:

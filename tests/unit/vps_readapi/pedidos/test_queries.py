@@ -118,7 +118,7 @@ def test_a_period_includes_both_of_its_days(mode: DateMode, columns: set[str]) -
 def test_nothing_but_the_window_is_read() -> None:
     statements = [
         list_pedidos(PedidoFilter()),
-        queries.find_pedido(1),
+        queries.find_whole(),
         queries.list_photos([1]),
         find_login("admin"),
         queries.list_present([1]),
