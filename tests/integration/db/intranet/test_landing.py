@@ -123,11 +123,19 @@ def test_a_row_that_is_copied_over_itself_is_kept_as_it_was(landing: Connection)
 def test_what_landed_while_nothing_cleaned_it_is_shown_and_cleaned_by_projecting_again(
     landing: Connection,
 ) -> None:
-    raw = f'[{FIRST}, {{"valor_unitario": "segredo"}}]'
+    raw = (
+        f'[{{"descricao": "Faixa", "valor_unitario": "segredo"}}, {FIRST}]'  # with letters where words stand
+    )
     landing.execute("ALTER TABLE public.pedidos DISABLE TRIGGER clean")
     land(landing, build_row("items_empty", items=raw))
     assert keep(landing) == raw
     assert len(read(landing)["items"]) == 2
+    # As apply, which reads no items again.
+    landing.execute("SELECT set_config('ponte.projects', 'freely', true)")
+    landing.execute("UPDATE public.pedidos SET data_entrega = '2026-01-02' WHERE id = %s", [KEY])
+    landing.execute("SELECT set_config('ponte.projects', '', true)")
+    found = read(landing)
+    assert (found["avisos"], str(found["data_entrega"])) == ([], "2026-01-02")
     landing.execute(
         "INSERT INTO public.pedidos (id, items)"
         " SELECT -n, items FROM public.pedidos, generate_series(1, 9) AS n"
