@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from vps_readapi.memory.people import People
 WINDOW = 100
 """How many of the newest logs are looked at; who missed more is told to read them anew."""
 Log = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -116,10 +117,13 @@ class LogsFeed:
         question = make_question(PRINT_LOGS, LogsQuery(limit=WINDOW))
         while True:
             claims = next(iter(self._followers)).stream.token.claims
-            answer = None
-            with contextlib.suppress(ProblemError):
-                answer = await self._asking.ask(question, claims)
-            self._take(answer)
+            try:
+                self._take(await self._asking.ask(question, claims))
+            except ProblemError:
+                self._take(None)
+            except Exception:  # who listens would be told for ever that SGP answers
+                log.exception("unforeseen")
+                self._take(None)
             await asyncio.sleep(self._poll_s)
 
     def _take(self, answer: LiveAnswer | None) -> None:

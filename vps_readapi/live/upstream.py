@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from vps_readapi.errors import ProblemError
+from vps_readapi.outgoing import find_faults
 
 if TYPE_CHECKING:
     import httpx
@@ -31,7 +32,7 @@ class Upstream:
     ) -> None:
         import httpx  # noqa: PLC0415  # an API without live questions starts without it
 
-        self.unanswered = (httpx.HTTPError, httpx.InvalidURL)
+        self.unanswered = find_faults()
         """What is raised when no answer comes, or what came is no HTTP."""
         self._make_request = httpx.Request
         self._base = httpx.URL(url)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from db.logs import log_event
 from vps_readapi.errors import RETRY_AFTER, ProblemError
+from vps_readapi.outgoing import find_faults
 from vps_readapi.pictures.original_cache import OriginalCache
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Originals:
         import httpx  # noqa: PLC0415  # most of an API's are without originals, and it is a fifth of their start
 
         # httpx reads where a redirect leads though nobody follows it.
-        self._faults = (httpx.HTTPError, httpx.InvalidURL, TimeoutError)
+        self._faults: tuple[type[Exception], ...] = (*find_faults(), TimeoutError)
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),

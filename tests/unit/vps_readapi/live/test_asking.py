@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -14,11 +15,13 @@ from vps_readapi.errors import ProblemError
 from vps_readapi.front.every_answer import LIVE
 from vps_readapi.live import questions
 from vps_readapi.live.access import LivePolicy, hide_money
+from vps_readapi.live.asking import Asking
 from vps_readapi.live.breaker import FAILURES, LONGEST_PAUSE_S, PAUSE_S, Breaker, BreakerState
 from vps_readapi.live.identity import Identity
 from vps_readapi.live.kept import KeptAnswers
 from vps_readapi.live.questions import Group, LogsQuery, make_question
 from vps_readapi.live.settings import LiveSettings
+from vps_readapi.live.upstream import Upstream
 from vps_readapi.memory.people import Person
 from vps_readapi.pedidos.visibility import MONEY, NOTHING
 from vps_readapi.settings import ApiSettings
@@ -228,3 +231,32 @@ def test_what_can_not_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch, name:
 def test_an_address_is_a_host_with_or_without_a_port() -> None:
     for url in ("http://intranet-sgp.internal", "http://100.64.0.2:8000", "http://[fd7a:115c::1]:8000"):
         assert make_settings(live_url=url).live_url == url
+
+
+# ---------------------------------------------------------------- the way
+
+
+def test_a_connection_that_breaks_as_it_is_made_is_no_answer_and_no_mishap() -> None:
+    """The client then trips over the socket that it describes."""
+
+    async def trip(_: object) -> None:
+        raise AttributeError
+
+    async def ask() -> ProblemError:
+        upstream = Upstream("http://sgp", connect_s=1, timeout_s=1, max_bytes=1, connections=1)
+        upstream._transport.handle_async_request = trip  # type: ignore[assignment, method-assign]
+        settings = make_settings()
+        asking = Asking(
+            upstream,
+            KeptAnswers(max_bytes=1, max_age_s=1),
+            policy=LivePolicy.of(settings),
+            identity=Identity(None, None),
+            timeout_s=60,
+            connections=1,
+        )
+        with pytest.raises(ProblemError) as caught:
+            await asking.ask(make_question(questions.MATERIAL, material_id=7), Claims(1, "ana"))
+        await asking.close()
+        return caught.value
+
+    assert asyncio.run(ask()).status == 503

@@ -27,11 +27,15 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> LogsFeed:
         """Look for nothing: windows come from the test."""
 
     monkeypatch.setattr(LogsFeed, "_look_on", never)
+    return make_feed(None, poll_s=1)
+
+
+def make_feed(asking: object, *, poll_s: float) -> LogsFeed:
     return LogsFeed(
-        cast("Asking", None),
+        cast("Asking", asking),
         People(VisibilityPolicy.of()),
         policy=LivePolicy.of(LiveSettings()),
-        poll_s=1,
+        poll_s=poll_s,
         max_streams=3,
         max_of_user=3,
     )
@@ -131,3 +135,32 @@ async def test_one_printers_logs_are_told_alone(feed: LogsFeed) -> None:
     show(feed, 6, 5, 4, 3, 2)
     assert told(follower) == [[3, 5]]
     assert follower.since == 6
+
+
+class Tripping:
+    """An asking that trips over something at one of its questions."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    async def ask(self, *_: object) -> LiveAnswer:
+        self._left -= 1
+        if self._left == 0:
+            raise AttributeError
+        return LiveAnswer(b"[]", Source.LIVE)
+
+
+def test_who_looks_goes_on_after_what_nobody_foresaw_and_meanwhile_sgp_is_not_said_to_answer() -> None:
+    async def listen() -> list[Any]:
+        feed = make_feed(Tripping(at=2), poll_s=0)
+        follower = join(feed)
+        pulses: list[Any] = []
+        while len(pulses) < 3:
+            await asyncio.wait_for(follower.stream.woken.wait(), 60)
+            follower.stream.woken.clear()
+            pulses += [frame for _, frame in follower.stream.queue]
+            follower.stream.queue.clear()
+        feed.leave(follower)
+        return [json.loads(one.decode().split("data: ")[1])["sync_source"] for one in pulses[:3]]
+
+    assert asyncio.run(listen()) == ["live", "cached", "live"]
