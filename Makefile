@@ -34,7 +34,7 @@ status: setup ## ask each part of the dev stack whether it runs
 
 .PHONY: test
 test: setup ## run the tests; PONTE_PG_BINDIR selects SGP's and the VPS's PostgreSQL, ARGS="-m server" what it can change
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-unit
 test-unit: setup ## run the tests that start no server
