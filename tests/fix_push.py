@@ -30,7 +30,7 @@ from publications.declare.rewrite import find_export
 from publications.push.vitrine import Vitrine
 from tests.fix_clusters import Servers, clone_all
 from tests.fix_road import ROLE_PASSWORD, Road, open_road
-from tests.ports import find_free_ports
+from tests.ports import find_free_port, find_free_ports
 
 API_KEY = secrets.token_hex(16)
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -199,7 +199,7 @@ def _listens(port: int) -> bool:
 def run_pushed(road: Road, folder: Path) -> Iterator[Pushed]:
     """Have the services of a road at work."""
     (port,) = find_free_ports(1)
-    link = Link(target=(HOST, port))
+    link = Link(target=(HOST, port), listen_port=find_free_port())
     link.start()
     pushed = Pushed(road, folder, link, port)
     try:

@@ -27,6 +27,7 @@ from publications.decide.plan import Plan
 from publications.declare.declaration import STARTING_PATH, Declaration, parse_declaration, read_declaration
 from publications.settings import PublicationsSettings
 from tests.fix_clusters import NAMES, PORTS, Servers
+from tests.ports import find_free_port
 
 DEADLINE_S = 60.0
 FIND_ROLE = "SELECT 1 FROM pg_roles WHERE rolname = %s"
@@ -169,7 +170,7 @@ def _passfile(root: Path, name: str, port: int) -> Path:
 def open_road(databases: Servers, server_root: Path) -> Iterator[Road]:
     """Have everything but what `ponte apply` makes, over databases that are there."""
     declaration = read_declaration(STARTING_PATH)
-    link = Link(target=(HOST, PORTS["vitrine"]))
+    link = Link(target=(HOST, PORTS["vitrine"]), listen_port=find_free_port())
     link.start()
     ports = {"sub_intake": PORTS["sgp"], "sub_vps": link.port, "sub_other": link.port}
     conninfos = {

@@ -306,7 +306,7 @@ def open_watched_road(servers: Servers, server_root: Path, *, direct: bool = Fal
         road = stack.enter_context(open_road(servers, server_root))
         road.run("sgp", LONG)
         road.apply()
-        back = Link(target=(HOST, PORTS["vps"]))
+        back = Link(target=(HOST, PORTS["vps"]), listen_port=find_free_port())
         back.start()
         stack.callback(back.stop)
         dsns = watch_dsns(PORTS["vps"] if direct else back.port, servers)

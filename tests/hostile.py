@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.ports import find_free_port
+
 
 @contextmanager
 def listening(handler: type[socketserver.BaseRequestHandler], stopping: threading.Event) -> Iterator[int]:
@@ -19,7 +21,7 @@ def listening(handler: type[socketserver.BaseRequestHandler], stopping: threadin
         def handle_error(self, *_: object) -> None:
             """Let the other end go away as it likes."""
 
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", find_free_port()), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

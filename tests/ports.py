@@ -1,4 +1,7 @@
-"""Ports for what a test starts: below those that systems take for outgoing connections, and nobody else's."""
+"""Ports for what a test starts: below those that systems take for outgoing connections, and nobody else's.
+
+A port that the system chooses may be one that ended a moment ago, and be asked by whom that one served.
+"""
 
 from __future__ import annotations
 

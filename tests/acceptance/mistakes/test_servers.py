@@ -22,6 +22,7 @@ from publications.cli import main
 from publications.declare.declaration import STARTING_PATH, VARIABLE
 from tests.fix_api import run_cluster
 from tests.fix_mistakes import FAILED, Mistake, Stage, check_told, run_here
+from tests.ports import find_free_port
 
 AT = rf"{HOST}:\d+"
 DEADLINE_S = 60.0
@@ -64,7 +65,7 @@ def serving_tls(folder: Path) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.crt", folder / "server.key")
     done = threading.Event()
-    with socket.create_server((HOST, 0)) as listener:
+    with socket.create_server((HOST, find_free_port())) as listener:
 
         def serve() -> None:
             while not done.is_set():

@@ -14,6 +14,7 @@ import pytest
 
 from tests.fix_api import Client, run_api
 from tests.fix_road import ROLE_PASSWORD, Road
+from tests.ports import find_free_port
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
@@ -47,7 +48,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", find_free_port()), Handler)
         self.port = self._server.server_port
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()

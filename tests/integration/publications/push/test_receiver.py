@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from publications.push.receiver import MovedError, PushError, PushFault, Receiver
+from tests.ports import find_free_port
 
 pytestmark = pytest.mark.integration
 
@@ -49,7 +50,7 @@ def answering(*answers: Answer) -> Iterator[tuple[str, list[bytes]]]:
     """Give each request on any connection the next answer; keep what was asked."""
     heard: list[bytes] = []
     left = list(answers)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", find_free_port()))
 
     def serve(sock: socket.socket) -> None:
         with sock:

@@ -202,7 +202,7 @@ def test_a_connection_that_was_closed_is_opened_anew_with_a_fresh_signature() ->
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Hasty) as server:
+    with HTTPServer(("127.0.0.1", find_free_port()), Hasty) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         with closing(VpsStorage(f"http://127.0.0.1:{server.server_address[1]}", key=b"i" * 40)) as storage:

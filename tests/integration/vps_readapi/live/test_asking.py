@@ -26,6 +26,7 @@ from tests.fix_api import (
 )
 from tests.fix_live import ADMIN, ANA, DEADLINE_S, SECONDS, SLACK_S, ask, ask_live, names, source
 from tests.fix_sgp import RunningSgp, run_sgp
+from tests.ports import find_free_port
 from tests.sgp_server import TRICKS_FROM
 from vps_readapi.auth.tokens import Claims
 from vps_readapi.live.asking import LiveAnswer
@@ -58,7 +59,7 @@ def sgp() -> Iterator[RunningSgp]:
 
 @pytest.fixture(scope="module")
 def link(sgp: RunningSgp) -> Iterator[Link]:
-    one = Link(target=("127.0.0.1", sgp.port))
+    one = Link(target=("127.0.0.1", sgp.port), listen_port=find_free_port())
     one.start()
     yield one
     one.stop()
@@ -340,7 +341,7 @@ def test_the_breaker_opens_asks_once_and_closes_when_sgp_is_back(
 
 
 def test_who_knows_nothing_of_it_sees_no_more_while_sgp_is_away(dsn: str, sgp: RunningSgp) -> None:
-    link = Link(target=("127.0.0.1", sgp.port))
+    link = Link(target=("127.0.0.1", sgp.port), listen_port=find_free_port())
     link.start()
     try:
         url = f"http://127.0.0.1:{link.port}"
@@ -357,7 +358,7 @@ def test_who_knows_nothing_of_it_sees_no_more_while_sgp_is_away(dsn: str, sgp: R
 
 
 def test_an_answer_that_came_longer_ago_than_the_shop_wants_is_not_shown(dsn: str, sgp: RunningSgp) -> None:
-    link = Link(target=("127.0.0.1", sgp.port))
+    link = Link(target=("127.0.0.1", sgp.port), listen_port=find_free_port())
     link.start()
     try:
         url = f"http://127.0.0.1:{link.port}"

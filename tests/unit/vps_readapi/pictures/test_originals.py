@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
+from tests.ports import find_free_port
 from vps_readapi.errors import ProblemError
 from vps_readapi.pictures.original_cache import OriginalCache
 from vps_readapi.pictures.originals import Originals
@@ -74,7 +75,7 @@ class Sgp(ThreadingHTTPServer):
         self.encodings: set[str | None] = set()
         self.uplink = threading.Event()
         self.uplink.set()
-        super().__init__(("127.0.0.1", 0), _Photo)
+        super().__init__(("127.0.0.1", find_free_port()), _Photo)
 
     def count(self, step: int) -> None:
         with self.lock:
