@@ -162,7 +162,7 @@ def switch_to(road: Road, declaration: Declaration) -> None:
     export = find_export(declaration, "vps")
     assert export
     with road.session() as session:
-        switch(session, export, report=road.steps.append, copied=lambda _: None, pushed=lambda *_: None)
+        switch(session, export, report=road.steps.append, pushed=lambda *_: None)
 
 
 def push_dsn(road: Road) -> str:

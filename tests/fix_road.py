@@ -91,7 +91,7 @@ class Road:
         """Apply, and wait until the tables are copied."""
         with self.session(declaration) as session:
             plan = apply(session, allow_drop=allow_drop, report=self.steps.append)
-            wait_for_copies(session, report=lambda _: None, timeout_s=DEADLINE_S)
+            wait_for_copies(session, timeout_s=DEADLINE_S)
         return plan
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:

@@ -137,14 +137,14 @@ class Stack:
         migrate(History.VPS, settings.dsn("vps"))
         with Endpoints(self.declaration, settings) as endpoints:
             apply(endpoints, allow_drop=False, report=lambda _: None)
-            wait_for_copies(endpoints, report=lambda _: None, timeout_s=COPY_TIMEOUT_S)
+            wait_for_copies(endpoints, timeout_s=COPY_TIMEOUT_S)
         if not self._export.is_pushed:
             self._finish_road()
 
     def _finish_road(self) -> None:
         """Have the export carried as it is declared, and by nobody else, whatever an earlier run did."""
         with Endpoints(self.declaration, self.publications_settings()) as endpoints:
-            switch(endpoints, self._export, report=_ignore, copied=_ignore, pushed=_ignore)
+            switch(endpoints, self._export, report=_ignore, pushed=_ignore)
 
     def _start_services(self) -> None:
         self.settings.miniaturas.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from publications.act.endpoints import Endpoints, Reading
 from publications.act.perform import BusyError, run_step
 from publications.act.reachable import require_reach
 from publications.act.subscriptions import read_subscriptions
-from publications.act.waits import CopyReport, wait_for_hop
+from publications.act.waits import wait_for_hop
 from publications.decide.changes.change import Phase
 from publications.decide.changes.roles import CreateRole
 from publications.decide.changes.step import Step
@@ -137,14 +137,11 @@ def _check_passwords(endpoints: Endpoints, plan: Plan) -> None:
         )
 
 
-def wait_for_copies(endpoints: Endpoints, *, report: CopyReport, timeout_s: float | None = None) -> None:
+def wait_for_copies(endpoints: Endpoints, *, timeout_s: float | None = None) -> None:
     """Return when every subscription has copied its tables, follows and commits as declared.
-
-    `report` gets what is left of one after the other.
 
     Raise CopyTimeoutError when nothing comes for long, or all takes longer than `timeout_s`.
     """
     for hop in endpoints.declaration.hops:
-        wait_for_hop(endpoints, hop, report=report, timeout_s=timeout_s)
+        wait_for_hop(endpoints, hop, timeout_s=timeout_s)
     settle(endpoints)
-    report([])

@@ -19,6 +19,7 @@ from db.sgp_file import SgpFileError, open_sgp_file, read_columns
 from db.unreached import UnreachableError, open_database
 from db.versions import require_newest
 from publications.act.catalog import read_endpoint, read_source, read_types
+from publications.act.copying import CopyReport, ignore
 from publications.act.facts import read_facts
 from publications.act.filters import normalise_filters
 from publications.act.rights import check_rights
@@ -78,6 +79,8 @@ class Endpoints:
         self.declaration = declaration
         self.settings = settings
         self.connections: dict[str, Connection] = {}
+        self.copy_report: CopyReport = ignore
+        """Is told what is left whenever copies are waited for."""
         self._partial = partial
         self._away: dict[str, UnreachableError] = {}
         self._file_error: SgpFileError | None = None

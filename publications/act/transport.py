@@ -9,7 +9,7 @@ from db.errors import PonteError
 from publications.act.apply import StepReport, apply, hold_lock, wait_for_copies, write_fingerprints
 from publications.act.endpoints import Endpoints
 from publications.act.perform import run_step
-from publications.act.waits import POLL_S, STALL_S, CopyReport
+from publications.act.waits import POLL_S, STALL_S
 from publications.decide.changes.publications import DropSlot
 from publications.decide.changes.pushes import DropPush
 from publications.decide.changes.roles import AlterRole, RevokeGrants
@@ -30,7 +30,6 @@ def switch(
     export: Export,
     *,
     report: StepReport,
-    copied: CopyReport,
     pushed: PushReport,
     stall_s: float = STALL_S,
 ) -> None:
@@ -42,7 +41,7 @@ def switch(
     if export.is_pushed:
         wait_for_push(endpoints, export, report=pushed, stall_s=stall_s)
     else:
-        wait_for_copies(endpoints, report=copied)
+        wait_for_copies(endpoints)
     with hold_lock(endpoints):
         for step in endpoints.read().plan.steps:
             if _served(step, export):

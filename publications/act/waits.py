@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 from db.engines import Connection
 from db.errors import PonteError
 from db.waiting import wait_until
+from publications.act.copying import Copying, Left
 from publications.act.endpoints import Endpoints
 from publications.act.holders import find_holders
 from publications.act.subscriptions import read_copying, read_moved, read_sizes
@@ -19,23 +18,6 @@ STALL_S = 120
 """A copy that brings nothing for so long does not go on by itself, or waits for somebody."""
 ARRIVAL_TIMEOUT_S = 60
 POLL_S = 0.05
-
-
-class Copying(NamedTuple):
-    """A table that is not in step yet."""
-
-    table: str
-    state: str
-    rows: int
-    """Those that its copy has read."""
-    size: int
-    """Their bytes."""
-    expected: int
-    """About as many rows as there are to read; 0 where the source does not know."""
-
-
-Left = list[Copying]
-CopyReport = Callable[[Left], None]
 
 
 class CopyTimeoutError(PonteError):
@@ -53,17 +35,16 @@ def wait_for_copies_to(endpoints: Endpoints, endpoint: str, subscription: str | 
             wait_for_hop(endpoints, hop)
 
 
-def wait_for_hop(
-    endpoints: Endpoints, hop: Hop, *, report: CopyReport = lambda _: None, timeout_s: float | None = None
-) -> None:
+def wait_for_hop(endpoints: Endpoints, hop: Hop, *, timeout_s: float | None = None) -> None:
     """Return when all tables of a subscription are copied and follow. Raise CopyTimeoutError."""
     target = endpoints.connections[hop.target]
     began = moved = time.monotonic()
     best: tuple[int, ...] = ()
-    tables = [one[0] for one in read_copying(target, hop.subscription)]
-    sizes = read_sizes(endpoints.connections[hop.source], tables) if tables else {}
-    while left := [Copying(*one, sizes.get(one[0], 0)) for one in read_copying(target, hop.subscription)]:
-        report(left)
+    found = read_copying(target, hop.subscription)
+    sizes = read_sizes(endpoints.connections[hop.source], [one[0] for one in found]) if found else {}
+    while found:
+        left = [Copying(*one, sizes.get(one[0], 0)) for one in found]
+        endpoints.copy_report(left)
         # A copy that fails and begins again counts the same rows each time: only more than ever is progress.
         score = progress_of(left, read_moved(target, hop.subscription))
         if not best or any(now > before for now, before in zip(score, best, strict=True)):
@@ -71,6 +52,7 @@ def wait_for_hop(
         if time.monotonic() - moved > STALL_S or time.monotonic() - began > (timeout_s or float("inf")):
             raise _explain_stall(endpoints, hop, left, time.monotonic() - moved)
         time.sleep(POLL_S)
+        found = read_copying(target, hop.subscription)
 
 
 def progress_of(left: Left, moved: int) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from publications.act.waits import Left
+from publications.act.copying import Left
 
 
 class CopyPace:

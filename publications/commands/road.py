@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
-
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.migrate import History, emit_sql, migrate
 from db.reasons import explained
@@ -17,13 +14,10 @@ from publications.act.apply import apply, settle, wait_for_copies
 from publications.act.endpoints import Endpoints, find_histories
 from publications.act.release import release
 from publications.act.resync import resync
-from publications.act.waits import Left
 from publications.commands import FAILED, OK, PENDING, talk
-from publications.commands.copy_pace import CopyPace
 from publications.commands.given import find_given, read_given
 from publications.commands.plan_text import to_json, to_script, to_text
-from publications.commands.step_words import describe
-from publications.decide.changes.step import Step
+from publications.commands.telling import copies_shown, tell_step
 from publications.declare.declaration import STARTING_PATH, make_schema, read_text
 from publications.settings import dsn_variable, read_settings
 
@@ -42,8 +36,8 @@ def print_declaration(arguments: argparse.Namespace) -> int:
 
 def release_column(arguments: argparse.Namespace) -> int:
     """Stop sending a column."""
-    with _open(arguments) as endpoints:
-        release(endpoints, arguments.column, report=_report)
+    with _open(arguments) as endpoints, copies_shown(endpoints):
+        release(endpoints, arguments.column, report=tell_step)
     talk.print("released; after SGP's migration run 'ponte migrate-helper restore'")
     return OK
 
@@ -92,17 +86,13 @@ def make_plan(arguments: argparse.Namespace) -> int:
 
 def apply_plan(arguments: argparse.Namespace) -> int:
     """Do it."""
-    with _open(arguments) as endpoints:
-        done = apply(
-            endpoints,
-            allow_drop=arguments.allow_drop,
-            report=_report,
-        )
+    with _open(arguments) as endpoints, copies_shown(endpoints):
+        done = apply(endpoints, allow_drop=arguments.allow_drop, report=tell_step)
         _tell_unseen(endpoints)
         if arguments.no_wait:
             settle(endpoints)
         else:
-            _show_copies(endpoints)
+            wait_for_copies(endpoints)
         left = endpoints.read().plan
     print(f"applied {len(done.steps)} steps; {to_text(left)}")
     return PENDING if left.steps else OK
@@ -121,34 +111,12 @@ def _tell_unseen(endpoints: Endpoints) -> None:
 
 def resync_tables(arguments: argparse.Namespace) -> int:
     """Copy tables again over themselves."""
-    with _open(arguments) as endpoints:
-        done = resync(endpoints, arguments.table, report=_report)
-        _show_copies(endpoints)
+    with _open(arguments) as endpoints, copies_shown(endpoints):
+        done = resync(endpoints, arguments.table, report=tell_step)
+        wait_for_copies(endpoints)
         left = endpoints.read().plan
     print(f"applied {len(done.steps)} steps; {to_text(left)}")
     return PENDING if left.steps else OK
-
-
-def _show_copies(endpoints: Endpoints) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[read]}"),
-        TimeElapsedColumn(),
-    )
-    total = sum(len(hop.tables) for hop in endpoints.declaration.hops)
-    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
-        task = progress.add_task("copying tables", total=total, read="")
-        pace = CopyPace(time.monotonic())
-
-        def report(left: Left) -> None:
-            progress.update(task, completed=total - len(left), read=pace.tell(left, time.monotonic()))
-
-        wait_for_copies(endpoints, report=report)
-
-
-def _report(step: Step) -> None:
-    talk.print(f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True)
 
 
 def _open(arguments: argparse.Namespace, *, partial: bool = False) -> Endpoints:

@@ -11,8 +11,7 @@ from publications.act.endpoints import Endpoints
 from publications.act.transport import switch
 from publications.commands import OK, talk
 from publications.commands.given import find_given
-from publications.commands.step_words import describe
-from publications.decide.changes.step import Step
+from publications.commands.telling import copies_shown, tell_step
 from publications.declare import rewrite
 from publications.declare.declaration import Transport, parse_declaration, read_declaration, read_text
 from publications.declare.rewrite import find_export
@@ -33,8 +32,8 @@ def set_transport(arguments: argparse.Namespace) -> int:
         declaration = read_declaration(path)
         export = find_export(declaration, export.target) or export
     settings = read_settings(declaration, os.environ)
-    with Endpoints(declaration, settings) as endpoints:
-        switch(endpoints, export, report=_report, copied=lambda _: None, pushed=_Progress().tell)
+    with Endpoints(declaration, settings) as endpoints, copies_shown(endpoints):
+        switch(endpoints, export, report=tell_step, pushed=_Progress().tell)
     print(f"{export.target} is served by {export.transport}")
     if not export.is_pushed:
         talk.print("the service 'ponte push' has nothing to do any more: stop and disable it")
@@ -71,7 +70,3 @@ class _Progress:
             self._told = (done, total)
             said = f"{done} of {total} rows" if total else "waiting for the service 'ponte push' to begin"
             talk.print(f"first copy: {said}", markup=False)
-
-
-def _report(step: Step) -> None:
-    talk.print(f"{step.endpoint:<8} {describe(step)}", markup=False, soft_wrap=True)

@@ -211,7 +211,7 @@ class Intranet:
     def _apply(self) -> None:
         with Endpoints(self.access.declaration, self.settings()) as endpoints:
             apply(endpoints, allow_drop=False, report=lambda _: None)
-            wait_for_copies(endpoints, report=lambda _: None)
+            wait_for_copies(endpoints)
 
 
 def _is_current(history: History, dsn: str) -> bool:

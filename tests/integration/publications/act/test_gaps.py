@@ -134,7 +134,7 @@ def test_a_slot_dropped_under_a_beating_heart_takes_one_apply(road: Road) -> Non
 
     with road.session() as session:
         apply(session, allow_drop=False, report=report)
-        wait_for_copies(session, report=lambda _: None, timeout_s=DEADLINE_S)
+        wait_for_copies(session, timeout_s=DEADLINE_S)
     assert_in_step(road)
     assert read_notes(road) == {"vitrine": 0, "vps": 0}
 

@@ -86,7 +86,6 @@ def test_a_switch_without_the_service_says_so_and_leaves_replication_at_work(roa
             session,
             export,
             report=road.steps.append,
-            copied=lambda _: None,
             pushed=lambda *_: None,
             stall_s=0.2,
         )

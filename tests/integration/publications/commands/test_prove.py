@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from publications.cli import main
+from publications.commands import talk
 from tests.fix_drift import told, verify, write_by_hand
 from tests.fix_road import Road
 
@@ -88,15 +89,18 @@ def readers(road: Road) -> Iterator[list[object]]:
         reader.join(60)
 
 
-def test_resync_copies_over_what_is_there_and_nobody_misses_a_row(
-    commanded: Road, capsys: pytest.CaptureFixture[str]
+def test_resync_copies_over_what_is_there_with_a_bar_and_nobody_misses_a_row(
+    commanded: Road, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(talk, "_force_terminal", True)
+    monkeypatch.setattr(talk, "is_interactive", True)
     write_by_hand(commanded, "UPDATE vitrine.pedidos SET cliente = 'outro'")
     with readers(commanded) as missed:
         code, _, err = run(capsys, "resync", "pedidos")
     assert (code, missed) == (OK, [])
     assert "mark backfill vitrine.pedidos (all rows)" in err
     assert "vitrine.imagens" not in err
+    assert "copying tables" in err
     assert told(verify(commanded)) == {}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from publications.act.waits import Copying, progress_of
+from publications.act.copying import Copying
+from publications.act.waits import progress_of
 from publications.commands.copy_pace import CopyPace
 
 
