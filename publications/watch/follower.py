@@ -15,7 +15,7 @@ from typing import LiteralString
 import psycopg
 from pydantic import SecretStr
 
-from db.bounded import believed
+from db.bounded import UnbelievableError, believed
 from db.engines import Connection
 from db.errors import PonteError
 from db.logs import log_event
@@ -138,6 +138,10 @@ class Follower:
                 self._take(self._read_sane(conn), began)
             except psycopg.Error as error:
                 conn = self._fail(error, conn)
+            except Exception as error:
+                log.exception("look_failed", extra={"fields": {"endpoint": self.endpoint}})
+                close_link(conn)
+                conn = self._fail(UnbelievableError(f"can't be looked at: {type(error).__name__}"), None)
             self._looked.set()
             self._stopping.wait(RETRY_S if self._failures else self._interval_s)
         close_link(conn)

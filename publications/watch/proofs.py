@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ UNPROVEN_S = 60.0
 
 
 _SQL = read_blocks("publications", "watch")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ class ProofFollower:
                 self._note_hidden()
             except psycopg.Error:
                 pass  # who follows that database says why
+            except Exception:
+                log.exception("proof_failed", extra={"fields": {"target": self._target}})
             self._looked.set()
             self._stopping.wait(PAUSE_S)
 

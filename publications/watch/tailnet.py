@@ -16,6 +16,8 @@ from publications.watch.link_settings import LinkSettings
 COMMAND_S = 10.0
 PAUSE_S = 15.0
 PINGS = 3
+STRANGE = (AttributeError, LookupError, TypeError, ValueError)
+"""What reading an answer ends in that is of another shape, as another version's may be."""
 NO_EXPIRY_YEAR = 1
 """What Go writes for no time at all."""
 
@@ -63,10 +65,11 @@ def read_tailnet(settings: LinkSettings) -> TailnetState | None:
         return None
     done = run_tailscale(settings, "status", "--json")
     try:
-        told = json.loads(done.stdout)
-    except ValueError:
+        return parse_status(json.loads(done.stdout), settings)
+    except json.JSONDecodeError:
         return TailnetState("", failure=" ".join(done.stderr.split()) or "it says nothing")
-    return parse_status(told, settings)
+    except STRANGE as error:
+        return TailnetState("", failure=f"it says what can't be read: {type(error).__name__}")
 
 
 def run_tailscale(
@@ -91,10 +94,13 @@ def read_whois(settings: LinkSettings, address: str) -> NodeState | None:
     done = run_tailscale(settings, "whois", "--json", address)
     if done.returncode:
         return None
-    node: dict[str, Any] = json.loads(done.stdout)["Node"]
-    addresses = [one.partition("/")[0] for one in node.get("Addresses") or ()]
-    name = str(node.get("Name", "")).partition(".")[0]
-    return _parse_node({**node, "HostName": name, "TailscaleIPs": addresses})
+    try:
+        node: dict[str, Any] = json.loads(done.stdout)["Node"]
+        addresses = [one.partition("/")[0] for one in node.get("Addresses") or ()]
+        name = str(node.get("Name", "")).partition(".")[0]
+        return _parse_node({**node, "HostName": name, "TailscaleIPs": addresses})
+    except STRANGE:
+        return None
 
 
 def try_direct(settings: LinkSettings, address: str) -> NodeState | None:

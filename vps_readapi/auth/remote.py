@@ -79,6 +79,8 @@ class RemoteChecker:
                 await self._run()
             except OSError:
                 log.exception("login_checker_unstartable")
+            except Exception:  # nobody else starts it again
+                log.exception("unforeseen")
             lasted = time.monotonic() - began > MAX_PAUSE_S
             failures = 1 if lasted else failures + 1
             await asyncio.sleep(choose_pause_s(failures, first_s=RESTART_PAUSE_S, longest_s=MAX_PAUSE_S))

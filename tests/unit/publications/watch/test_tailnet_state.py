@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from publications.faces.terminal import describe_check
 from publications.panel import metrics
 from publications.panel.words import say_check
+from publications.watch import tailnet
 from publications.watch.checks import Check, Level, check_tailnet
 from publications.watch.link_settings import LinkSettings
-from publications.watch.tailnet import TailnetState, parse_status, read_tailnet
+from publications.watch.tailnet import TailnetState, parse_status, read_tailnet, read_whois
 from tests.fix_tools import need_tool
 
 pytestmark = pytest.mark.unit
@@ -127,3 +129,19 @@ def test_a_service_that_is_silent_is_a_failure_with_its_own_words(tmp_path: Path
     assert found is not None
     assert (found.runs, found.backend) == (False, "")
     assert "nobody.sock" in found.failure or "tailscaled" in found.failure
+
+
+@pytest.mark.parametrize(
+    "said", ["null", "[]", '{"Peer": [1]}', '{"Self": 7}', '{"Peer": {"a": {"KeyExpiry": "soon"}}}']
+)
+def test_an_answer_of_another_shape_is_a_failure_and_no_end_of_looking(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = subprocess.CompletedProcess([], 0, said, "")
+    monkeypatch.setattr(tailnet, "run_tailscale", lambda *_, **__: answer)
+    settings = SETTINGS.model_copy(update={"tailscale": sys.executable})
+    found = read_tailnet(settings)
+    assert found is not None
+    assert not found.runs
+    assert found.failure.startswith("it says what can't be read: ")
+    assert read_whois(settings, "100.64.0.2") is None
