@@ -28,6 +28,11 @@ class Losses:
             failures = self._outage.failures
             threading.Thread(target=self._tell, args=(error, failures), name="losses", daemon=True).start()
 
+    def tripped(self, error: Exception) -> None:
+        """Note what nobody foresaw, which the database may have no part in."""
+        if self._outage.fails(type(error).__name__):
+            log.error("unforeseen", exc_info=error, extra={"fields": {"connection": self._connection}})
+
     def back(self) -> None:
         """Note that it is there."""
         lasted_s = self._outage.works()

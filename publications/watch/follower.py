@@ -139,7 +139,8 @@ class Follower:
             except psycopg.Error as error:
                 conn = self._fail(error, conn)
             except Exception as error:
-                log.exception("look_failed", extra={"fields": {"endpoint": self.endpoint}})
+                if self._endured.fails(type(error).__name__):
+                    log.exception("look_failed", extra={"fields": {"endpoint": self.endpoint}})
                 close_link(conn)
                 conn = self._fail(UnbelievableError(f"can't be looked at: {type(error).__name__}"), None)
             self._looked.set()

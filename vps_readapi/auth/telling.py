@@ -60,8 +60,8 @@ async def keep_told(database: Database, terms: LoginTerms, losses: Losses) -> No
             row = await database.fetch_first(tell_key_marks(terms.marks))
         except (SQLAlchemyError, DatabaseTimeoutError, OSError) as error:
             losses.lost(error)
-        except Exception:  # who is told no more takes an old word for what is so
-            log.exception("unforeseen")
+        except Exception as error:  # noqa: BLE001  # who is told no more takes an old word for what is so
+            losses.tripped(error)
         else:
             losses.back()
             word.judge(row.fits if row else None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -41,7 +40,6 @@ MAX_GATHERING = 16
 """Turns of the loop, each some microseconds, that a question may wait for others to join it."""
 LIFE_TICKS = 8
 """After so many a connection is asked whether it still lives."""
-log = logging.getLogger(__name__)
 
 
 class Feed:
@@ -113,8 +111,8 @@ class Feed:
                     await self._serve_connection()
                 except (psycopg.Error, OSError, TimeoutError, FeedLostError, ValueError) as error:
                     self._losses.lost(error)
-                except Exception:  # a feed that ended would never learn of a change again
-                    log.exception("unforeseen")
+                except Exception as error:  # noqa: BLE001  # one that ended would never learn of a change again
+                    self._losses.tripped(error)
                 lived = self._loop.time() - self._away_since < ANSWER_TIMEOUT_S
                 pause_s = RETRY_S if lived else min(2 * pause_s, MAX_RETRY_S)
                 await asyncio.sleep(pause_s)
