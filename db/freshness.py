@@ -18,8 +18,8 @@ SKEW_S = 5.0
 """Up to so much two clocks may differ; beyond, an age by both of them means nothing."""
 UNANSWERED_S = 3.0
 """A database that said nothing for so long, three looks, counts as away."""
-BEATLESS_S = 4.5
-"""One beat in two seconds: one that is lost is not noticed, two are."""
+BEATLESS_S = 5.25
+"""One beat in two seconds, looked at twice a second: one that is lost is not noticed, two are."""
 ABSENT_S = 2.5
 """One beat is missed: enough for a worker that has no session in SGP, or that is seen waiting to write."""
 WAITING_S = 1.0

@@ -25,6 +25,8 @@ from db.freshness import (
 
 pytestmark = pytest.mark.unit
 
+BEAT_S, LOOK_S = 2.0, 0.5
+
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FRESH, LAGGING, SILENT = FreshnessState
 
@@ -93,8 +95,11 @@ def test_out_of_reach_the_age_goes_on_as_the_vps_itself_counts_it(away_s: float)
     assert not away.is_ok
 
 
-def test_one_lost_beat_does_not_flip_it() -> None:
-    assert diagnose(replace(WELL, arrival=arrival(4.1, 4.1), beatless_s=4.1)).is_ok
+@pytest.mark.parametrize(("lost", "is_ok"), [(1, True), (2, False)])
+def test_one_lost_beat_is_not_noticed_and_two_are(lost: int, is_ok: bool) -> None:
+    """However the looks, two a second, lie to the beats, and with a quarter of a second lost elsewhere."""
+    last_look_s = BEAT_S * (lost + 1) + (LOOK_S + 0.25 if is_ok else -LOOK_S)
+    assert diagnose(replace(WELL, beatless_s=last_look_s)).is_ok is is_ok
 
 
 def test_a_worker_that_waits_a_little_or_beats_all_the_same_is_well() -> None:

@@ -127,28 +127,51 @@ def test_replayed_old_beats_do_not_make_it_older(watched_road: WatchedRoad) -> N
     assert sampler.states == {FRESH}
 
 
+LATE_S = 0.25
+TRIES = 5
+
+
 def test_one_lost_beat_is_not_noticed(watched_road: WatchedRoad) -> None:
-    """The worker writes it, and it is as if it had not."""
-    run = watched_road.road.run
-    watched_road.wait_ok()
-    with Sampler(watched_road) as sampler:
-        run("sgp", "CREATE SEQUENCE ponte.lost")
-        run(
-            "sgp",
-            "CREATE FUNCTION ponte.lose() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
-            " RETURN CASE WHEN nextval('ponte.lost') = 1 THEN old ELSE new END; END $$",
-        )
-        run(
-            "sgp",
-            "CREATE TRIGGER lose BEFORE UPDATE ON ponte.heartbeat FOR EACH ROW EXECUTE FUNCTION ponte.lose()",
-        )
-        lost = "SELECT 1 FROM ponte.lost WHERE last_value > 1"
-        watched_road.road.wait(lambda: bool(run("sgp", lost)), "the beat after the one that is lost")
-        sampler.wait(BEAT_S)
-    run("sgp", "DROP TRIGGER lose ON ponte.heartbeat")
-    run("sgp", "DROP FUNCTION ponte.lose()")
-    run("sgp", "DROP SEQUENCE ponte.lost")
+    """The worker writes it, and it is as if it had not; those around it come in time, or it is done again."""
+    for _ in range(TRIES):
+        watched_road.wait_ok()
+        with Sampler(watched_road) as sampler:
+            apart_s = lose_a_beat(watched_road)
+            sampler.wait(BEAT_S)
+        if apart_s <= TWO_BEATS_S + LATE_S:
+            break
+    assert apart_s <= TWO_BEATS_S + LATE_S, f"in none of {TRIES} tries the machine kept time"
     assert (sampler.states, sampler.causes) == ({FRESH}, set())
+
+
+def lose_a_beat(seen: WatchedRoad) -> float:
+    """Have one beat lost, and return for how many seconds there was none."""
+    run = seen.road.run
+    run("sgp", "CREATE SEQUENCE ponte.lost")
+    run("sgp", "CREATE TABLE ponte.around AS SELECT now() AS at WHERE false")
+    run(
+        "sgp",
+        "CREATE FUNCTION ponte.lose() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+        " IF nextval('ponte.lost') > 1 THEN"
+        "   INSERT INTO ponte.around VALUES (new.beat_at); RETURN new; END IF;"
+        " INSERT INTO ponte.around VALUES (old.beat_at); RETURN old; END $$",
+    )
+    run(
+        "sgp",
+        "CREATE TRIGGER lose BEFORE UPDATE ON ponte.heartbeat FOR EACH ROW EXECUTE FUNCTION ponte.lose()",
+    )
+    seen.road.wait(
+        lambda: run("sgp", "SELECT 1 FROM ponte.around OFFSET 1") != [], "the beat after the one that is lost"
+    )
+    run("sgp", "DROP TRIGGER lose ON ponte.heartbeat")
+    [(apart_s,)] = run(
+        "sgp", "SELECT extract(epoch FROM max(at) - min(at))::float FROM (TABLE ponte.around LIMIT 2) AS two"
+    )
+    run("sgp", "DROP FUNCTION ponte.lose()")
+    run("sgp", "DROP TABLE ponte.around")
+    run("sgp", "DROP SEQUENCE ponte.lost")
+    assert isinstance(apart_s, float)
+    return apart_s
 
 
 # ---------------------------------------------------------------- what looks well and is not
