@@ -26,6 +26,8 @@ LATELY_S = 30.0
 """An error that was logged so long ago may be over."""
 CONNECTION = "08"
 """The class of SQLSTATEs with which a connection, and not a change, fails."""
+IN_USE = "55006"
+"""What a worker fails with while the one before it ends; who else reads a slot is told by the slot."""
 
 Judged = tuple[HopState, tuple[Fault, ...]]
 
@@ -59,9 +61,11 @@ class HopEnds:
 
     @property
     def error(self) -> LastError | None:
-        """Return the last error, if it is of the present."""
+        """Return the last error, if it is of the present and says something."""
         last = self.last_error
-        return last if last and last.age_s < max(LATELY_S, self.unserved_s) else None
+        if last is None or last.sqlstate == IN_USE:
+            return None
+        return last if last.age_s < max(LATELY_S, self.unserved_s) else None
 
 
 def find_server_fault(sight: Sight, *, down: Cause, silent: Cause) -> Fault | None:

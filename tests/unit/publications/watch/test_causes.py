@@ -130,6 +130,7 @@ JUDGED: dict[str, tuple[HopEnds, HopState, Cause | None]] = {
     "an error in the log": (failing("55000"), HopState.STOPPED, Cause.APPLY_FAILING),
     "an error of a value": (failing("23505", None), HopState.STOPPED, Cause.APPLY_FAILING),
     "a connection in the log": (failing("08006"), HopState.CUT, Cause.EXPORT_CUT),
+    "one that is in the way of itself": (failing("55006"), HopState.CUT, Cause.UNKNOWN),
     "an error of yesterday": (failing("55000", age_s=86400.0), HopState.CUT, Cause.UNKNOWN),
     "a slot in other hands": (without_worker(TAKEN_S + 0.1, SLOT), HopState.STOPPED, Cause.SLOT_TAKEN),
     "a slot that is let go of": (without_worker(TAKEN_S - 0.1, SLOT), HopState.CUT, Cause.UNKNOWN),
