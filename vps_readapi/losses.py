@@ -7,6 +7,7 @@ import threading
 
 from db.logs import log_event
 from db.outage import Outage
+from db.unforeseen import Unforeseen
 from db.unreached import explain_failure
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class Losses:
         self._conninfo = conninfo
         self._source = source
         self._outage = Outage()
+        self._unforeseen = Unforeseen(log, connection=connection)
 
     def lost(self, error: Exception) -> None:
         """Note that it was lost, or could not be had."""
@@ -30,8 +32,7 @@ class Losses:
 
     def tripped(self, error: Exception) -> None:
         """Note what nobody foresaw, which the database may have no part in."""
-        if self._outage.fails(type(error).__name__):
-            log.error("unforeseen", exc_info=error, extra={"fields": {"connection": self._connection}})
+        self._unforeseen.tell(error)
 
     def back(self) -> None:
         """Note that it is there."""

@@ -33,15 +33,15 @@ def copies_shown(endpoints: Endpoints) -> Iterator[None]:
     total = sum(len(hop.tables) for hop in endpoints.declaration.hops)
     progress = Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal)
     task = progress.add_task("copying tables", start=False, total=total, read="")
-    paces: list[CopyPace] = []
+    pace: CopyPace | None = None
 
     def report(left: Left) -> None:
-        if not paces:
-            paces.append(CopyPace(time.monotonic()))
+        nonlocal pace
+        if pace is None:
+            pace = CopyPace(time.monotonic())
             progress.start_task(task)
             progress.start()
-        read = paces[0].tell(left, time.monotonic())
-        progress.update(task, completed=total - len(left), read=read)
+        progress.update(task, completed=total - len(left), read=pace.tell(left, time.monotonic()))
 
     endpoints.copy_report = report
     try:

@@ -20,6 +20,7 @@ from db.engines import Connection
 from db.errors import PonteError
 from db.logs import log_event
 from db.outage import Outage
+from db.unforeseen import Unforeseen
 from db.unreached import UnreachableError, Unreached, explain_failure
 from publications.settings import watch_variable
 from publications.watch.backlog import read_backlog
@@ -82,6 +83,7 @@ class Follower:
         self._bound, self._gaps, self._error = Occasion(BOUND_S), Occasion(GAPS_S), Occasion(ERROR_S)
         self._failures = 0
         self._endured = Outage()
+        self._unforeseen = Unforeseen(log, endpoint=endpoint)
         self._explained: tuple[object, PonteError] = (None, PonteError(""))
         self._past_at = 0.0
         self._tracks = Tracks(slots)
@@ -138,11 +140,9 @@ class Follower:
                 self._take(self._read_sane(conn), began)
             except psycopg.Error as error:
                 conn = self._fail(error, conn)
-            except Exception as error:
-                if self._endured.fails(type(error).__name__):
-                    log.exception("look_failed", extra={"fields": {"endpoint": self.endpoint}})
-                close_link(conn)
-                conn = self._fail(UnbelievableError(f"can't be looked at: {type(error).__name__}"), None)
+            except Exception as error:  # noqa: BLE001  # a thread that ended never looks again
+                self._unforeseen.tell(error)
+                conn = self._fail(UnbelievableError(f"can't be looked at: {type(error).__name__}"), conn)
             self._looked.set()
             self._stopping.wait(RETRY_S if self._failures else self._interval_s)
         close_link(conn)

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from db.bounded import believed
 from db.engines import Connection
-from db.outage import Outage
 from db.sqlfile import read_blocks
+from db.unforeseen import Unforeseen
 from publications.declare.declaration import Export, Intake
 from publications.prove.pace import Pace
 from publications.prove.verify import Compared, Prover, TableProof, make_prover
@@ -94,7 +94,7 @@ class ProofFollower:
         self._proven_at = time.monotonic()
         self._stopping = threading.Event()
         self._looked = threading.Event()
-        self._endured = Outage()
+        self._unforeseen = Unforeseen(log, target=hop.target)
         self._pace = Pace(core_percent, self._stopping, burst_s=BURST_S)
         self._thread = threading.Thread(target=self._run, name=f"prove-{hop.target}", daemon=True)
 
@@ -146,9 +146,8 @@ class ProofFollower:
                 self._note_hidden()
             except psycopg.Error:
                 pass  # who follows that database says why
-            except Exception as error:
-                if self._endured.fails(type(error).__name__):
-                    log.exception("proof_failed", extra={"fields": {"target": self._target}})
+            except Exception as error:  # noqa: BLE001  # a thread that ended never compares again
+                self._unforeseen.tell(error)
             self._looked.set()
             self._stopping.wait(PAUSE_S)
 

@@ -18,6 +18,7 @@ from db import lifetime
 from db.backoff import choose_pause_s
 from db.logs import log_event
 from db.settings import PREFIX
+from db.unforeseen import Unforeseen
 from vps_readapi.auth.checker import CheckerSettings, open_checker
 from vps_readapi.auth.checks import Checks, ChecksAwayError, LoginAnswer, LoginQuestion
 from vps_readapi.auth.messages import LINE_BYTES, read_reply, write_question, write_settings
@@ -48,6 +49,7 @@ class RemoteChecker:
         self._heard_at = 0.0
         """When it answered last, or was first asked since everybody had an answer."""
         self._writer: asyncio.StreamWriter | None = None
+        self._unforeseen = Unforeseen(log)
 
     async def check(self, question: LoginQuestion) -> LoginAnswer:
         """Answer. Raise ChecksAwayError, CheckFailedError."""
@@ -79,8 +81,8 @@ class RemoteChecker:
                 await self._run()
             except OSError:
                 log.exception("login_checker_unstartable")
-            except Exception:  # nobody else starts it again
-                log.exception("unforeseen")
+            except Exception as error:  # noqa: BLE001  # nobody else starts it again
+                self._unforeseen.tell(error)
             lasted = time.monotonic() - began > MAX_PAUSE_S
             failures = 1 if lasted else failures + 1
             await asyncio.sleep(choose_pause_s(failures, first_s=RESTART_PAUSE_S, longest_s=MAX_PAUSE_S))

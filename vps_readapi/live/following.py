@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from db.outage import Outage
+from db.unforeseen import Unforeseen
 from vps_readapi.auth.tokens import Verified
 from vps_readapi.errors import ProblemError
 from vps_readapi.events import FullError, Stream, UserFullError, take_all, wait_or_pulse, write_frame
@@ -65,7 +65,7 @@ class LogsFeed:
         self._looking: asyncio.Task[None] | None = None
         self._window: dict[int, Log] = {}
         self._source: Source | None = None
-        self._tripped = Outage()
+        self._unforeseen = Unforeseen(log)
         self._closed = False
 
     def join(self, token: Verified, *, printer_id: int | None, since: int | None) -> LogFollower:
@@ -123,9 +123,8 @@ class LogsFeed:
                 self._take(await self._asking.ask(question, claims))
             except ProblemError:
                 self._take(None)
-            except Exception as error:  # who listens would be told for ever that SGP answers
-                if self._tripped.fails(type(error).__name__):
-                    log.exception("unforeseen")
+            except Exception as error:  # noqa: BLE001  # who listens would be told for ever that SGP answers
+                self._unforeseen.tell(error)
                 self._take(None)
             await asyncio.sleep(self._poll_s)
 
