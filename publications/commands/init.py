@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from db.errors import SettingsError, word
 from publications.act.preflight import read_file
 from publications.commands import OK, PENDING, talk
+from publications.commands.telling import copies_shown
 from publications.commands.windows import print_commands, write_installation
 from publications.decide.preflight_file import find_file_verdicts
 from publications.decide.verdicts import Outcome
@@ -41,7 +42,7 @@ def init(arguments: argparse.Namespace) -> int:
     text = find_declared(shop, told=arguments.kind is not None)
     declaration = parse_declaration(text, origin=DECLARATION)
     _take_passwords(shop, declaration, secrets, arguments)
-    intranet = Intranet(Access(shop, declaration, secrets), text)
+    intranet = Intranet(Access(shop, declaration, secrets), text, copies_shown)
     if arguments.dry_run:
         return OK if list_steps([*intranet.near(), *intranet.far()], _report) else PENDING
     carry_out(intranet.near(), _report)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
@@ -74,6 +75,8 @@ class Intranet:
 
     access: Access
     declaration_text: str
+    copies_shown: Callable[[Endpoints], AbstractContextManager[None]]
+    """Says, in a block, how far tables are copied."""
 
     def near(self) -> Iterator[Step]:
         """Yield what needs SGP and this machine alone, up to the archive for the VPS."""
@@ -209,7 +212,10 @@ class Intranet:
             return False
 
     def _apply(self) -> None:
-        with Endpoints(self.access.declaration, self.settings()) as endpoints:
+        with (
+            Endpoints(self.access.declaration, self.settings()) as endpoints,
+            self.copies_shown(endpoints),
+        ):
             apply(endpoints, allow_drop=False, report=lambda _: None)
             wait_for_copies(endpoints)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from db.unforeseen import Unforeseen
 from publications.panel.recorder import Recorder
 from publications.watch.history import Piece, Turn
 from publications.watch.road import Watch
@@ -44,6 +45,7 @@ class Poller:
         self._interval_s = interval_s
         self._last: Polled | None = None
         self._recorder = Recorder(lambda: self._last, vitrine, record_s=record_s)
+        self._unforeseen = Unforeseen(log, thread="poller")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
@@ -68,9 +70,8 @@ class Poller:
         while not self._stopping.wait(self._interval_s):
             try:
                 self._keep(self._watch.look())
-            except Exception:
-                # A look that fails grows old, and the panel says so; a thread that ended never looks again.
-                log.exception("look_failed")
+            except Exception as error:  # noqa: BLE001 - the last look grows old, and the panel says so
+                self._unforeseen.tell(error)
 
     def _keep(self, view: View) -> None:
         history = self._recorder.history

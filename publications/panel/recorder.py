@@ -16,6 +16,7 @@ from db.engines import Connection, connect
 from db.freshness import Cause, FreshnessState
 from db.logs import log_event
 from db.outage import Outage
+from db.unforeseen import Unforeseen
 from db.unreached import explain_failure
 from publications.settings import watch_variable
 from publications.watch.history import Piece, Turn, read_day, read_turns, thin, write_measurement
@@ -62,6 +63,7 @@ class Recorder:
         self._recorded: dict[str, tuple[float, FreshnessState, Cause | None]] = {}
         self._read_at = self._thinned_at = -THIN_S
         self._outage = Outage()
+        self._unforeseen = Unforeseen(log, thread="recorder")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
@@ -87,9 +89,8 @@ class Recorder:
         except psycopg.Error as error:
             self._close()
             self._tell(error)
-        except Exception:
-            # A history that can't be kept must not end the thread: nobody would keep one again.
-            log.exception("history_failed")
+        except Exception as error:  # noqa: BLE001 - or nobody would keep a history again
+            self._unforeseen.tell(error)
         else:
             if self._outage.works() is not None:
                 log_event(log, "history_back", level=logging.WARNING)

@@ -28,6 +28,7 @@ from infra.devstack.phone import Phone
 from infra.devstack.stack import Stack
 from tests.benchmarks.road import start_stack
 from tests.ports import find_free_port
+from thumbnail_worker.photos.job import MiniaturasJob
 from thumbnail_worker.photos.messages import Made, PhotoLimits, Task
 from thumbnail_worker.photos.pool import RenderPool
 from thumbnail_worker.photos.render import arm_pixel_guard, render
@@ -164,7 +165,11 @@ def _start_services(stack: Stack) -> None:
 
 
 def _upload(stack: Stack, phone: Phone, number: int) -> float:
-    """Upload a 12-megapixel photo to an order's first item, and ask as its phone does until it is there."""
+    """Upload a 12-megapixel photo to an order's first item, and ask as its phone does until it is there.
+
+    The job is at rest when it comes: a person does not send the next one within milliseconds of the last.
+    """
+    time.sleep(2 * MiniaturasJob.least_s)
     name = f"pedidos/1/bench{number}.jpg"
     (stack.settings.media_root / name).write_bytes(draw_photo())
     with connect(stack.clusters["sgp"].conninfo("sgp")) as sgp:

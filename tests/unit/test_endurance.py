@@ -13,6 +13,9 @@ from pydantic import SecretStr
 
 from db.waiting import wait_until
 from publications.declare.declaration import STARTING_PATH, read_declaration
+from publications.panel import recorder
+from publications.panel.poller import Poller
+from publications.panel.recorder import Recorder
 from publications.watch import follower, proofs
 from publications.watch.follower import Follower
 from publications.watch.proofs import ProofFollower
@@ -103,9 +106,35 @@ def make_proofs(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> ProofFollower:
     return ProofFollower(hop, "vitrine", (), {"sgp": DSN, "vitrine": DSN}, core_percent=100)
 
 
-@pytest.mark.parametrize("make", [make_follower, make_proofs])
+class Panels:
+    """A thread of the panel's, begun and ended as a follower is."""
+
+    def __init__(self, one: Poller | Recorder) -> None:
+        self.start = one.start
+        self.stop = one.stop
+
+    def join(self, _: float) -> None:
+        """Its end has waited for it."""
+
+
+def make_poller(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Panels:
+    monkeypatch.setattr(Poller, "_keep", lambda *_: None)
+    for what in ("start", "stop"):
+        monkeypatch.setattr(Recorder, what, lambda _: None)
+    watch = SimpleNamespace(look_first=lambda: None, look=trip.block)
+    return Panels(Poller(cast("Any", watch), DSN, interval_s=0.0))
+
+
+def make_recorder(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Panels:
+    monkeypatch.setattr(recorder, "LOOK_S", 0.0)
+    monkeypatch.setattr(Recorder, "_keep", trip.block)
+    view = SimpleNamespace(window="vitrine", sights={"vitrine": SimpleNamespace(answers=True)})
+    return Panels(Recorder(lambda: cast("Any", SimpleNamespace(view=view)), DSN, record_s=0.0))
+
+
+@pytest.mark.parametrize("make", [make_follower, make_proofs, make_poller, make_recorder])
 def test_a_thread_goes_on_and_says_that_it_tripped(
-    make: Callable[[Trip, pytest.MonkeyPatch], Follower | ProofFollower],
+    make: Callable[[Trip, pytest.MonkeyPatch], Follower | ProofFollower | Panels],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

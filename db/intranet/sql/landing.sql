@@ -163,6 +163,16 @@ BEGIN
 END
 $$;
 
+-- Forget which texts were cleaned of orders that are on landing no more; of all such where none is named.
+CREATE OR REPLACE FUNCTION projection.forget_cleaned(gone bigint[] DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  DELETE FROM projection.cleaned AS c
+   WHERE c.id = ANY (coalesce(gone, ARRAY(SELECT e.id FROM projection.cleaned AS e)))
+     AND NOT EXISTS (SELECT FROM public.pedidos AS l WHERE l.id = c.id);
+END
+$$;
+
 -- The same of what landed before it was kept so.
 CREATE OR REPLACE FUNCTION projection.landed(items text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -80,6 +80,9 @@ BEGIN
     WHEN 'public.pedidos' THEN
       DELETE FROM vitrine.pedidos AS w
        WHERE w.id = ANY (gone) AND NOT EXISTS (SELECT FROM public.pedidos AS l WHERE l.id = w.id);
+      IF gone <> '{}' THEN
+        PERFORM projection.forget_cleaned(gone);
+      END IF;
       -- Where a row failed, the window may not show what was there before.
       PERFORM projection.show_pedidos(keys, CASE WHEN letters THEN '{}' ELSE same END);
     WHEN 'public.pedido_imagens' THEN
@@ -463,6 +466,9 @@ BEGIN
   ELSIF projection.window_of(landing) IS NOT NULL AND landing <> 'ponte.heartbeat' THEN
     EXECUTE format('DELETE FROM %s', projection.window_of(landing));
     DELETE FROM projection.dead_letters AS d WHERE d.landing = TG_RELID::regclass::text;
+    IF landing = 'public.pedidos' THEN
+      PERFORM projection.forget_cleaned();
+    END IF;
   END IF;
   RETURN NULL;
 END

@@ -14,6 +14,7 @@ from tests.integration.db.intranet.test_projection import CASES, KEY, ask, build
 
 GS = "\x1d"
 KEPT = "SELECT items FROM public.pedidos WHERE id = %s"
+HELD = "SELECT array_agg(c.id ORDER BY c.id) FROM projection.cleaned AS c"
 UNLIKE = "SELECT count(*) FROM projection.find_unlike('public.pedidos', NULL, NULL)"
 
 
@@ -238,3 +239,17 @@ def test_a_digest_is_no_answer_where_the_row_is_not_what_was_made_of_it(landing:
     landing.execute("UPDATE public.pedidos SET items = %s, observacao = 'a' WHERE id = %s", [raw, KEY])
     assert read_kept(landing) == [{"descricao": "a"}]
     assert [item["descricao"] for item in read(landing)["items"]] == ["a"]
+
+
+def test_of_an_order_that_is_gone_no_digest_is_kept(landing: Connection) -> None:
+    written = f"[{FIRST}]"
+    for key in (KEY, KEY + 1, KEY + 2, KEY + 3):
+        land(landing, build_row("items_empty", id=key, items=written))
+    landing.execute("DELETE FROM public.pedidos WHERE id = %s", [KEY])
+    landing.execute("UPDATE public.pedidos SET id = id + 10, items = %s WHERE id = %s", [written, KEY + 1])
+    assert ask(landing, HELD) == [KEY + 2, KEY + 3, KEY + 11]
+    landing.execute("SELECT set_config('ponte.projects', 'guarded', false)")
+    landing.execute("DELETE FROM public.pedidos WHERE id = %s", [KEY + 2])
+    landing.execute("SELECT set_config('ponte.projects', '', false)")
+    landing.execute("SELECT projection.reproject('public.pedidos')")
+    assert ask(landing, HELD) == [KEY + 3, KEY + 11]

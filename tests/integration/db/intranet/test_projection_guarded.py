@@ -92,6 +92,12 @@ def test_a_table_written_and_emptied_in_one_transaction_stops_nothing(road: Road
     assert road.run("vps", "SELECT DISTINCT observacao FROM vitrine.pedidos") == [("depois",)]
     assert road.run("vitrine", "SELECT count(*) FROM projection.batches") == [(0,)]
     assert road.digest("vitrine") == road.digest("vps")
+    [[cleaned]] = road.run("vitrine", "SELECT count(*) FROM projection.cleaned")
+    assert cleaned > FEW  # type: ignore[operator]
+    road.run("sgp", "TRUNCATE pedidos CASCADE")
+    road.wait_arrival()
+    assert road.run("vps", "SELECT count(*) FROM vitrine.pedidos") == [(0,)]
+    assert road.run("vitrine", "SELECT count(*) FROM projection.cleaned") == [(0,)]
 
 
 @pytest.mark.parametrize(
