@@ -99,13 +99,17 @@ class Road:
         assert wait_until(condition, DEADLINE_S), f"not in {DEADLINE_S:.0f} s: {what}"
 
     def wait_arrival(self) -> None:
-        """Wait until everything that SGP holds now is on the VPS, by a beat sent after it."""
+        """Wait until everything that SGP holds now is on the VPS, by a beat sent after it.
+
+        And until it is to be seen in the window: a server sends a transaction before it shows it to others.
+        """
         [[beat]] = self.run(
             "sgp", "UPDATE ponte.heartbeat SET beat = beat + 1, beat_at = clock_timestamp() RETURNING beat"
         )
         query = "SELECT 1 FROM vitrine.heartbeat WHERE beat >= %s"
-        with self.connect("vps") as conn:
-            self.wait(lambda: conn.execute(query, [beat]).fetchone() is not None, "the beat on the VPS")
+        for name in ("vps", "vitrine"):
+            with self.connect(name) as conn:
+                self.wait(lambda: conn.execute(query, [beat]).fetchone() is not None, f"the beat on {name}")
 
     def digest(self, name: str, table: str = "vitrine.pedidos") -> tuple[object, ...]:
         """Count and checksum a window table by the columns that both ends have."""
