@@ -70,7 +70,7 @@ class Poller:
         while not self._stopping.wait(self._interval_s):
             try:
                 self._keep(self._watch.look())
-            except Exception as error:  # noqa: BLE001 - the last look grows old, and the panel says so
+            except Exception as error:  # noqa: BLE001  # the last look grows old, and the panel says so
                 self._unforeseen.tell(error)
 
     def _keep(self, view: View) -> None:

@@ -89,7 +89,7 @@ class Recorder:
         except psycopg.Error as error:
             self._close()
             self._tell(error)
-        except Exception as error:  # noqa: BLE001 - or nobody would keep a history again
+        except Exception as error:  # noqa: BLE001  # or nobody would keep a history again
             self._unforeseen.tell(error)
         else:
             if self._outage.works() is not None:

@@ -91,61 +91,63 @@ def test_a_task_goes_on_and_says_that_it_tripped(
     assert _errors(caplog.records) == ["unforeseen"]
 
 
-def make_follower(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Follower:
+Going = tuple[Callable[[], None], Callable[[], None]]
+"""What begins a thread, and what ends it and waits for that."""
+
+
+def going(one: Follower | ProofFollower) -> Going:
+    def end() -> None:
+        one.stop()
+        one.join(LONGEST_S)
+
+    return one.start, end
+
+
+def make_follower(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Going:
     monkeypatch.setattr(follower, "RETRY_S", 0.0)
     monkeypatch.setattr(follower, "open_link", trip.block)
     monkeypatch.setattr(Follower, "_read_sane", trip.block)
     monkeypatch.setattr(Follower, "_take", lambda *_: None)
-    return Follower("vps", DSN, SUBSCRIBER, interval_s=0.0, unanswered_s=LONGEST_S)
+    return going(Follower("vps", DSN, SUBSCRIBER, interval_s=0.0, unanswered_s=LONGEST_S))
 
 
-def make_proofs(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> ProofFollower:
+def make_proofs(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Going:
     monkeypatch.setattr(proofs, "PAUSE_S", 0.0)
     monkeypatch.setattr(proofs, "open_link", trip.block)
     hop = read_declaration(STARTING_PATH).intake
-    return ProofFollower(hop, "vitrine", (), {"sgp": DSN, "vitrine": DSN}, core_percent=100)
+    return going(ProofFollower(hop, "vitrine", (), {"sgp": DSN, "vitrine": DSN}, core_percent=100))
 
 
-class Panels:
-    """A thread of the panel's, begun and ended as a follower is."""
-
-    def __init__(self, one: Poller | Recorder) -> None:
-        self.start = one.start
-        self.stop = one.stop
-
-    def join(self, _: float) -> None:
-        """Its end has waited for it."""
-
-
-def make_poller(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Panels:
+def make_poller(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Going:
     monkeypatch.setattr(Poller, "_keep", lambda *_: None)
     for what in ("start", "stop"):
         monkeypatch.setattr(Recorder, what, lambda _: None)
     watch = SimpleNamespace(look_first=lambda: None, look=trip.block)
-    return Panels(Poller(cast("Any", watch), DSN, interval_s=0.0))
+    poller = Poller(cast("Any", watch), DSN, interval_s=0.0)
+    return poller.start, poller.stop
 
 
-def make_recorder(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Panels:
+def make_recorder(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> Going:
     monkeypatch.setattr(recorder, "LOOK_S", 0.0)
     monkeypatch.setattr(Recorder, "_keep", trip.block)
     view = SimpleNamespace(window="vitrine", sights={"vitrine": SimpleNamespace(answers=True)})
-    return Panels(Recorder(lambda: cast("Any", SimpleNamespace(view=view)), DSN, record_s=0.0))
+    one = Recorder(lambda: cast("Any", SimpleNamespace(view=view)), DSN, record_s=0.0)
+    return one.start, one.stop
 
 
 @pytest.mark.parametrize("make", [make_follower, make_proofs, make_poller, make_recorder])
 def test_a_thread_goes_on_and_says_that_it_tripped(
-    make: Callable[[Trip, pytest.MonkeyPatch], Follower | ProofFollower | Panels],
+    make: Callable[[Trip, pytest.MonkeyPatch], Going],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trip = Trip()
-    one = make(trip, monkeypatch)
-    one.start()
+    start, end = make(trip, monkeypatch)
+    start()
     try:
         assert wait_until(lambda: trip.calls >= 3, LONGEST_S)
     finally:
-        one.stop()
-        one.join(LONGEST_S)
+        end()
     assert _errors(caplog.records)[0] == "unforeseen"
 
 
